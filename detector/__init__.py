@@ -1,0 +1,33 @@
+"""keyword-detector: hears spoken keywords in a stream of audio.
+
+The public names: `Detector` with its `feed`, the `Detection` it returns, `Model` and `load_model`, and `DetectorError`,
+which every error of the package inherits from. They are imported when first used, so that a command starts quickly.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from detector.detector import Detection, Detector
+    from detector.errors import DetectorError
+    from detector.model import Model, load_model
+
+__version__ = "0.1.0"
+
+__all__ = ["Detection", "Detector", "DetectorError", "Model", "__version__", "load_model"]
+
+_HOMES = {
+    "Detection": "detector.detector",
+    "Detector": "detector.detector",
+    "DetectorError": "detector.errors",
+    "Model": "detector.model",
+    "load_model": "detector.model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'detector' has no attribute '{name}'")

@@ -1,0 +1,101 @@
+"""The ring between the thread that captures and the thread that listens."""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Taken(NamedTuple):
+    """What a reader got out of the ring."""
+
+    samples: NDArray[np.int16]
+    """Consecutive samples, a copy, shape (n,); none when nothing came in time."""
+    n_skipped: int
+    """Samples that were lost before these because the reader was late."""
+    is_after_gap: bool
+    """The audio before these samples is not what preceded them in the world: something was lost on the way in."""
+    is_end: bool
+    """Nothing will follow."""
+
+
+class RingBuffer:
+    """The last seconds of a stream in a preallocated array; every sample has an absolute position.
+
+    One thread writes and never waits, unless it asks to. One thread reads; when it is more than a ring late it skips
+    forward and is told by how much. A lock is held for the copy of one block.
+    """
+
+    def __init__(self, capacity_samples: int) -> None:
+        if capacity_samples < 1:
+            raise ValueError(f"capacity_samples must be at least 1, found {capacity_samples}")
+        self._samples = np.zeros(capacity_samples, dtype=np.int16)
+        self._changed = threading.Condition()
+        self._end = 0
+        self._read_position = 0
+        self._gaps: list[int] = []
+        self._is_closed = False
+
+    @property
+    def capacity_samples(self) -> int:
+        """Samples that the ring holds."""
+        return len(self._samples)
+
+    @property
+    def end(self) -> int:
+        """Position after the last sample written."""
+        return self._end
+
+    def write(self, samples: NDArray[np.int16], *, is_after_gap: bool = False) -> None:
+        """Append samples, shape (n,), over the oldest ones; more than the ring holds leaves the last of them."""
+        capacity = len(self._samples)
+        with self._changed:
+            if is_after_gap:
+                self._gaps.append(self._end)
+            kept = samples[-capacity:]
+            start = (self._end + len(samples) - len(kept)) % capacity
+            n_until_wrap = min(len(kept), capacity - start)
+            self._samples[start : start + n_until_wrap] = kept[:n_until_wrap]
+            self._samples[: len(kept) - n_until_wrap] = kept[n_until_wrap:]
+            self._end += len(samples)
+            self._changed.notify_all()
+
+    def wait_for_room(self, n_samples: int, timeout_s: float) -> bool:
+        """Wait until n_samples can be written without overwriting what was not read; tell whether they can."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._end - self._read_position + n_samples <= len(self._samples), timeout_s
+            )
+
+    def take(self, max_samples: int, timeout_s: float) -> Taken:
+        """Return the next unread samples, as soon as there are any, up to the next gap."""
+        capacity = len(self._samples)
+        with self._changed:
+            self._changed.wait_for(lambda: self._end > self._read_position or self._is_closed, timeout_s)
+            oldest = max(0, self._end - capacity)
+            n_skipped = max(0, oldest - self._read_position)
+            first = self._read_position + n_skipped
+            last = min(self._end, first + max_samples)
+            is_after_gap = n_skipped > 0
+            while self._gaps and self._gaps[0] <= first < last:
+                del self._gaps[0]
+                is_after_gap = True
+            if self._gaps:
+                last = min(last, self._gaps[0])
+            start = first % capacity
+            n_until_wrap = min(last - first, capacity - start)
+            taken = np.empty(last - first, dtype=np.int16)
+            taken[:n_until_wrap] = self._samples[start : start + n_until_wrap]
+            taken[n_until_wrap:] = self._samples[: last - first - n_until_wrap]
+            self._read_position = last
+            self._changed.notify_all()
+            return Taken(taken, n_skipped, is_after_gap, self._is_closed and last == self._end)
+
+    def close(self) -> None:
+        """Say that nothing will be written any more; may be said twice."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()

@@ -1,0 +1,212 @@
+"""A model's manifest, NAME.json: everything the detector knows of NAME.tflite.
+
+The front end, the decision and the labels come from here and from nowhere else, so that a model is always heard the way
+it was trained and measured.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import ModelFormatError, ModelNotFoundError
+from detector.frontend import FrontendSettings
+from detector.settings import NotNegative, Positive, PositiveInt, Probability, Text
+
+FORMAT_VERSION = 1
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of the manifest's parts: immutable, and strict about keys."""
+
+
+class WordDecision(_Part):
+    """When a word counts as heard."""
+
+    threshold: Annotated[float, msgspec.Meta(gt=0, le=1)]
+    """Smoothed score from which on the word is reported."""
+    rearm: Probability
+    """Smoothed score below which the word can be reported again; lower than the threshold (hysteresis)."""
+    duration_s: Positive
+    """Median length of the word in the training recordings, for the estimate of its start."""
+
+    def __post_init__(self) -> None:
+        """Refuse a re-arm level that is not below the threshold."""
+        if self.rearm >= self.threshold:
+            raise ValueError(f"rearm must be below the threshold {self.threshold:g}, found {self.rearm:g}")
+
+
+class DecisionSettings(_Part):
+    """How scores of consecutive windows become detections."""
+
+    smoothing_windows: PositiveInt
+    """Scores are averaged over this many consecutive windows."""
+    refractory_s: NotNegative
+    """A word is not reported again for this long."""
+    words: dict[str, WordDecision]
+
+
+class OperatingPoint(_Part):
+    """What one threshold costs; each rate with its 95 % interval."""
+
+    threshold: Probability
+    false_accepts_per_hour: NotNegative
+    false_accepts_per_hour_interval: tuple[NotNegative, float]
+    miss_rate: Probability
+    miss_rate_interval: tuple[Probability, Probability]
+
+
+class OperatingCurve(_Part):
+    """Thresholds and what they cost, per word, once a model is calibrated."""
+
+    measured_on: Text
+    hours: Positive
+    words: dict[str, list[OperatingPoint]]
+
+
+class ClipAccuracy(_Part):
+    """Share of clips given the right label, the mean over the labels."""
+
+    accuracy: Probability
+    interval: tuple[Probability, Probability]
+    n_clips: PositiveInt
+    measured_on: Text
+
+
+class GoldenVector(_Part):
+    """A waveform with the features and scores that every machine must find for it."""
+
+    samples: Text
+    """One window of int16 samples, little-endian, base64."""
+    features: Text
+    """Its features, float32, little-endian, row by row, base64."""
+    scores: list[int]
+    """The int8 outputs of the network."""
+
+    @classmethod
+    def encode(
+        cls, samples: NDArray[np.int16], features: NDArray[np.float32], scores: NDArray[np.int8]
+    ) -> GoldenVector:
+        """Make a golden vector from arrays."""
+        return cls(
+            samples=base64.b64encode(samples.astype("<i2").tobytes()).decode(),
+            features=base64.b64encode(features.astype("<f4").tobytes()).decode(),
+            scores=[int(score) for score in scores],
+        )
+
+    def decode_samples(self) -> NDArray[np.int16]:
+        """Return the waveform, shape (window_samples,).
+
+        Raises
+        ------
+        ModelFormatError
+            If the text is not base64 of such samples.
+        """
+        return _decode(self.samples, "<i2").astype(np.int16)
+
+    def decode_features(self, n_mels: int) -> NDArray[np.float32]:
+        """Return the features, shape (n_frames, n_mels).
+
+        Raises
+        ------
+        ModelFormatError
+            If the text is not base64 of such features.
+        """
+        values = _decode(self.features, "<f4").astype(np.float32)
+        if values.size % n_mels:
+            raise ModelFormatError(f"expected golden features in rows of {n_mels}, found {values.size} values")
+        return values.reshape(-1, n_mels)
+
+
+def _decode(text: str, dtype: str) -> NDArray[Any]:
+    try:
+        return np.frombuffer(base64.b64decode(text, validate=True), dtype=dtype)
+    except ValueError as exc:
+        raise ModelFormatError(f"expected base64 of {dtype} values in a golden vector, found {exc}") from exc
+
+
+class Manifest(_Part):
+    """NAME.json."""
+
+    format_version: int
+    name: Text
+    words: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    labels: tuple[Text, ...]
+    frontend: FrontendSettings
+    window_s: Positive
+    stride_s: Positive
+    decision: DecisionSettings
+    sha256: Text
+    """Of NAME.tflite, in hexadecimal."""
+    golden: Annotated[tuple[GoldenVector, ...], msgspec.Meta(min_length=1)]
+    clip_accuracy: ClipAccuracy | None = None
+    operating_curve: OperatingCurve | None = None
+    training: dict[str, Any] = {}
+    """Provenance: data sets with licences and checksums, seed, commit, versions, settings."""
+
+    def __post_init__(self) -> None:
+        """Refuse a manifest that contradicts itself.
+
+        Raises
+        ------
+        ValueError
+            With the field that does not fit.
+        """
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError(f"format_version must be {FORMAT_VERSION}, found {self.format_version}")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels must differ")
+        for word in self.words:
+            if word not in self.labels:
+                raise ValueError(f"every word must be a label, '{word}' is none")
+        if set(self.decision.words) != set(self.words):
+            raise ValueError("decision.words must name exactly the words of the model")
+        if self.stride_samples < 1 or self.stride_samples % self.frontend.hop_samples:
+            raise ValueError(f"stride_s must be a multiple of the hop {self.frontend.hop_s:g}, found {self.stride_s:g}")
+        if self.n_frames < 1:
+            raise ValueError(f"window_s must hold at least one frame, found {self.window_s:g}")
+
+    @property
+    def window_samples(self) -> int:
+        """Samples in one window."""
+        return round(self.window_s * self.frontend.sample_rate_hz)
+
+    @property
+    def stride_samples(self) -> int:
+        """Samples from the end of one window to the end of the next."""
+        return round(self.stride_s * self.frontend.sample_rate_hz)
+
+    @property
+    def n_frames(self) -> int:
+        """Frames in one window."""
+        return self.frontend.count_frames(self.window_samples)
+
+
+def read_manifest(file: Path) -> Manifest:
+    """Read and validate a manifest.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there is no such file.
+    ModelFormatError
+        If it is not a manifest of this version; the message names the field.
+    """
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Manifest)
+    except FileNotFoundError as exc:
+        raise ModelNotFoundError(f"expected a manifest beside the model, found no {file}") from exc
+    except OSError as exc:
+        raise ModelFormatError(f"expected a manifest in {file}, found that it cannot be read ({exc.strerror})") from exc
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        raise ModelFormatError(f"expected a manifest in {file}, found: {exc}") from exc
+
+
+def write_manifest(manifest: Manifest, file: Path) -> None:
+    """Write a manifest so that people can read it."""
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")

@@ -1,0 +1,85 @@
+"""Augmentation: pure functions of arrays, a random generator and numbers. Audio is float32 in 16-bit units."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Audio = NDArray[np.float32]
+
+
+def rms(samples: Audio) -> float:
+    """Return the root mean square of some samples; 0 for none."""
+    return float(np.sqrt(np.dot(samples, samples) / samples.size)) if samples.size else 0.0
+
+
+def db_to_factor(gain_db: float) -> float:
+    """Return the factor on amplitudes that a gain in dB stands for."""
+    return float(10.0 ** (gain_db / 20.0))
+
+
+def change_speed(samples: Audio, factor: float) -> Audio:
+    """Play faster (factor > 1) or slower, pitch included, by linear interpolation; shape (n,) -> (n / factor,)."""
+    n_samples = max(1, round(len(samples) / factor))
+    positions = np.arange(n_samples) * factor
+    return np.interp(positions, np.arange(len(samples)), samples).astype(np.float32)
+
+
+def cut(samples: NDArray[np.generic], n_samples: int, rng: np.random.Generator) -> Audio:
+    """Cut n_samples out of a recording at a drawn place; a shorter one is repeated from a drawn place on."""
+    if len(samples) >= n_samples:
+        start = int(rng.integers(0, len(samples) - n_samples + 1))
+        return samples[start : start + n_samples].astype(np.float32)
+    start = int(rng.integers(0, len(samples)))
+    return np.take(samples, np.arange(start, start + n_samples), mode="wrap").astype(np.float32)
+
+
+def fade(samples: Audio, n_samples: int) -> Audio:
+    """Ramp both ends linearly over n_samples, so that a cut does not click."""
+    n_samples = min(n_samples, len(samples) // 2)
+    if n_samples == 0:
+        return samples
+    ramp = np.linspace(0.0, 1.0, n_samples, dtype=np.float32)
+    faded = samples.copy()
+    faded[:n_samples] *= ramp
+    faded[-n_samples:] *= ramp[::-1]
+    return faded
+
+
+def tilt(samples: Audio, coefficient: float) -> Audio:
+    """Filter with y[n] = x[n] + a x[n - 1]: a > 0 takes treble away, a < 0 bass. Same shape."""
+    filtered = samples.copy()
+    filtered[1:] += np.float32(coefficient) * samples[:-1]
+    return filtered
+
+
+def noise_factor(speech_rms: float, noise_rms: float, snr_db: float) -> float:
+    """Return the factor on a noise that puts it snr_db below the speech; 0 for digital silence."""
+    return speech_rms / noise_rms / db_to_factor(snr_db) if noise_rms > 0.0 else 0.0
+
+
+def mask_features(
+    features: NDArray[np.float32], rng: np.random.Generator, *, probability: float, max_frames: int, max_bands: int
+) -> NDArray[np.float32]:
+    """Blank out runs of frames and of mel bands, after SpecAugment (Park et al. 2019).
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n_windows, n_frames, n_mels)
+    probability : float
+        That a window gets a mask, drawn for time and for frequency apart.
+
+    Returns
+    -------
+    ndarray of float32, same shape
+        A copy; masked values are the window's mean.
+    """
+    masked = features.copy()
+    for window in masked:
+        mean = window.mean()
+        for axis, longest in ((0, max_frames), (1, max_bands)):
+            if rng.random() < probability:
+                length = int(rng.integers(1, longest + 1))
+                start = int(rng.integers(0, window.shape[axis] - length + 1))
+                (window if axis == 0 else window.T)[start : start + length] = mean
+    return masked

@@ -1,0 +1,303 @@
+"""The command line of `keyword-trainer`: its verbs, their options, and errors as one line with the right exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+import detector
+from detector.errors import EXIT_OK, EXIT_USAGE, DetectorError, SettingsError
+from training.dataset import SPLITS, VALIDATION
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = "Trains the models of keyword-detector: recordings in, an int8 .tflite and its manifest out."
+
+EXAMPLES = """\
+a whole training, on Speech Commands as it is downloaded:
+  keyword-trainer train --data speech_commands_v0.02 --words yes,no --speech LibriSpeech/train-clean-5 \\
+      --skip-words know,knows --out runs/yes-no
+  keyword-trainer export runs/yes-no --name yes-no
+  keyword-detector listen --model yes-no
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"{self.prog}: {message}; try '{self.prog} --help'\n")
+        raise SystemExit(EXIT_USAGE)
+
+
+def default_cache() -> Path:
+    """Return the folder where decoded recordings are kept between runs."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keyword-trainer"
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, found '{text}'")
+    return name, value
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    word, value = _assignment(text)
+    try:
+        return word, float(value)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"expected WORD=NUMBER, found '{text}'") from exc
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all verbs."""
+    parser = _Parser("keyword-trainer", description=DESCRIPTION, epilog=EXAMPLES,
+                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version=f"keyword-trainer {detector.__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        verb: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text.capitalize() + ".")
+        return verb
+
+    def add_folders(verb: argparse.ArgumentParser, *, needs_data: bool) -> None:
+        verb.add_argument("--data", action="append", default=[], required=needs_data, metavar="DIR",
+                          help="word clips in the Speech Commands layout; repeatable")
+        verb.add_argument("--noise", action="append", default=[], metavar="DIR",
+                          help="noise recordings, beside the data's _background_noise_; repeatable")
+        verb.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR",
+                          help="where decoded recordings are kept (default: %(default)s)")
+
+    def add_speech(verb: argparse.ArgumentParser) -> None:
+        verb.add_argument("--speech", action="append", default=[], metavar="DIR",
+                          help="running speech in LibriSpeech's or LJ Speech's layout; repeatable")
+        verb.add_argument("--validation-speakers", type=_words, default=(), metavar="ID,ID",
+                          help="speakers of running speech that are not trained on (default: one in ten, by a hash)")
+
+    verb = add("train", "train a network, quantise it to int8, measure it; a run of its own folder, resumable")
+    add_folders(verb, needs_data=False)
+    add_speech(verb)
+    verb.add_argument("--words", type=_words, metavar="yes,no", help="the keywords; every other word is 'unknown'")
+    verb.add_argument("--skip-words", type=_words, default=(), metavar="know,knows",
+                      help="words that sound like a keyword: running speech that holds one is not trained on")
+    verb.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    verb.add_argument("--resume", action="store_true", help="go on with the run in RUN, with the settings it began with")
+    verb.add_argument("--architecture", metavar="NAME", help="network (default: ds-cnn)")
+    verb.add_argument("--epochs", type=int, metavar="N", help="epochs (default: 45)")
+    verb.add_argument("--steps-per-epoch", type=int, metavar="N", help="batches an epoch (default: 500)")
+    verb.add_argument("--batch-size", type=int, metavar="N", help="windows a batch (default: 256)")
+    verb.add_argument("--learning-rate", type=float, metavar="X", help="peak learning rate (default: 0.003)")
+    verb.add_argument("--precision", metavar="NAME", help="auto, float32, mixed_float16 or mixed_bfloat16 (default: auto)")
+    verb.add_argument("--seed", type=int, metavar="N", help="seed of all randomness (default: 0)")
+    verb.add_argument("--licence", type=_assignment, action="append", default=[], metavar="FOLDER=TEXT",
+                      help="licence of a data folder, for the manifest; repeatable")
+    verb.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1), metavar="N",
+                      help="processes that make windows (default: %(default)s)")
+
+    verb = add("evaluate", "measure the accuracy of a model on clips, through the detector's own code")
+    verb.add_argument("model", help="name or path of a model")
+    add_folders(verb, needs_data=True)
+    verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
+    verb.add_argument("--seed", type=int, default=0, metavar="N", help="of the choice of clips (default: 0)")
+    verb.add_argument("--json", action="store_true", help="print JSON")
+
+    verb = add("compose", "compose a recording with known truth: single words with pauses, or running speech")
+    add_folders(verb, needs_data=False)
+    add_speech(verb)
+    verb.add_argument("--out", type=Path, required=True, metavar="WAV", help="recording; its truth goes beside it, .json")
+    verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
+    verb.add_argument("--n-words", type=int, default=600, metavar="N", help="words to say (default: %(default)s)")
+    verb.add_argument("--gap-s", type=float, nargs=2, default=(0.4, 2.0), metavar=("MIN", "MAX"),
+                      help="pause between words in seconds (default: 0.4 2)")
+    verb.add_argument("--snr-db", type=float, metavar="X", help="mix in noise this far below the words (default: none)")
+    verb.add_argument("--without", type=_words, default=(), metavar="yes,no",
+                      help="running speech: leave out utterances with one of these words")
+    verb.add_argument("--only", type=_words, default=(), metavar="know",
+                      help="single words: only these; running speech: only utterances with one of these")
+    verb.add_argument("--seed", type=int, default=0, metavar="N", help="of all randomness (default: 0)")
+
+    verb = add("evaluate-stream", "misses, false accepts per hour and delay on a recording with known truth")
+    verb.add_argument("model", help="name or path of a model")
+    verb.add_argument("--recording", type=Path, required=True, metavar="WAV")
+    verb.add_argument("--truth", type=Path, required=True, metavar="JSON",
+                      help='{"words": [{"word", "start_s", "end_s"}], "hours": H}')
+    verb.add_argument("--threshold", type=_threshold, action="append", default=[], metavar="WORD=X",
+                      help="instead of the manifest's; repeatable")
+    verb.add_argument("--json", action="store_true", help="print JSON")
+
+    verb = add("export", "copy the model of a finished run to a folder of models, under a name")
+    verb.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    verb.add_argument("--name", required=True, help="name of the model")
+    verb.add_argument("--to", type=Path, default=Path("models"), metavar="DIR", help="folder (default: %(default)s)")
+    verb.add_argument("--threshold", type=_threshold, action="append", default=[], metavar="WORD=X",
+                      help="score from which on a word is reported; repeatable")
+    verb.add_argument("--smoothing-windows", type=int, metavar="N", help="windows that scores are averaged over")
+    verb.add_argument("--stride-s", type=float, metavar="S", help="from one window to the next, in seconds")
+    verb.add_argument("--refractory-s", type=float, metavar="S", help="how long a word is not reported again")
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one verb; return the exit code."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    verbs = {
+        "train": _train,
+        "evaluate": _evaluate,
+        "compose": _compose,
+        "evaluate-stream": _evaluate_stream,
+        "export": _export,
+    }
+    try:
+        verbs[options.verb](options)
+    except DetectorError as exc:
+        sys.stderr.write(f"keyword-trainer: {exc}\n")
+        return exc.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("keyword-trainer: interrupted\n")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_OK
+
+
+def _import_keras() -> None:
+    try:
+        import keras  # noqa: F401
+    except ImportError as exc:
+        raise SettingsError(
+            "expected TensorFlow and Keras for training, found none: pip install 'keyword-detector[train]'"
+        ) from exc
+
+
+def _train(options: argparse.Namespace) -> None:
+    from training.settings import TrainSettings
+
+    _import_keras()
+    from training.export import finish
+    from training.train import read_settings, train
+
+    if options.resume:
+        settings = read_settings(options.out)
+    else:
+        if not options.data or not options.words:
+            raise SettingsError("expected --data and --words for a new run, or --resume to go on with one")
+        chosen: dict[str, Any] = {
+            name: getattr(options, name)
+            for name in ("architecture", "epochs", "steps_per_epoch", "batch_size", "learning_rate", "precision", "seed")
+            if getattr(options, name) is not None
+        }
+        settings = _convert(TrainSettings, {
+            **chosen,
+            "data": options.data,
+            "words": options.words,
+            "noise": options.noise,
+            "speech": options.speech,
+            "validation_speakers": options.validation_speakers,
+            "skip_words": options.skip_words,
+            "licences": dict(options.licence),
+        })
+    show = sys.stderr.isatty()
+    train(settings, options.out, cache=options.cache, resume=options.resume, n_workers=options.workers,
+          show_progress=show)
+    evaluation = finish(options.out, cache=options.cache, show_progress=show)
+    _print(evaluation.int8.lines())
+    _print([f"before quantisation: {evaluation.float32.accuracy.percent()}"])
+    log.info("next: keyword-trainer export %s --name NAME", options.out)
+
+
+def _convert(kind: type[Any], fields: dict[str, Any]) -> Any:
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as exc:
+        raise SettingsError(f"expected settings that fit, found: {exc}") from exc
+
+
+def _index(options: argparse.Namespace) -> Any:
+    """Return the recordings that the options name, and their samples at 16 kHz."""
+    from training.dataset import WaveformStore, index_folders
+
+    items = index_folders(
+        data=options.data,
+        noise=options.noise,
+        speech=getattr(options, "speech", ()),
+        validation_speakers=getattr(options, "validation_speakers", ()),
+    )
+    show = sys.stderr.isatty()
+    return items, WaveformStore.build(items, folder=options.cache, sample_rate_hz=16000, show_progress=show)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from detector.model import load_model
+    from training.evaluate_clips import evaluate_clips, gather_clips
+
+    model = load_model(options.model)
+    items, store = _index(options)
+    features, truths = gather_clips(items, store, model.manifest, split=options.split, seed=options.seed)
+    report = evaluate_clips(model.score, features, truths, model.manifest, split=options.split,
+                            show_progress=sys.stderr.isatty())
+    _print_report(report, as_json=options.json)
+
+
+def _compose(options: argparse.Namespace) -> None:
+    import numpy as np
+
+    from training.streams import compose_speech, compose_words, write_stream
+
+    if bool(options.data) == bool(options.speech):
+        raise SettingsError("expected either --data (single words) or --speech (running speech)")
+    items, store = _index(options)
+    if options.data:
+        samples, truth = compose_words(
+            items, store, split=options.split, n_words=options.n_words, gap_s=tuple(options.gap_s),
+            snr_db=options.snr_db, sample_rate_hz=16000, rng=np.random.default_rng(options.seed), only=options.only,
+        )
+    else:
+        samples, truth = compose_speech(
+            items, store, split=options.split, without=options.without, only=options.only, sample_rate_hz=16000
+        )
+    write_stream(samples, truth, options.out, 16000)
+    _print([f"{options.out}: {truth.hours:.2f} h, {len(truth.words)} words"])
+
+
+def _evaluate_stream(options: argparse.Namespace) -> None:
+    from detector.detector import Detector
+    from training.dataset import read_recording
+    from training.streams import detect_stream, judge, read_truth
+
+    listener = Detector.load(options.model, thresholds=dict(options.threshold))
+    truth = read_truth(options.truth)
+    rate_hz = listener.model.manifest.frontend.sample_rate_hz
+    samples = read_recording(str(options.recording), rate_hz)
+    detections = detect_stream(listener, samples, show_progress=sys.stderr.isatty())
+    _print_report(judge(detections, truth, listener.words), as_json=options.json)
+
+
+def _export(options: argparse.Namespace) -> None:
+    _import_keras()
+    from training.export import export
+
+    pair = export(
+        options.run, name=options.name, folder=options.to, thresholds=dict(options.threshold),
+        smoothing_windows=options.smoothing_windows, stride_s=options.stride_s, refractory_s=options.refractory_s,
+    )
+    _print([str(file) for file in pair])
+
+
+def _print_report(report: Any, *, as_json: bool) -> None:
+    _print([msgspec.json.encode(report).decode()] if as_json else report.lines())
+
+
+def _print(lines: Sequence[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()

@@ -1,0 +1,255 @@
+"""Recordings to train on: finding them, splitting them by speaker, decoding them once.
+
+Three kinds of folders are understood, with any file type that libsndfile reads:
+
+- word clips in the Speech Commands layout, `WORD/SPEAKER_nohash_N.EXT`, with `_background_noise_/`; also one folder
+  further down, as torchaudio and TensorFlow Datasets unpack them;
+- running speech in LibriSpeech's layout (`SPEAKER/.../SPEAKER-*.EXT`, `*.trans.txt`) or LJ Speech's (`metadata.csv`);
+- noise: every recording below a folder.
+
+A speaker, and a source of noise, is in one split only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from detector.audio.resample import resample
+from detector.errors import AudioFileError, SettingsError
+from detector.samples import to_int16
+from training.settings import TrainSettings
+
+TRAINING, VALIDATION, TESTING = "training", "validation", "testing"
+SPLITS = (TRAINING, VALIDATION, TESTING)
+WORD, SPEECH, NOISE = "word", "speech", "noise"
+NOISE_FOLDER = "_background_noise_"
+EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif", ".mp3"}
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One recording of the data set."""
+
+    path: str
+    kind: str
+    """WORD, SPEECH or NOISE."""
+    split: str
+    word: str = ""
+    speaker: str = ""
+    transcript: str = ""
+    """Upper-case words, where known."""
+
+
+def choose_split(name: str, *, validation_percent: float = 10.0, testing_percent: float = 10.0) -> str:
+    """Return the split of a speaker by the official Speech Commands rule (Warden 2018, section 6).
+
+    The SHA-1 of the name decides, so that a speaker never changes sides when recordings are added.
+    """
+    largest = 2**27 - 1
+    percent = (int(hashlib.sha1(name.encode()).hexdigest(), 16) % (largest + 1)) * (100.0 / largest)
+    if percent < validation_percent:
+        return VALIDATION
+    return TESTING if percent < validation_percent + testing_percent else TRAINING
+
+
+def find_recordings(folder: Path) -> list[Path]:
+    """Return the audio files below a folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+
+
+def _check_folder(name: str) -> Path:
+    folder = Path(name)
+    if not folder.is_dir():
+        raise SettingsError(f"expected a folder of recordings, found no folder {folder}")
+    return folder
+
+
+def index_words(name: str) -> Iterator[Item]:
+    """Find the word clips of a folder in the Speech Commands layout.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such folder, or no word clip in it.
+    """
+    root = _check_folder(name)
+    while not any("_nohash_" in path.name for path in root.glob("*/*")):
+        below = [path for path in root.iterdir() if path.is_dir() and any(path.glob("*/*"))]
+        if len(below) != 1:
+            raise SettingsError(f"expected WORD/SPEAKER_nohash_N.wav below {root}, found none: is it Speech Commands?")
+        root = below[0]
+    listed: dict[str, str] = {}
+    for split in (VALIDATION, TESTING):
+        list_file = root / f"{split}_list.txt"
+        if list_file.is_file():
+            listed |= {line.rpartition(".")[0]: split for line in list_file.read_text().split()}
+    for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name != NOISE_FOLDER):
+        for path in find_recordings(folder):
+            speaker = re.sub(r"_nohash_.*$", "", path.stem)
+            split = listed.get(f"{folder.name}/{path.stem}", TRAINING) if listed else choose_split(speaker)
+            yield Item(path=str(path), kind=WORD, split=split, word=folder.name, speaker=speaker)
+
+
+def index_noise(name: str) -> Iterator[Item]:
+    """Find the recordings of noise below a folder; one source in five is for validation.
+
+    The source is the file's name without a last `-part`: cuts of one recording stay together.
+    """
+    for path in find_recordings(_check_folder(name)):
+        source = re.sub(r"-[^-]*$", "", path.stem)
+        split = choose_split(source, validation_percent=20.0, testing_percent=0.0)
+        yield Item(path=str(path), kind=NOISE, split=split, speaker=source)
+
+
+def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item]:
+    """Find the utterances of running speech below a folder.
+
+    A speaker is set aside for validation when named, or, if none is named, by `choose_split`.
+    """
+    root = _check_folder(name)
+    transcripts: dict[str, str] = {}
+    for file in root.rglob("*.trans.txt"):
+        transcripts |= dict(line.split(" ", 1) for line in file.read_text().splitlines() if " " in line)
+    metadata = root / "metadata.csv"
+    if metadata.is_file():
+        rows = (line.split("|") for line in metadata.read_text().splitlines())
+        transcripts |= {row[0]: row[-1] for row in rows}
+    for path in find_recordings(root):
+        speaker = root.name if metadata.is_file() else path.stem.split("-")[0]
+        if validation_speakers:
+            split = VALIDATION if speaker in validation_speakers else TRAINING
+        else:
+            split = choose_split(speaker, testing_percent=0.0)
+        text = " ".join(re.findall(r"[A-Z']+", transcripts.get(path.stem, "").upper()))
+        yield Item(path=str(path), kind=SPEECH, split=split, speaker=speaker, transcript=text)
+
+
+def index_folders(
+    *, data: Sequence[str], noise: Sequence[str], speech: Sequence[str], validation_speakers: Sequence[str]
+) -> list[Item]:
+    """Find all recordings of some folders, in an order that does not depend on the file system.
+
+    Raises
+    ------
+    SettingsError
+        If a folder is missing or not of its kind.
+    """
+    words = [item for name in data for item in index_words(name)]
+    # Versions 0.01 and 0.02 of Speech Commands share clips: the same name under the same word is the same recording.
+    unique = {(item.word, Path(item.path).stem): item for item in reversed(words)}
+    items = sorted(unique.values(), key=lambda item: (item.word, item.path))
+    for name in data:
+        for folder in sorted(Path(name).rglob(NOISE_FOLDER)):
+            items += index_noise(str(folder))
+    for name in noise:
+        items += index_noise(name)
+    for name in speech:
+        items += index_speech(name, validation_speakers)
+    return items
+
+
+def index(settings: TrainSettings) -> list[Item]:
+    """Find all recordings of a run.
+
+    Raises
+    ------
+    SettingsError
+        If a folder is missing or a keyword has no clips.
+    """
+    items = index_folders(
+        data=settings.data,
+        noise=settings.noise,
+        speech=settings.speech,
+        validation_speakers=settings.validation_speakers,
+    )
+    for word in settings.words:
+        for split in (TRAINING, VALIDATION):
+            if not any(item.word == word and item.split == split for item in items):
+                found = ", ".join(sorted({item.word for item in items if item.word}))
+                raise SettingsError(f"expected clips of '{word}' in the {split} split, found none (words: {found})")
+    return items
+
+
+def holds_any_word(item: Item, words: Iterable[str]) -> bool:
+    """Tell whether an utterance's transcript holds one of some words."""
+    return not set(item.transcript.split()).isdisjoint(word.upper() for word in words)
+
+
+def read_recording(path: str, sample_rate_hz: int) -> NDArray[np.int16]:
+    """Decode a recording whole: mono, at the given rate, int16.
+
+    Raises
+    ------
+    AudioFileError
+        If libsndfile cannot read it.
+    """
+    try:
+        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as exc:
+        raise AudioFileError(f"expected an audio file, found {path} that cannot be read ({exc})") from exc
+    return to_int16(resample(samples.mean(axis=1), rate_hz, sample_rate_hz))
+
+
+def find_word(samples: NDArray[np.int16], sample_rate_hz: int) -> tuple[int, int]:
+    """Return where the word of a clip begins and ends, in samples.
+
+    The span from the first to the last 10 ms whose energy exceeds 1 % of the mean of the three loudest.
+    """
+    step = sample_rate_hz // 100
+    n_steps = len(samples) // step
+    if n_steps == 0:
+        return 0, len(samples)
+    steps = samples[: n_steps * step].reshape(n_steps, step).astype(np.float64)
+    energy = (steps**2).mean(axis=1)
+    loud = np.flatnonzero(energy > 0.01 * np.sort(energy)[-3:].mean())
+    if loud.size == 0:
+        return 0, len(samples)
+    return int(loud[0]) * step, (int(loud[-1]) + 1) * step
+
+
+class WaveformStore:
+    """The decoded recordings of a data set in one memory-mapped file, so that worker processes share them."""
+
+    def __init__(self, file: Path) -> None:
+        """Open a store that `build` has written."""
+        self.file = file
+        self._offsets: NDArray[np.int64] = np.load(file.with_suffix(".offsets.npy"))
+        self._samples = np.memmap(file, dtype=np.int16, mode="r")
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, position: int) -> NDArray[np.int16]:
+        """Return all samples of a recording, as a read-only view."""
+        return self._samples[self._offsets[position] : self._offsets[position + 1]]
+
+    @classmethod
+    def build(cls, items: Sequence[Item], *, folder: Path, sample_rate_hz: int, show_progress: bool) -> WaveformStore:
+        """Decode recordings into `folder`, or reuse what an earlier run decoded from the same files."""
+        fingerprint = hashlib.sha256(str(sample_rate_hz).encode())
+        for item in items:
+            status = os.stat(item.path)
+            fingerprint.update(f"{item.path}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+        file = folder / f"{fingerprint.hexdigest()[:16]}.int16"
+        offsets_file = file.with_suffix(".offsets.npy")
+        if not offsets_file.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            offsets = [0]
+            paths = [item.path for item in items]
+            with ThreadPoolExecutor() as pool, open(file, "wb") as out:
+                decoded = pool.map(lambda path: read_recording(path, sample_rate_hz), paths)
+                for samples in tqdm(decoded, "decoding", len(paths), unit="file", disable=not show_progress):
+                    samples.tofile(out)
+                    offsets.append(offsets[-1] + len(samples))
+            np.save(offsets_file, np.array(offsets))  # last: its presence says that the store is complete
+        return cls(file)

@@ -1,0 +1,57 @@
+"""What a run trains on: which devices Keras' backend sees, and the number format that suits them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import keras
+
+from detector.errors import SettingsError
+
+PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
+
+
+def list_gpus() -> list[str]:
+    """Return the names of the GPUs that the backend can use."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return [device.name for device in tf.config.list_physical_devices("GPU")]
+    return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
+
+
+def list_nvidia_devices() -> list[str]:
+    """Return the NVIDIA devices that the driver reports, whether a framework sees them or not."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=False)
+    return answer.stdout.splitlines() if answer.returncode == 0 else []
+
+
+def describe_devices() -> list[str]:
+    """Return lines that tell what the run trains on, with a warning when a GPU lies idle."""
+    backend, gpus = keras.backend.backend(), list_gpus()
+    lines = [f"training on {', '.join(gpus) if gpus else 'the CPU'} with Keras {keras.__version__} on {backend}"]
+    nvidia = [] if gpus else list_nvidia_devices()
+    if nvidia:
+        lines.append(
+            f"warning: {nvidia[0]} is present but {backend} does not see it: install the extra train-gpu "
+            "(pip install 'keyword-detector[train-gpu]')"
+        )
+    return lines
+
+
+def choose_precision(precision: str) -> str:
+    """Return the Keras dtype policy for a setting: "auto" is mixed_float16 on a GPU and float32 elsewhere.
+
+    Raises
+    ------
+    SettingsError
+        If the setting is none of `PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        raise SettingsError(f"expected a precision of {', '.join(PRECISIONS)}, found '{precision}'")
+    if precision == "auto":
+        return "mixed_float16" if list_gpus() else "float32"
+    return precision

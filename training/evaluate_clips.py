@@ -1,0 +1,144 @@
+"""Accuracy on clips: the exported file, through the detector's own front end and model code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from detector.errors import SettingsError
+from detector.frontend import LogMel
+from detector.manifest import Manifest
+from training.dataset import NOISE, TRAINING, VALIDATION, WORD, Item, WaveformStore
+from training.features import compute_features
+from training.settings import SILENCE, UNKNOWN
+from training.statistics import Rate, mean_of_proportions, proportion
+
+Score = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Features of one window, (n_frames, n_mels), to scores, (n_labels,)."""
+
+
+class ClipReport(msgspec.Struct, frozen=True):
+    """Accuracy on the clips of one split."""
+
+    split: str
+    labels: tuple[str, ...]
+    accuracy: Rate
+    """Mean of the labels' recalls."""
+    recall: dict[str, Rate]
+    precision: dict[str, Rate]
+    words_alone: Rate
+    """Share of keyword clips whose own word scores highest among the keywords."""
+    confusion: list[list[int]]
+    """Rows are the truth, columns the answer, in the order of the labels."""
+
+    def lines(self) -> list[str]:
+        """Return the report for people to read."""
+        width = max(len(label) for label in self.labels) + 2
+        rows = [
+            f"clip accuracy, mean of {len(self.labels)} recalls, {self.split} speakers: {self.accuracy.percent()}",
+            f"keywords against each other: {self.words_alone.percent()}",
+            *(f"{label}: recall {self.recall[label].percent()}" for label in self.labels),
+            *(f"{label}: precision {self.precision[label].percent()}" for label in self.labels),
+            "confusion (rows: spoken, columns: heard)",
+            " " * width + "".join(f"{label:>{width}}" for label in self.labels),
+        ]
+        for label, counts in zip(self.labels, self.confusion, strict=True):
+            rows.append(f"{label:<{width}}" + "".join(f"{count:>{width}}" for count in counts))
+        return rows
+
+
+def fit_window(samples: NDArray[np.int16], n_samples: int) -> NDArray[np.int16]:
+    """Return the middle of a clip, or the clip in the middle of silence, as one window."""
+    if len(samples) >= n_samples:
+        start = (len(samples) - n_samples) // 2
+        return samples[start : start + n_samples]
+    before = (n_samples - len(samples)) // 2
+    return np.pad(samples, (before, n_samples - len(samples) - before))
+
+
+def choose_clips(
+    items: Sequence[Item], manifest: Manifest, split: str, rng: np.random.Generator
+) -> list[tuple[int, str]]:
+    """Choose the clips of a split: all of the keywords, and equal counts of every other word as `unknown`.
+
+    Returns
+    -------
+    list of (int, str)
+        Positions in `items`, and the label each should get.
+    """
+    by_word: dict[str, list[int]] = {}
+    for position, item in enumerate(items):
+        if item.kind == WORD and item.split == split:
+            by_word.setdefault(item.word, []).append(position)
+    chosen = [(position, word) for word in manifest.words for position in by_word.get(word, [])]
+    if not chosen:
+        raise SettingsError(f"expected clips of {', '.join(manifest.words)} in the {split} split, found none")
+    others = {word: positions for word, positions in by_word.items() if word not in manifest.words}
+    n_each = min((len(positions) for positions in others.values()), default=0)
+    for word in sorted(others):
+        chosen += [(int(position), UNKNOWN) for position in rng.choice(others[word], n_each, replace=False)]
+    return chosen
+
+
+def cut_silence(
+    items: Sequence[Item], store: WaveformStore, n_windows: int, n_samples: int, rng: np.random.Generator
+) -> list[NDArray[np.int16]]:
+    """Cut windows out of the noise recordings that are not trained on, as many from each; as recorded."""
+    noises = [position for position, item in enumerate(items) if item.kind == NOISE and item.split != TRAINING]
+    windows = []
+    for k in range(n_windows if noises else 0):
+        samples = store[noises[k % len(noises)]]
+        start = int(rng.integers(0, max(1, len(samples) - n_samples + 1)))
+        windows.append(fit_window(samples[start : start + n_samples], n_samples))
+    return windows
+
+
+def gather_clips(
+    items: Sequence[Item], store: WaveformStore, manifest: Manifest, *, split: str = VALIDATION, seed: int = 0
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Return the features of a split's clips, shape (n, n_frames, n_mels), and the label each should get."""
+    rng = np.random.default_rng(seed)
+    chosen = choose_clips(items, manifest, split, rng)
+    n_silent = sum(label in manifest.words for _, label in chosen) // len(manifest.words)
+    windows = [fit_window(store[position], manifest.window_samples) for position, _ in chosen]
+    silent = cut_silence(items, store, n_silent, manifest.window_samples, rng)
+    features = compute_features(LogMel(manifest.frontend), np.stack([*windows, *silent]))
+    return features, [label for _, label in chosen] + [SILENCE] * len(silent)
+
+
+def evaluate_clips(
+    score: Score,
+    features: NDArray[np.float32],
+    truths: Sequence[str],
+    manifest: Manifest,
+    *,
+    split: str,
+    show_progress: bool = False,
+) -> ClipReport:
+    """Score clips and count."""
+    labels = manifest.labels
+    keywords = [labels.index(word) for word in manifest.words]
+    confusion = np.zeros((len(labels), len(labels)), dtype=int)
+    n_alone_right = 0
+    for window, truth in zip(tqdm(features, "clips", disable=not show_progress), truths, strict=True):
+        scores = score(window)
+        expected = labels.index(truth)
+        confusion[expected, int(scores.argmax())] += 1
+        n_alone_right += expected in keywords and keywords[int(scores[keywords].argmax())] == expected
+    recall = {label: proportion(int(confusion[k, k]), int(confusion[k].sum())) for k, label in enumerate(labels)}
+    present = [recall[label] for k, label in enumerate(labels) if confusion[k].any()]
+    return ClipReport(
+        split=split,
+        labels=labels,
+        accuracy=mean_of_proportions(present),
+        recall=recall,
+        precision={
+            label: proportion(int(confusion[k, k]), int(confusion[:, k].sum())) for k, label in enumerate(labels)
+        },
+        words_alone=proportion(n_alone_right, int(confusion[keywords].sum())),
+        confusion=confusion.tolist(),
+    )

@@ -1,0 +1,264 @@
+"""What a finished run becomes: an int8 file and its manifest, measured on validation speakers."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import logging
+import math
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import detector
+from detector.errors import SettingsError
+from detector.frontend import LogMel
+from detector.manifest import (
+    FORMAT_VERSION,
+    ClipAccuracy,
+    DecisionSettings,
+    GoldenVector,
+    Manifest,
+    WordDecision,
+    read_manifest,
+    write_manifest,
+)
+from detector.model import Model, Network
+from training.dataset import TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word, index
+from training.evaluate_clips import ClipReport, evaluate_clips, gather_clips
+from training.features import BatchMaker
+from training.quantize import convert_to_int8, iterate_scores, to_float32
+from training.settings import TrainSettings
+from training.train import BEST_FILE, read_history, read_settings
+
+log = logging.getLogger(__name__)
+
+MODEL_FILE = "model.tflite"
+MANIFEST_FILE = "model.json"
+EVALUATION_FILE = "evaluation.json"
+N_REPRESENTATIVE = 1024
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """The clip reports of a run: what ships, and the network it was quantised from."""
+
+    int8: ClipReport
+    float32: ClipReport
+
+
+def finish(run: Path, *, cache: Path, show_progress: bool = True) -> Evaluation:
+    """Quantise the best network of a run, measure it, and write the pair into the run's folder.
+
+    Raises
+    ------
+    SettingsError
+        If the folder holds no trained network.
+    """
+    settings = read_settings(run)
+    best = run / BEST_FILE
+    if not best.exists():
+        raise SettingsError(f"expected a trained network in {run}, found no {BEST_FILE}: train it, or go on with --resume")
+    items = index(settings)
+    rate_hz = settings.frontend.sample_rate_hz
+    store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz, show_progress=show_progress)
+    network = to_float32(keras.models.load_model(best, compile=False), settings.architecture)
+
+    maker = BatchMaker(settings, items, store, TRAINING)
+    n_batches = math.ceil(N_REPRESENTATIVE / settings.batch_size)
+    representative = np.concatenate([maker.make(step)[0] for step in range(n_batches)])[:N_REPRESENTATIVE]
+    flatbuffer = convert_to_int8(network, representative)
+
+    manifest = describe(settings, items, store, flatbuffer, run)
+    features, truths = gather_clips(items, store, manifest)
+    int8_scores = Model(manifest, flatbuffer).score
+    int8 = evaluate_clips(int8_scores, features, truths, manifest, split=VALIDATION, show_progress=show_progress)
+    floats = iterate_scores(network, features)
+    float32 = evaluate_clips(lambda _: next(floats), features, truths, manifest, split=VALIDATION)
+    accuracy = int8.accuracy
+    manifest = msgspec.structs.replace(
+        manifest,
+        clip_accuracy=ClipAccuracy(
+            accuracy=accuracy.value,
+            interval=(accuracy.low, accuracy.high),
+            n_clips=int(accuracy.n_trials),
+            measured_on=f"clips of validation speakers, mean of the recalls of {', '.join(manifest.labels)}",
+        ),
+    )
+    (run / MODEL_FILE).write_bytes(flatbuffer)
+    write_manifest(manifest, run / MANIFEST_FILE)
+    evaluation = Evaluation(int8, float32)
+    (run / EVALUATION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(evaluation)))
+    return evaluation
+
+
+def export(
+    run: Path,
+    *,
+    name: str,
+    folder: Path,
+    thresholds: Mapping[str, float],
+    smoothing_windows: int | None = None,
+    stride_s: float | None = None,
+    refractory_s: float | None = None,
+) -> tuple[Path, Path]:
+    """Copy a run's pair to `folder` under a name, with the decision it shall have.
+
+    Raises
+    ------
+    SettingsError
+        If the run is not finished or a threshold names no word of it.
+    """
+    source = run / MANIFEST_FILE
+    if not source.exists():
+        raise SettingsError(f"expected a finished run in {run}, found no {MANIFEST_FILE}: go on with --resume")
+    manifest = read_manifest(source)
+    words = dict(manifest.decision.words)
+    for word, threshold in thresholds.items():
+        if word not in words:
+            raise SettingsError(f"expected thresholds for {', '.join(words)}, found one for '{word}'")
+        ratio = words[word].rearm / words[word].threshold
+        words[word] = msgspec.structs.replace(words[word], threshold=threshold, rearm=threshold * ratio)
+    decision = msgspec.structs.replace(manifest.decision, words=words)
+    if smoothing_windows is not None:
+        decision = msgspec.structs.replace(decision, smoothing_windows=smoothing_windows)
+    if refractory_s is not None:
+        decision = msgspec.structs.replace(decision, refractory_s=refractory_s)
+    manifest = msgspec.structs.replace(
+        manifest, name=name, decision=decision, stride_s=manifest.stride_s if stride_s is None else stride_s
+    )
+    flatbuffer = (run / MODEL_FILE).read_bytes()
+    Model(manifest, flatbuffer)  # what is written is what loads
+    folder.mkdir(parents=True, exist_ok=True)
+    pair = folder / f"{name}.tflite", folder / f"{name}.json"
+    pair[0].write_bytes(flatbuffer)
+    write_manifest(manifest, pair[1])
+    return pair
+
+
+def describe(
+    settings: TrainSettings, items: Sequence[Item], store: WaveformStore, flatbuffer: bytes, run: Path
+) -> Manifest:
+    """Return the manifest of a quantised network, its clip accuracy still to be measured."""
+    recipe = settings.decision
+    samples = golden_waveform(settings.window_samples, settings.frontend.sample_rate_hz)
+    features = LogMel(settings.frontend)(samples)
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        name=run.name,
+        words=settings.words,
+        labels=settings.labels,
+        frontend=settings.frontend,
+        window_s=settings.window_s,
+        stride_s=recipe.stride_s,
+        decision=DecisionSettings(
+            smoothing_windows=recipe.smoothing_windows,
+            refractory_s=recipe.refractory_s,
+            words={
+                word: WordDecision(
+                    threshold=recipe.threshold,
+                    rearm=recipe.threshold * recipe.rearm_ratio,
+                    duration_s=_median_duration_s(word, items, store, settings.frontend.sample_rate_hz),
+                )
+                for word in settings.words
+            },
+        ),
+        sha256=hashlib.sha256(flatbuffer).hexdigest(),
+        golden=(GoldenVector.encode(samples, features, Network(flatbuffer).run(features)),),
+        training=describe_training(settings, items, run),
+    )
+
+
+def golden_waveform(n_samples: int, sample_rate_hz: int) -> NDArray[np.int16]:
+    """Return a second like a spoken "yes", made of numbers: a buzz whose formants glide, then a hiss, in faint noise."""
+    rng = np.random.default_rng(0)
+    time_s = np.arange(n_samples) / sample_rate_hz
+    glide = np.clip((time_s - 0.25) / 0.12, 0.0, 1.0)
+    voice = np.zeros(n_samples)
+    for harmonic in range(1, 40):
+        frequency_hz = 120.0 * harmonic
+        formants = sum(
+            level * np.exp(-(((frequency_hz - (start + (end - start) * glide)) / 160.0) ** 2))
+            for start, end, level in ((280.0, 560.0, 1.0), (2250.0, 1800.0, 0.5), (2900.0, 2500.0, 0.3))
+        )
+        voice += formants * np.sin(2.0 * np.pi * frequency_hz * time_s)
+    voice *= np.interp(time_s, [0.2, 0.26, 0.42, 0.5], [0.0, 1.0, 1.0, 0.0])
+    hiss = np.diff(rng.standard_normal(n_samples + 1)) * np.interp(time_s, [0.46, 0.54, 0.66, 0.74], [0.0, 1.0, 1.0, 0.0])
+    return np.rint(4000.0 * voice + 900.0 * hiss + 20.0 * rng.standard_normal(n_samples)).astype(np.int16)
+
+
+def describe_training(settings: TrainSettings, items: Sequence[Item], run: Path) -> dict[str, Any]:
+    """Return where a model comes from: data with checksums, settings, versions; nothing of the machine's own paths."""
+    folders = (*settings.data, *settings.noise, *settings.speech)
+    names = {folder: Path(folder).resolve().name for folder in folders}
+    recipe = msgspec.to_builtins(settings)
+    for key in ("data", "noise", "speech"):
+        recipe[key] = [names[folder] for folder in recipe[key]]
+    return {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "versions": {
+            "keyword-detector": detector.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "keras": keras.__version__,
+            keras.backend.backend(): importlib.metadata.version(_backend_distribution()),
+        },
+        "data": {
+            names[folder]: {
+                "licence": settings.licences.get(names[folder], "not stated"),
+                **_fingerprint(Path(folder), [item for item in items if Path(folder) in Path(item.path).parents]),
+            }
+            for folder in folders
+        },
+        "settings": recipe,
+        "epochs": read_history(run),
+    }
+
+
+def _fingerprint(folder: Path, items: Sequence[Item]) -> dict[str, Any]:
+    """Return the number of recordings trained on and a SHA-256 over their names and contents."""
+    trained = sorted(item.path for item in items if item.split == TRAINING)
+    digest = hashlib.sha256()
+    for path in trained:
+        digest.update(f"{Path(path).relative_to(folder)}\n".encode())
+        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+    return {"n_recordings": len(trained), "sha256": digest.hexdigest()}
+
+
+def _median_duration_s(word: str, items: Sequence[Item], store: WaveformStore, sample_rate_hz: int) -> float:
+    spans = [
+        find_word(store[position], sample_rate_hz)
+        for position, item in enumerate(items)
+        if item.kind == WORD and item.word == word and item.split == TRAINING
+    ]
+    return float(np.median([last - first for first, last in spans])) / sample_rate_hz
+
+
+def _backend_distribution() -> str:
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        return backend
+    installed = {distribution.name.replace("_", "-") for distribution in importlib.metadata.distributions()}
+    return "tensorflow" if "tensorflow" in installed else "tensorflow-cpu"
+
+
+def _commit() -> str:
+    """Return the commit of the checkout that trained, marked when it had changes; "unknown" outside of one."""
+    git = ["git", "-C", str(Path(__file__).resolve().parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
+        changes = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True, text=True, check=True, timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return head.stdout.strip() + (" with changes" if changes.stdout.strip() else "")

@@ -1,0 +1,102 @@
+"""A trained Keras network to a full-integer int8 .tflite."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import ModelFormatError
+from training.architectures import build_model
+
+EXPECTED_OPS = frozenset(
+    {"CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "FULLY_CONNECTED", "SOFTMAX", "RESHAPE", "ADD", "AVERAGE_POOL_2D"}
+)
+"""Operations with int8 kernels in every TFLite runtime. Anything else means that a layer did not convert as meant."""
+
+
+def to_float32(model: keras.Model, architecture: str) -> keras.Model:
+    """Return the same network computing in float32, whatever precision it was trained in."""
+    policy = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_global_policy("float32")
+    try:
+        _, n_frames, n_mels, _ = model.input_shape
+        plain = build_model(architecture, n_frames=n_frames, n_mels=n_mels, n_labels=model.output_shape[-1])
+    finally:
+        keras.mixed_precision.set_global_policy(policy)
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+def convert_to_int8(model: keras.Model, representative: NDArray[np.float32]) -> bytes:
+    """Quantise a float32 network after training.
+
+    Parameters
+    ----------
+    model : keras.Model
+        (batch, n_frames, n_mels, 1) -> (batch, n_labels).
+    representative : ndarray of float32, shape (n, n_frames, n_mels)
+        Features as in training, from which the ranges of all activations are taken.
+
+    Returns
+    -------
+    bytes
+        A flatbuffer with int8 input and output, batch 1.
+
+    Raises
+    ------
+    ModelFormatError
+        If an operation remained that is not int8 everywhere.
+    """
+    import tensorflow as tf
+
+    # The batch must be fixed before conversion: with a free batch the converter keeps shape arithmetic, and
+    # from_concrete_functions writes a model without weights.
+    features = keras.Input(batch_shape=(1, *model.input_shape[1:]))
+    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(features, model(features, training=False)))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([window[None, ..., None]] for window in representative)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints a summary of the saved model
+        flatbuffer: bytes = converter.convert()
+    unexpected = sorted(set(list_ops(flatbuffer)) - EXPECTED_OPS)
+    if unexpected:
+        raise ModelFormatError(f"expected only {', '.join(sorted(EXPECTED_OPS))}, found {', '.join(unexpected)}")
+    return flatbuffer
+
+
+def list_ops(flatbuffer: bytes) -> list[str]:
+    """Return the names of the operations of a .tflite, in order.
+
+    Raises
+    ------
+    ModelFormatError
+        If an activation is not int8.
+    """
+    interpreter = _open(flatbuffer)
+    for tensor in interpreter.get_tensor_details():
+        if tensor["dtype"] not in (np.int8, np.int32):
+            raise ModelFormatError(f"expected int8 throughout, found {tensor['name']} in {tensor['dtype'].__name__}")
+    return [operation["op_name"] for operation in interpreter._get_ops_details()]
+
+
+def _open(flatbuffer: bytes) -> Any:
+    import tensorflow as tf
+
+    interpreter = tf.lite.Interpreter(
+        model_content=flatbuffer,
+        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def iterate_scores(model: keras.Model, features: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Yield the float network's scores, shape (n_labels,), of windows, shape (n, n_frames, n_mels)."""
+    yield from np.asarray(model.predict(features[..., None], batch_size=512, verbose=0))

@@ -1,0 +1,117 @@
+"""Settings of a training run: frozen, written into the run's folder and into the manifest of what it made."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from detector.frontend import FrontendSettings
+from detector.settings import NotNegative, Positive, PositiveInt, Probability, Text
+
+SILENCE = "silence"
+UNKNOWN = "unknown"
+
+
+class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How training windows are composed: what the detector will meet, keywords being the exception."""
+
+    keyword: Probability = 0.30
+    """Share of windows that hold a whole keyword."""
+    partial_keyword: Probability = 0.12
+    """Share that hold a keyword cut by the window's edge; labelled unknown."""
+    other_word: Probability = 0.20
+    running_speech: Probability = 0.25
+    """Share cut anywhere out of running speech. The rest of the windows is noise, labelled silence."""
+    neighbour: Probability = 0.5
+    """Probability, on each side of a word, that another sound is heard there."""
+    neighbour_gap_s: tuple[NotNegative, NotNegative] = (0.03, 0.5)
+    """Range of the pause between a word and its neighbour, in seconds."""
+    kept_part: tuple[Probability, Probability] = (0.1, 0.5)
+    """Range of the part of a cut keyword that stays in the window."""
+    speed: Probability = 0.3
+    """Probability that a word is said faster or slower, pitch included."""
+    speed_range: tuple[Positive, Positive] = (0.88, 1.14)
+    noise: Probability = 0.75
+    """Probability that noise is mixed into a window with speech."""
+    snr_db: tuple[float, float] = (-2.0, 30.0)
+    """Range of the signal-to-noise ratio, in dB, measured against the speech while it sounds."""
+    tilt: Probability = 0.5
+    """Probability that the window passes a one-tap filter, as microphones differ in treble and bass."""
+    tilt_range: tuple[float, float] = (-0.6, 0.6)
+    """Range of the filter's coefficient a in y[n] = x[n] + a x[n - 1]."""
+    gain_db: tuple[float, float] = (-22.0, 8.0)
+    """Range of the gain of the finished window, in dB; what exceeds full scale clips, as in a microphone."""
+    mask: Probability = 0.5
+    """Probability of each SpecAugment mask (Park et al. 2019), one in time and one in frequency."""
+    mask_frames: PositiveInt = 6
+    mask_bands: PositiveInt = 6
+
+
+class DecisionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The decision that a trained model is given in its manifest."""
+
+    stride_s: Positive = 0.08
+    """From the end of one window to the end of the next."""
+    smoothing_windows: PositiveInt = 3
+    refractory_s: NotNegative = 0.7
+    threshold: Probability = 0.8
+    rearm_ratio: Probability = 0.5
+    """The level below which a word is armed again, as a part of its threshold."""
+
+
+class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One training run. Equal settings and data give equal training windows."""
+
+    data: tuple[Text, ...]
+    """Folders in the Speech Commands layout."""
+    words: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    noise: tuple[Text, ...] = ()
+    """Folders of noise recordings, beside the `_background_noise_` of the data folders."""
+    speech: tuple[Text, ...] = ()
+    """Folders of running speech in LibriSpeech's or LJ Speech's layout, for negatives."""
+    validation_speakers: tuple[Text, ...] = ()
+    """Speakers of running speech set aside; empty: chosen by a hash, one in ten."""
+    skip_words: tuple[Text, ...] = ()
+    """Words that sound like a keyword ("know" for "no"): utterances that hold one are left out of the negatives."""
+    architecture: Text = "ds-cnn"
+    epochs: PositiveInt = 45
+    steps_per_epoch: PositiveInt = 500
+    batch_size: PositiveInt = 256
+    learning_rate: Positive = 3e-3
+    warmup_steps: PositiveInt = 500
+    weight_decay: NotNegative = 1e-3
+    label_smoothing: Probability = 0.05
+    validation_windows: PositiveInt = 8192
+    precision: Text = "auto"
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    window_s: Positive = 1.0
+    frontend: FrontendSettings = FrontendSettings()
+    windows: WindowSettings = WindowSettings()
+    decision: DecisionRecipe = DecisionRecipe()
+    licences: dict[str, str] = {}
+    """Licence of each data folder, by the folder's name; written into the manifest."""
+
+    def __post_init__(self) -> None:
+        """Refuse words that cannot be labels.
+
+        Raises
+        ------
+        ValueError
+            If a word stands twice or has the name of a reserved label.
+        """
+        if len(set(self.words)) != len(self.words):
+            raise ValueError(f"words must differ, found {', '.join(self.words)}")
+        for word in self.words:
+            if word in (SILENCE, UNKNOWN):
+                raise ValueError(f"'{word}' is a label of every model and cannot be a keyword")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The model's outputs, in order."""
+        return (SILENCE, UNKNOWN, *self.words)
+
+    @property
+    def window_samples(self) -> int:
+        """Samples in one window."""
+        return round(self.window_s * self.frontend.sample_rate_hz)

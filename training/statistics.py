@@ -1,0 +1,62 @@
+"""Intervals for the rates that are reported: none is printed without its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """An estimated rate, the counts behind it and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n_events: int
+    n_trials: float
+    """Clips, words, or hours."""
+
+    def percent(self) -> str:
+        """Return a proportion for people to read: `2.5 % (1.9-3.3 %, 40 of 1600)`."""
+        return (
+            f"{100 * self.value:.2f} % ({100 * self.low:.2f}-{100 * self.high:.2f} %, "
+            f"{self.n_events} of {self.n_trials:g})"
+        )
+
+    def per_hour(self) -> str:
+        """Return a rate per hour for people to read."""
+        return f"{self.value:.2f} /h ({self.low:.2f}-{self.high:.2f}, {self.n_events} in {self.n_trials:.2f} h)"
+
+
+def proportion(n_events: int, n_trials: int) -> Rate:
+    """Return a proportion with its Wilson interval (Wilson 1927); 0 to 1 when nothing was tried."""
+    if n_trials == 0:
+        return Rate(0.0, 0.0, 1.0, 0, 0)
+    interval = stats.binomtest(n_events, n_trials).proportion_ci(CONFIDENCE, method="wilson")
+    return Rate(n_events / n_trials, float(interval.low), float(interval.high), n_events, n_trials)
+
+
+def hourly_rate(n_events: int, hours: float) -> Rate:
+    """Return events per hour with the exact Poisson interval (Garwood 1936)."""
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low = float(stats.chi2.ppf(tail, 2 * n_events)) / 2.0 / hours if n_events else 0.0
+    high = float(stats.chi2.ppf(1.0 - tail, 2 * n_events + 2)) / 2.0 / hours
+    return Rate(n_events / hours, low, high, n_events, hours)
+
+
+def mean_of_proportions(rates: Sequence[Rate]) -> Rate:
+    """Return the mean of independent proportions.
+
+    The interval combines theirs by the method of variance estimates recovery (Zou and Donner 2008): each half-width is
+    the root of the sum of squares of the proportions' own, on that side.
+    """
+    mean = sum(rate.value for rate in rates) / len(rates)
+    below = math.sqrt(sum((rate.value - rate.low) ** 2 for rate in rates)) / len(rates)
+    above = math.sqrt(sum((rate.high - rate.value) ** 2 for rate in rates)) / len(rates)
+    n_trials = sum(rate.n_trials for rate in rates)
+    return Rate(mean, mean - below, min(1.0, mean + above), sum(rate.n_events for rate in rates), n_trials)

@@ -1,0 +1,151 @@
+"""One-second training windows, composed as the detector will meet them.
+
+A clip per window, as tutorials do it, trains a classifier that has never met half a word, or two. Here a window holds a
+whole keyword anywhere, with other sounds before and after it; or a keyword that the window's edge cuts, which is
+`unknown`; or another word, running speech or noise. Each gets its own noise, level and clipping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.augment import Audio, change_speed, cut, db_to_factor, fade, noise_factor, rms, tilt
+from training.dataset import NOISE, SPEECH, WORD, Item, WaveformStore, find_word, holds_any_word
+from training.settings import SILENCE, UNKNOWN, TrainSettings
+
+FADE_S = 0.005
+QUIET_RMS = 8.0
+"""Level of a window without foreground against which its noise is set, in 16-bit units (-72 dBFS)."""
+
+
+class WindowComposer:
+    """Draws labelled windows from the recordings of one split."""
+
+    def __init__(self, settings: TrainSettings, items: Sequence[Item], store: WaveformStore, split: str) -> None:
+        self.settings = settings
+        self._store = store
+        chosen = [(position, item) for position, item in enumerate(items) if item.split == split]
+        clips: dict[str, list[int]] = {}
+        for position, item in chosen:
+            if item.kind == WORD:
+                clips.setdefault(item.word, []).append(position)
+        self._clips = {word: np.array(positions) for word, positions in clips.items()}
+        self._other_words = sorted(set(clips) - set(settings.words))
+        taboo = (*settings.words, *settings.skip_words)
+        self._speech = [p for p, item in chosen if item.kind == SPEECH and not holds_any_word(item, taboo)]
+        self._noise = [p for p, item in chosen if item.kind == NOISE]
+        self._n = settings.window_samples
+        self._rate_hz = settings.frontend.sample_rate_hz
+
+    def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int16], int]:
+        """Draw one window: its samples, shape (window_samples,), and the position of its label."""
+        windows, labels = self.settings.windows, self.settings.labels
+        shares = [windows.keyword, windows.partial_keyword, windows.other_word, windows.running_speech]
+        if not self._other_words:
+            shares[2] = 0.0
+        if not self._speech:
+            shares[3] = 0.0
+        kind = int(np.searchsorted(np.cumsum(shares), rng.random(), side="right"))
+        canvas = np.zeros(self._n, dtype=np.float32)
+        label = UNKNOWN
+        if kind == 0:
+            label, word = self._draw_keyword(rng)
+            spare = self._n - len(word)
+            self._place_with_neighbours(canvas, word, int(rng.integers(0, spare + 1)), rng)
+        elif kind == 1:
+            _, word = self._draw_keyword(rng)
+            kept = round(len(word) * rng.uniform(*windows.kept_part))
+            start = self._n - kept if rng.random() < 0.5 else kept - len(word)
+            self._place_with_neighbours(canvas, word, start, rng)
+        elif kind == 2:
+            word = self._draw_word(str(rng.choice(self._other_words)), rng)
+            hidden = len(word) // 2
+            start = int(rng.integers(-hidden, self._n - len(word) + hidden + 1))
+            self._place_with_neighbours(canvas, word, start, rng)
+        elif kind == 3:
+            canvas += cut(self._store[int(rng.choice(self._speech))], self._n, rng)
+        else:
+            label = SILENCE
+        finished = self._finish(canvas, rng)
+        return np.clip(np.rint(finished), -32768, 32767).astype(np.int16), labels.index(label)
+
+    def _draw_keyword(self, rng: np.random.Generator) -> tuple[str, Audio]:
+        word = str(rng.choice(self.settings.words))
+        return word, self._draw_word(word, rng)
+
+    def _draw_word(self, word: str, rng: np.random.Generator) -> Audio:
+        """Draw a clip of a word, trimmed to the word and a little of what surrounds it, at most a window long."""
+        samples = self._store[int(rng.choice(self._clips[word]))]
+        start, end = find_word(samples, self._rate_hz)
+        margin = self._rate_hz // 20
+        start, end = max(0, start - int(rng.integers(margin))), min(len(samples), end + int(rng.integers(margin)))
+        sound = samples[start:end].astype(np.float32)
+        if rng.random() < self.settings.windows.speed:
+            sound = change_speed(sound, rng.uniform(*self.settings.windows.speed_range))
+        return fade(sound[: self._n], round(FADE_S * self._rate_hz))
+
+    def _draw_neighbour(self, rng: np.random.Generator) -> Audio:
+        """Draw a sound that may stand beside a word: another word (no keyword) or a piece of running speech."""
+        length = round(rng.uniform(0.2, 0.8) * self._rate_hz)
+        if self._speech and (not self._other_words or rng.random() < 0.5):
+            piece = cut(self._store[int(rng.choice(self._speech))], length, rng)
+            return fade(piece, round(FADE_S * self._rate_hz))
+        if self._other_words:
+            return self._draw_word(str(rng.choice(self._other_words)), rng)
+        return np.zeros(length, dtype=np.float32)
+
+    def _place_with_neighbours(self, canvas: Audio, word: Audio, start: int, rng: np.random.Generator) -> None:
+        """Write a word at `start` (it may stick out), and perhaps a neighbour on each side of it."""
+        windows = self.settings.windows
+        level = rms(word)
+        _add(canvas, word, start)
+        for side in (-1, 1):
+            gap = round(rng.uniform(*windows.neighbour_gap_s) * self._rate_hz)
+            room = start - gap if side < 0 else self._n - (start + len(word) + gap)
+            if room <= 0 or rng.random() >= windows.neighbour:
+                continue
+            neighbour = self._draw_neighbour(rng)
+            # Whoever speaks next stands about as near to the microphone: a level within 8 dB of the word's.
+            factor = noise_factor(level, rms(neighbour), rng.uniform(-8.0, 8.0))
+            at = start - gap - len(neighbour) if side < 0 else start + len(word) + gap
+            _add(canvas, neighbour * np.float32(factor), at)
+
+    def _finish(self, canvas: Audio, rng: np.random.Generator) -> Audio:
+        """Mix in noise, then what the microphone does: its frequency response, its level, its own noise."""
+        windows = self.settings.windows
+        n_loud = int(np.count_nonzero(canvas))
+        is_silent = n_loud == 0
+        if self._noise and (is_silent or rng.random() < windows.noise):
+            noise = self._draw_noise(rng)
+            if is_silent:
+                # Noise as it was recorded, 20 dB up or down, or nothing but the microphone's own noise.
+                factor = db_to_factor(rng.uniform(-20.0, 20.0)) if rng.random() < 0.85 else 0.0
+                canvas = noise * np.float32(factor)
+            else:
+                snr_db = rng.uniform(*windows.snr_db)
+                speech_rms = rms(canvas) * (self._n / n_loud) ** 0.5
+                canvas = canvas + noise * np.float32(noise_factor(speech_rms, rms(noise), snr_db))
+        if rng.random() < windows.tilt:
+            canvas = tilt(canvas, rng.uniform(*windows.tilt_range))
+        canvas = canvas * np.float32(db_to_factor(rng.uniform(*windows.gain_db)))
+        hiss = rng.standard_normal(self._n, dtype=np.float32) * np.float32(rng.exponential(QUIET_RMS))
+        return canvas + hiss
+
+    def _draw_noise(self, rng: np.random.Generator) -> Audio:
+        if rng.random() < 0.15:  # noise of a drawn colour, from brown (-2) to blue (+1) in power per frequency
+            spectrum = np.fft.rfft(rng.standard_normal(self._n))
+            slope = rng.uniform(-1.0, 0.5)
+            spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** slope
+            coloured = np.fft.irfft(spectrum, self._n).astype(np.float32)
+            return coloured * np.float32(300.0 / rms(coloured))
+        return cut(self._store[int(rng.choice(self._noise))], self._n, rng)
+
+
+def _add(canvas: Audio, sound: Audio, start: int) -> None:
+    """Add a sound to a canvas from `start` on; what sticks out on either side is dropped."""
+    first, last = max(0, start), min(len(canvas), start + len(sound))
+    if first < last:
+        canvas[first:last] += sound[first - start : last - start]
