@@ -60,7 +60,7 @@ class Decision:
             state.is_armed = True
             state.risen_at = None
 
-    def decide(self, scores: Sequence[float], end_sample: int) -> Decided | None:
+    def decide(self, scores: Sequence[float], end_sample: int, *, can_fire: bool = True) -> Decided | None:
         """Take the scores of the next window and decide.
 
         Parameters
@@ -69,6 +69,8 @@ class Decision:
             Scores in [0, 1] in the order of the labels.
         end_sample : int
             Where the window ends, in samples of the stream.
+        can_fire : bool
+            Whether anything may be reported yet; if not, the scores are remembered alone.
 
         Returns
         -------
@@ -87,7 +89,7 @@ class Decision:
                 state.risen_at = end_sample
             if score < limits.rearm:
                 state.is_armed = True
-            is_due = state.is_armed and score >= limits.threshold and end_sample >= state.quiet_until
+            is_due = can_fire and state.is_armed and score >= limits.threshold and end_sample >= state.quiet_until
             if is_due and (best is None or score > best.score):
                 first = state.risen_at if state.risen_at is not None else end_sample
                 best = Decided(word, score, first)

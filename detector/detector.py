@@ -137,8 +137,15 @@ class Detector:
         return detections
 
     def _begin_segment(self) -> None:
+        """Begin after nothing: the window is filled with silence, and nothing is reported until it is full.
+
+        The last windows before that are scored already, so that the average over windows is complete by then: a word
+        in the first half second is heard too.
+        """
         manifest = self.model.manifest
-        self._next_end = self._n_samples + manifest.window_samples
+        self._full_at = self._n_samples + manifest.window_samples
+        n_before = min(self.decision_settings.smoothing_windows - 1, (manifest.window_samples - 1) // manifest.stride_samples)
+        self._next_end = self._full_at - n_before * manifest.stride_samples
         self._frontend.reset()
         self._frames = np.full((manifest.n_frames, manifest.frontend.n_mels), -1.0, dtype=np.float32)
 
@@ -153,7 +160,7 @@ class Detector:
     def _score_window(self) -> Detection | None:
         self._n_windows += 1
         scores = self.model.score(self._frames).tolist()
-        decided = self._decision.decide(scores, self._n_samples)
+        decided = self._decision.decide(scores, self._n_samples, can_fire=self._n_samples >= self._full_at)
         if decided is None:
             return None
         rate_hz, window_samples = self._sample_rate_hz, self.model.manifest.window_samples

@@ -6,12 +6,97 @@ out of range are refused with the place where they stand.
 
 from __future__ import annotations
 
-from typing import Annotated
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import msgspec
+
+from detector.errors import SettingsError
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a user may set, in a TOML file or by flags. None stands for the model's own choice."""
+
+    model: Text = "yes-no"
+    """Name of a model, or path of either of its files."""
+    words: tuple[Text, ...] | None = None
+    """Words to report; some of the model's."""
+    threshold: float | dict[str, float] | None = None
+    """Score from which on a word is reported, for all words or for each."""
+    false_accepts_per_hour: Positive | None = None
+    """Operating point to pick from the model's curve, instead of a threshold."""
+    device: int | Text | None = None
+    """Index of the capture device, or a part of its name."""
+    json: bool = False
+    """Detections as JSON Lines."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def read_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Return the settings of a TOML file with flags laid over them.
+
+    Parameters
+    ----------
+    file : Path, optional
+    flags : mapping
+        By field name; those given on the command line alone.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, or a key or a value does not fit; the message names it.
+    """
+    fields: dict[str, Any] = {}
+    source = "the command line"
+    if file is not None:
+        source = str(file)
+        try:
+            fields = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as exc:
+            raise SettingsError(f"expected settings in {file}, found that it cannot be read ({exc.strerror})") from exc
+        except ValueError as exc:  # not TOML, or not UTF-8
+            raise SettingsError(f"expected TOML in {file}, found: {exc}") from exc
+    _convert(fields, source)
+    merged = {**fields, **flags}
+    merged["threshold"] = _merge_thresholds(fields.get("threshold"), flags.get("threshold"))
+    return _convert(merged, "the command line")
+
+
+def _convert(fields: Mapping[str, Any], source: str) -> Settings:
+    try:
+        return msgspec.convert(dict(fields), Settings)
+    except msgspec.ValidationError as exc:
+        raise SettingsError(f"expected settings that fit, found in {source}: {exc}") from exc
+
+
+def _merge_thresholds(
+    base: float | dict[str, float] | None, over: float | dict[str, float] | None
+) -> float | dict[str, float] | None:
+    """Lay thresholds over others: one for all words replaces them, one for a word that word's."""
+    if not isinstance(over, dict):
+        return base if over is None else over
+    default = over.get("*", base if isinstance(base, float | int) else None)
+    words = {} if "*" in over or not isinstance(base, dict) else base
+    merged = {**words, **{word: value for word, value in over.items() if word != "*"}}
+    return merged if default is None else {"*": default, **merged}
+
+
+def thresholds_of(settings: Settings, words: Sequence[str]) -> dict[str, float]:
+    """Return the thresholds that settings choose, by word; words without one keep the model's."""
+    if settings.threshold is None:
+        return {}
+    if not isinstance(settings.threshold, dict):
+        return dict.fromkeys(words, settings.threshold)
+    chosen = dict(settings.threshold)
+    default = chosen.pop("*", None)
+    return chosen if default is None else {**dict.fromkeys(words, default), **chosen}

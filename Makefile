@@ -1,0 +1,84 @@
+# Every target does its own set-up. `make` alone prints them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MACHINE := $(shell uname -m)
+# PulseAudio and the rest stand in for a microphone in the tests; the detector itself needs libportaudio2 alone.
+TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins
+
+.DEFAULT_GOAL := help
+
+help:  ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/installed  ## create .venv and install the project into it
+
+demo: setup  ## play a recording through the whole pipeline, as if spoken into a microphone
+	@$(BIN)/keyword-detector listen tests/recordings/demo.flac
+
+listen: setup  ## listen to the default microphone
+	@$(BIN)/keyword-detector listen
+
+test: $(VENV)/installed-tests  ## pass the tests (installs TensorFlow where it has a wheel)
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-lint  ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: setup  ## measure the cost of detection, in ratios
+	$(BIN)/python tests/benchmarks/bench_detect.py
+
+soak: $(VENV)/installed-tests  ## replay 24 hours, accelerated, and watch the memory
+	$(BIN)/python tests/benchmarks/soak.py --hours 24
+
+clean:  ## remove .venv and what was built
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+
+# What a fresh system lacks is named with the command that installs it, and installed when we are root.
+define need
+	@missing=""; \
+	for package in $(1); do dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ] && command -v apt-get >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ]; then \
+	    echo "installing$$missing"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  else \
+	    echo "missing system packages; install them with: sudo apt-get install$$missing"; \
+	  fi; \
+	fi
+endef
+
+$(VENV)/bin/python:
+	$(call need,libportaudio2)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "expected Python 3.11 to 3.13, found $$($(PYTHON) --version): set PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
+	  else \
+	    echo "missing system packages; install them with: sudo apt-get install python3-venv"; exit 1; \
+	  fi; }
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
+
+$(VENV)/installed: pyproject.toml $(VENV)/bin/python
+	@echo "installing keyword-detector into $(VENV)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/installed-tests: $(VENV)/installed
+	$(call need,$(TEST_PACKAGES))
+	@echo "installing what the tests need, TensorFlow included"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[train-cpu]' || \
+	  echo "TensorFlow has no wheel for this machine ($(MACHINE)); the tests of training are skipped"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --group test
+	@touch $@
+
+$(VENV)/installed-lint: $(VENV)/installed-tests
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --group lint
+	@touch $@
+
+.PHONY: help setup demo listen test lint bench soak clean

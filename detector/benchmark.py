@@ -1,0 +1,103 @@
+"""What detection costs on this machine, part by part."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+
+from detector.decision import Decision
+from detector.detector import Detector
+from detector.frontend import StreamingLogMel
+from detector.samples import to_int16
+
+
+class Costs(msgspec.Struct, frozen=True):
+    """CPU time of each part, for one hop from a window to the next."""
+
+    real_time_factor: float
+    """CPU seconds for a second of audio; one over it is how many times faster than real time."""
+    cpu_percent: float
+    """Of one core, while listening."""
+    hops_per_second: float
+    frontend_us: float
+    model_us: float
+    decision_us: float
+    resident_mb: float
+    """Largest resident memory of this process so far."""
+
+    def lines(self) -> list[str]:
+        """Return the costs for people to read."""
+        return [
+            f"{1.0 / self.real_time_factor:.0f} times real time: {self.cpu_percent:.2f} % of one core, "
+            f"{self.hops_per_second:g} decisions a second",
+            f"front end {self.frontend_us:.0f} us, model {self.model_us:.0f} us, decision {self.decision_us:.0f} us a hop",
+            f"resident memory {self.resident_mb:.0f} MB",
+        ]
+
+
+def measure(detector: Detector, *, seconds: float) -> Costs:
+    """Measure a detector on noise; cost does not depend on what is heard. Takes some seconds."""
+    model, manifest = detector.model, detector.model.manifest
+    rate_hz, stride = manifest.frontend.sample_rate_hz, manifest.stride_samples
+    n_hops = max(1, round(seconds * rate_hz) // stride)
+    samples = to_int16(0.05 * np.random.default_rng(0).standard_normal(n_hops * stride))
+    hops = samples.reshape(n_hops, stride)
+
+    def feed_all() -> None:
+        for hop in hops:
+            detector.feed(hop)
+
+    frontend = StreamingLogMel(manifest.frontend)
+    frontend.feed(samples[: manifest.window_samples])
+
+    def extract_all() -> None:
+        for hop in hops:
+            frontend.feed(hop)
+
+    features = np.zeros((manifest.n_frames, manifest.frontend.n_mels), dtype=np.float32)
+
+    def score_all() -> None:
+        for _ in hops:
+            model.score(features).tolist()
+
+    decision = Decision(detector.decision_settings, manifest.labels, detector.words, sample_rate_hz=rate_hz)
+    scores = [1.0 / len(manifest.labels)] * len(manifest.labels)
+
+    def decide_all() -> None:
+        for hop in range(n_hops):
+            decision.decide(scores, hop * stride)
+
+    detector.reset()
+    detector.feed(samples[: manifest.window_samples])
+    per_hop_s = _cpu_s(feed_all) / n_hops
+    factor = per_hop_s * rate_hz / stride
+    return Costs(
+        real_time_factor=factor,
+        cpu_percent=100.0 * factor,
+        hops_per_second=rate_hz / stride,
+        frontend_us=1e6 * _cpu_s(extract_all) / n_hops,
+        model_us=1e6 * _cpu_s(score_all) / n_hops,
+        decision_us=1e6 * _cpu_s(decide_all) / n_hops,
+        resident_mb=peak_memory_mb(),
+    )
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory of this process so far, in 10^6 bytes."""
+    unit_bytes = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes / 1e6
+
+
+def _cpu_s(work: Callable[[], None], *, n_repeats: int = 3) -> float:
+    """Return the least CPU time of some runs, in seconds: the one that other programs disturbed least."""
+    best_s = float("inf")
+    for _ in range(n_repeats):
+        started_s = time.process_time()
+        work()
+        best_s = min(best_s, time.process_time() - started_s)
+    return best_s

@@ -1,0 +1,151 @@
+"""The command line of `keyword-detector`: arguments to settings, settings to one of the verbs."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from detector import __version__
+from detector.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, DetectorError
+from detector.settings import LOG_LEVELS, read_settings
+
+DESCRIPTION = "Listens for spoken keywords and prints those it hears."
+
+EXAMPLES = """\
+examples:
+  keyword-detector listen                          the default microphone
+  keyword-detector listen --device USB --json      another one, JSON Lines
+  arecord -t raw -f S16_LE -r 16000 -c 1 | keyword-detector listen -
+  keyword-detector detect meeting.wav memo.flac    recordings, as fast as the machine can
+  keyword-detector listen --threshold 0.9 --threshold no=0.95
+  keyword-detector check --device USB              settings, model and microphone
+
+exit codes: 0 ended as asked; 2 command line cannot be parsed; 66 a recording is missing or not audio;
+69 microphone missing or lost; 70 internal failure; 78 settings or model do not fit
+"""
+
+CONFIG_HELP = """TOML file with the keys model, words, threshold (a number, or a table of words), false_accepts_per_hour,
+device, json, log_level; flags beat it"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"{self.prog}: {message}; try '{self.prog} --help'\n")
+        raise SystemExit(EXIT_USAGE)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    word, equals, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"expected a number or WORD=NUMBER, found '{text}'") from exc
+    if equals and not word:
+        raise argparse.ArgumentTypeError(f"expected a number or WORD=NUMBER, found '{text}'")
+    return word or "*", value
+
+
+def _device(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all verbs."""
+    parser = _Parser(
+        "keyword-detector", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"keyword-detector {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    shared.add_argument("--model", metavar="NAME|PATH", help="a model of 'keyword-detector models', or a .tflite file "
+                        "with its .json beside it (default: yes-no)")
+    shared.add_argument("--words", type=_words, metavar="yes,no", help="report only these of the model's words")
+    shared.add_argument("--config", type=Path, metavar="FILE", help=CONFIG_HELP)
+    shared.add_argument("--json", action="store_true", help="print JSON")
+    shared.add_argument("--threshold", type=_threshold, action="append", metavar="X|WORD=X",
+                        help="score from which on a word is reported, above 0 up to 1; higher: fewer false accepts, "
+                        "more misses; repeatable (default: the model's)")
+    shared.add_argument("--false-accepts-per-hour", type=float, metavar="X",
+                        help="pick the thresholds from the model's measured operating curve")
+    shared.add_argument("--log-level", choices=LOG_LEVELS, help="how much is said on stderr (default: info)")
+    shared.add_argument("--version", action="version", version=f"keyword-detector {__version__}")
+    device = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    device.add_argument("--device", type=_device, metavar="INDEX|NAME-PART",
+                        help="capture device, as 'keyword-detector devices' lists it")
+
+    def add(name: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        verb: argparse.ArgumentParser = verbs.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", parents=list(parents)
+        )
+        return verb
+
+    verb = add("listen", "detect keywords as they are spoken, until stopped", shared, device)
+    verb.add_argument("source", nargs="?", metavar="SOURCE", help="nothing: the microphone; a file: that recording in "
+                      "real time; -: raw signed 16-bit little-endian 16 kHz mono samples on stdin")
+    verb = add("detect", "detect keywords in recordings, as fast as the machine can", shared)
+    verb.add_argument("files", nargs="+", metavar="FILE", help="any format, rate and number of channels that libsndfile reads")
+    add("devices", "list the capture devices")
+    add("models", "list the models that can be named")
+    add("check", "validate settings, model and, with --device, the microphone; print the settings in effect", shared, device)
+    verb = add("bench", "measure what detection costs on this machine", shared)
+    verb.add_argument("--seconds", type=float, default=60.0, metavar="S", help="audio to measure on (default: 60)")
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one verb.
+
+    Returns
+    -------
+    int
+        The exit code, see `detector.errors`.
+    """
+    options = vars(build_parser().parse_args(arguments))
+    verb = options.pop("verb")
+    logging.basicConfig(level=logging.INFO, format="keyword-detector: %(message)s", stream=sys.stderr)
+    try:
+        code = _run_verb(verb, options)
+        sys.stdout.flush()
+    except DetectorError as exc:
+        logging.error("%s", exc)
+        return exc.exit_code
+    except BrokenPipeError:
+        # Whoever read our answer has gone. Python would complain when it flushes at exit: give it nowhere to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except Exception:
+        logging.exception("internal failure; please report it with the lines below")
+        return EXIT_INTERNAL
+    return code
+
+
+def _run_verb(verb: str, options: dict[str, Any]) -> int:
+    from detector import verbs
+
+    if verb == "devices":
+        return verbs.list_devices()
+    if verb == "models":
+        return verbs.list_models()
+    own = {name: options.pop(name) for name in ("source", "files", "seconds") if name in options}
+    file = options.pop("config", None)
+    if "threshold" in options:
+        options["threshold"] = dict(options["threshold"])
+    settings = read_settings(file, options)
+    logging.getLogger().setLevel(settings.log_level.upper())
+    if verb == "listen":
+        return verbs.listen(settings, own["source"])
+    if verb == "detect":
+        return verbs.detect(settings, own["files"])
+    if verb == "check":
+        return verbs.check(settings, is_device_asked="device" in options or settings.device is not None)
+    return verbs.bench(settings, seconds=own["seconds"])

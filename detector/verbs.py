@@ -1,0 +1,239 @@
+"""What each verb of `keyword-detector` does. Answers go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from detector import benchmark, pipeline
+from detector.audio.sources import AudioSource, RawStdin, Recording
+from detector.detector import Detector
+from detector.errors import (
+    EXIT_OK,
+    AudioFileError,
+    CaptureError,
+    CaptureFailure,
+    DetectorError,
+    SettingsError,
+)
+from detector.manifest import Manifest, OperatingCurve, read_manifest
+from detector.model import Model, find_model, load_model
+from detector.model import list_models as find_models
+from detector.outputs.console import Console, OutputClosed
+from detector.settings import Settings, thresholds_of
+from detector.stopping import deferred_stop
+
+log = logging.getLogger(__name__)
+
+MICROPHONE_CHECK_S = 1.0
+
+
+def open_detector(settings: Settings, model: Model | None = None) -> Detector:
+    """Return the detector that settings ask for.
+
+    Raises
+    ------
+    DetectorError
+        If the model cannot be used or the settings do not fit it.
+    """
+    model = model or load_model(settings.model)
+    thresholds = thresholds_of(settings, model.manifest.words)
+    if settings.false_accepts_per_hour is not None:
+        if thresholds:
+            raise SettingsError("expected either a threshold or false_accepts_per_hour, found both")
+        thresholds = pick_thresholds(model.manifest, settings.false_accepts_per_hour)
+    return Detector(model, words=settings.words, thresholds=thresholds)
+
+
+def pick_thresholds(manifest: Manifest, false_accepts_per_hour: float) -> dict[str, float]:
+    """Return, for each word, the threshold of the fewest misses within its share of a rate of false accepts.
+
+    Raises
+    ------
+    SettingsError
+        If the model has no operating curve, or none of its points is that strict.
+    """
+    curve: OperatingCurve | None = manifest.operating_curve
+    if curve is None:
+        raise SettingsError(
+            f"expected a model with an operating curve for --false-accepts-per-hour, found none in '{manifest.name}': "
+            "set a --threshold instead"
+        )
+    chosen = {}
+    for word, points in curve.words.items():
+        share = false_accepts_per_hour / len(curve.words)
+        fitting = [point for point in points if point.false_accepts_per_hour <= share]
+        if not fitting:
+            raise SettingsError(f"expected a point of '{word}' at {share:g} false accepts per hour, found none that strict")
+        best = min(fitting, key=lambda point: (point.miss_rate, -point.threshold))
+        chosen[word] = best.threshold
+        log.info("%s: threshold %.3f, %.1f %% misses expected", word, best.threshold, 100 * best.miss_rate)
+    return chosen
+
+
+def listen(settings: Settings, source_name: str | None) -> int:
+    """Detect in a microphone, a recording in real time or standard input, until the end or a signal."""
+    if hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1)
+    detector = open_detector(settings)
+    rate_hz = detector.model.manifest.frontend.sample_rate_hz
+    source: AudioSource
+    if source_name is None:
+        from detector.audio.microphone import Microphone
+
+        source = Microphone(settings.device, sample_rate_hz=rate_hz)
+    elif source_name == "-":
+        source = RawStdin()
+    else:
+        source = Recording(source_name, sample_rate_hz=rate_hz, is_real_time=True, block_s=0.04)
+    try:
+        with source, deferred_stop() as stop:
+            console = _open_console(settings, detector, source)
+            log.info("listening to %s for %s with %s", source.name, ", ".join(detector.words), _describe(detector))
+            n_lost = pipeline.listen(source, detector, console.write, stop=stop)
+    except OutputClosed:
+        raise BrokenPipeError from None
+    log.info("stopped after %.1f s of audio, %.2f s of them lost", detector.n_samples / rate_hz, n_lost / rate_hz)
+    return EXIT_OK
+
+
+def detect(settings: Settings, files: Sequence[str]) -> int:
+    """Detect in recordings. One that cannot be read does not keep the others from being heard."""
+    model = load_model(settings.model)
+    code = EXIT_OK
+    for file in files:
+        detector = open_detector(settings, model)
+        if len(files) > 1:
+            log.info("%s", file)
+        try:
+            with Recording(file, sample_rate_hz=model.manifest.frontend.sample_rate_hz) as source:
+                pipeline.detect(source, detector, _open_console(settings, detector, source).write)
+        except OutputClosed:
+            raise BrokenPipeError from None
+        except AudioFileError as exc:
+            log.error("%s", exc)
+            code = exc.exit_code
+    return code
+
+
+def _open_console(settings: Settings, detector: Detector, source: AudioSource) -> Console:
+    return Console(
+        model_name=detector.model.manifest.name,
+        source_name=source.name,
+        is_live=source.is_live,
+        as_json=settings.json,
+    )
+
+
+def _describe(detector: Detector) -> str:
+    return f"{detector.model.manifest.name} on {detector.model.network.runtime}"
+
+
+def list_devices() -> int:
+    """Print the capture devices."""
+    from detector.audio import microphone
+
+    devices = microphone.list_devices()
+    if not devices:
+        raise CaptureError(CaptureFailure.NOT_FOUND, "expected a capture device, found none: is a microphone plugged in?")
+    for device in devices:
+        mark = "*" if device.is_default else " "
+        channels = f"{device.n_channels} channel{'s' if device.n_channels > 1 else ''}"
+        _print(f"{mark} {device.index:2d}  {device.name}  [{device.host_api}, {channels}, {device.default_rate_hz} Hz]")
+    return EXIT_OK
+
+
+def list_models() -> int:
+    """Print the models that can be named."""
+    for file in find_models():
+        try:
+            manifest = read_manifest(file)
+            size_bytes = file.with_suffix(".tflite").stat().st_size
+        except (DetectorError, OSError) as exc:
+            log.warning("%s: %s", file.stem, exc)
+            continue
+        accuracy = manifest.clip_accuracy
+        figures = "not measured"
+        if accuracy is not None:
+            low, high = accuracy.interval
+            figures = f"{100 * accuracy.accuracy:.1f} % of clips right ({100 * low:.1f}-{100 * high:.1f} %)"
+        _print(f"{manifest.name}  {','.join(manifest.words)}  {size_bytes / 1000:.0f} kB  {figures}")
+    return EXIT_OK
+
+
+def check(settings: Settings, *, is_device_asked: bool) -> int:
+    """Validate settings, model and, when asked, the microphone; print what is in effect."""
+    detector = open_detector(settings)
+    manifest = detector.model.manifest
+    answer = {
+        "model": manifest.name,
+        "model_file": str(find_model(settings.model).with_suffix(".tflite")),
+        "runtime": detector.model.network.runtime,
+        "words": {word: detector.decision_settings.words[word].threshold for word in detector.words},
+        "stride_s": manifest.stride_s,
+        "smoothing_windows": detector.decision_settings.smoothing_windows,
+        "refractory_s": detector.decision_settings.refractory_s,
+        "log_level": settings.log_level,
+        "json": settings.json,
+        "device": "default" if settings.device is None else settings.device,
+    }
+    if is_device_asked:
+        answer["microphone"] = _check_microphone(settings, manifest.frontend.sample_rate_hz)
+    if settings.json:
+        _print(msgspec.json.encode(answer).decode())
+        return EXIT_OK
+    _print(f"model      {answer['model']}: checksum, shapes and golden vectors agree ({answer['runtime']})")
+    _print(f"file       {answer['model_file']}")
+    for word in detector.words:
+        limits = detector.decision_settings.words[word]
+        _print(f"word       {word}: threshold {limits.threshold:g}, armed again below {limits.rearm:g}")
+    _print(f"decision   every {1000 * manifest.stride_s:g} ms, mean of {answer['smoothing_windows']} windows, "
+           f"refractory {answer['refractory_s']:g} s")
+    _print(f"output     {'JSON Lines' if settings.json else 'text'}, log level {settings.log_level}")
+    _print(f"device     {answer['device']}")
+    if is_device_asked:
+        _print(f"microphone {answer['microphone']}")
+    return EXIT_OK
+
+
+def _check_microphone(settings: Settings, sample_rate_hz: int) -> str:
+    """Capture for a second and tell what came."""
+    from detector.audio.microphone import GRACE_S, Microphone
+
+    blocks = []
+    with Microphone(settings.device, sample_rate_hz=sample_rate_hz) as microphone:
+        deadline_s = time.monotonic() + GRACE_S + MICROPHONE_CHECK_S
+        n_wanted = round(MICROPHONE_CHECK_S * sample_rate_hz)
+        while sum(map(len, blocks)) < n_wanted and time.monotonic() < deadline_s:
+            block = microphone.read()
+            if block is not None:
+                blocks.append(block.samples)
+            time.sleep(0.02)
+        samples = np.concatenate(blocks).astype(np.float64)
+        rms = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
+        level = f"{20 * np.log10(rms / 32768):.0f} dBFS" if rms > 0 else "digital silence: muted?"
+        return f"{microphone.name} at {microphone.rate_hz} Hz, level {level}"
+
+
+def bench(settings: Settings, *, seconds: float) -> int:
+    """Measure the cost of detection and print it."""
+    if not 2 <= seconds <= 600:
+        raise SettingsError(f"expected 2 to 600 seconds to measure on, found {seconds:g}")
+    costs = benchmark.measure(open_detector(settings), seconds=seconds)
+    if settings.json:
+        _print(msgspec.json.encode(costs).decode())
+    else:
+        for line in costs.lines():
+            _print(line)
+    return EXIT_OK
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")

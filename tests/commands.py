@@ -1,0 +1,42 @@
+"""Runs the command as a user does, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+KEYWORD_DETECTOR = [sys.executable, "-m", "detector"]
+KEYWORD_TRAINER = [sys.executable, "-m", "training"]
+
+
+def run(*arguments: object, command: Sequence[str] = KEYWORD_DETECTOR, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    text = {"text": True} if not isinstance(options.get("input"), bytes) else {}
+    options = {"timeout": 120, "capture_output": True} | text | options
+    finished = subprocess.run([*command, *map(str, arguments)], check=False, **options)
+    if not text:
+        finished.stdout, finished.stderr = finished.stdout.decode(), finished.stderr.decode()
+    return finished
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    """Start a command that goes on until it is stopped."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+    return subprocess.Popen([*KEYWORD_DETECTOR, *map(str, arguments)], **options)
+
+
+def keywords(stdout: str) -> list[str]:
+    """Return the words of JSON Lines."""
+    return [json.loads(line)["keyword"] for line in stdout.splitlines()]
+
+
+def assert_one_line(finished: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
+    """Check that a command ended with a code and one line on stderr, and said nothing on stdout."""
+    assert finished.returncode == code, finished.stderr
+    assert finished.stdout == ""
+    assert len(finished.stderr.splitlines()) == 1, finished.stderr
+    for part in parts:
+        assert part in finished.stderr

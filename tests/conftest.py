@@ -1,0 +1,99 @@
+"""Fixtures of all tests: the shipped model, recordings made by ourselves, a microphone that is not one."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pulse import VirtualMicrophone, missing_programs, virtual_microphone
+
+from detector import Detector, Model, load_model
+
+
+RECORDINGS = Path(__file__).parent / "recordings"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine lacks, and say what would run it."""
+    missing = missing_programs()
+    folder = os.environ.get("KEYWORD_DETECTOR_DATA", "")
+    for item in items:
+        if missing and "microphone" in item.keywords:
+            item.add_marker(pytest.mark.skip(f"needs {missing[0]}: apt-get install pulseaudio pulseaudio-utils"))
+        if importlib.util.find_spec("tensorflow") is None and "tensorflow" in item.keywords:
+            item.add_marker(pytest.mark.skip("needs TensorFlow: pip install 'keyword-detector[train-cpu]'"))
+        if not Path(folder or "missing").is_dir() and "recordings" in item.keywords:
+            item.add_marker(pytest.mark.skip("needs real recordings: set KEYWORD_DETECTOR_DATA to their folder"))
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    return Path(os.environ["KEYWORD_DETECTOR_DATA"])
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    return load_model("yes-no")
+
+
+@pytest.fixture
+def detector(model: Model) -> Detector:
+    return Detector(model)
+
+
+@pytest.fixture(scope="session")
+def demo_file() -> Path:
+    return RECORDINGS / "demo.flac"
+
+
+@pytest.fixture(scope="session")
+def demo_truth() -> list[dict[str, Any]]:
+    """The keywords of the demo recording and where they stand, in order."""
+    return json.loads((RECORDINGS / "demo.json").read_text())["words"]
+
+
+@pytest.fixture(scope="session")
+def demo_words(demo_truth: list[dict[str, Any]]) -> list[str]:
+    """The keywords of the demo recording, in order."""
+    return [word["word"] for word in demo_truth]
+
+
+@pytest.fixture(scope="session")
+def demo_samples(demo_file: Path) -> np.ndarray:
+    import soundfile
+
+    return soundfile.read(demo_file, dtype="int16")[0]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20)
+
+
+@pytest.fixture(scope="session")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMicrophone]:
+    with virtual_microphone(tmp_path_factory.mktemp("pulse")) as running:
+        yield running
+
+
+@pytest.fixture
+def pair(model: Model, tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that copies the shipped pair, with changes, and returns the path of the manifest."""
+    from detector.model import find_model
+
+    source = find_model("yes-no")
+
+    def copy(*, flatbuffer: bytes | None = None, with_manifest: bool = True, **changes: object) -> Path:
+        manifest = json.loads(source.read_text()) | changes
+        (tmp_path / "copy.tflite").write_bytes(flatbuffer or source.with_suffix(".tflite").read_bytes())
+        if with_manifest:
+            (tmp_path / "copy.json").write_text(json.dumps(manifest))
+        return tmp_path / "copy.json"
+
+    return copy

@@ -1,0 +1,200 @@
+"""The daemon as it runs: a microphone, a recording in real time, standard input; and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from commands import KEYWORD_DETECTOR, keywords, run, start
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+def wait_until_listening(process):
+    """Return when the daemon says that it listens."""
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if "listening to" in line:
+            return
+    pytest.fail(f"the daemon never listened: {lines}")
+
+
+@pytest.mark.microphone
+def test_words_played_into_a_microphone_are_printed_in_order(microphone, demo_samples, demo_words, tmp_path):
+    wav = tmp_path / "demo.wav"
+    soundfile.write(wav, np.concatenate((demo_samples, np.zeros(16000, dtype=np.int16))), 16000)
+    process = start("listen", "--json", env=microphone.environment)
+    try:
+        wait_until_listening(process)
+        time.sleep(2)  # the first block of a device may take that long; what is played before it is lost
+        microphone.play(wav)
+        time.sleep(1)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=10)
+    assert keywords(stdout) == demo_words
+    assert process.returncode == 0
+    assert "0.00 s of them lost" in stderr
+    first = json.loads(stdout.splitlines()[0])
+    assert first["source"] == "default"
+    assert first["at"] is not None
+
+
+@pytest.mark.microphone
+def test_devices_are_listed_and_the_default_is_marked(microphone):
+    finished = run("devices", env=microphone.environment)
+    assert finished.returncode == 0
+    assert any(line.startswith("*") and "default" in line for line in finished.stdout.splitlines())
+
+
+@pytest.mark.microphone
+def test_check_tells_what_the_microphone_delivers(microphone):
+    finished = run("check", "--device", "pulse", env=microphone.environment)
+    assert finished.returncode == 0
+    assert "microphone pulse at 16000 Hz" in finished.stdout
+
+
+@pytest.mark.microphone
+def test_a_microphone_that_is_lost_is_69(tmp_path, demo_file):
+    from pulse import virtual_microphone
+
+    with virtual_microphone(tmp_path) as own:
+        process = start("listen", env=own.environment)
+        wait_until_listening(process)
+        time.sleep(2)
+        own.control("suspend-source", "vmic", "1")
+        own.control("suspend-sink", "vspk", "1")
+        stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 69
+    assert stdout == ""
+    assert "unplugged or suspended?" in stderr or "found it lost" in stderr
+    assert len(stderr.splitlines()) == 1
+
+
+def test_a_recording_in_real_time_is_heard_as_a_fast_one(demo_samples, tmp_path):
+    soundfile.write(tmp_path / "a.wav", demo_samples[: 6 * 16000], 16000)
+    fast = run("detect", "--json", tmp_path / "a.wav")
+    slow = run("listen", "--json", tmp_path / "a.wav")
+    assert slow.stdout == fast.stdout
+    assert len(keywords(fast.stdout)) == 2
+
+
+def test_another_rate_in_real_time_is_heard_as_a_fast_one(demo_samples, tmp_path):
+    import soxr
+
+    soundfile.write(tmp_path / "a.wav", soxr.resample(demo_samples[: 6 * 16000] / 32768.0, 16000, 44100), 44100)
+    assert run("listen", "--json", tmp_path / "a.wav").stdout == run("detect", "--json", tmp_path / "a.wav").stdout
+
+
+def test_a_pipe_that_is_faster_than_real_time_loses_nothing(detector, demo_samples):
+    stream = np.concatenate([demo_samples] * 4)
+    expected = detector.feed(stream) + detector.feed(np.zeros(16000, dtype=np.int16))
+    finished = run("listen", "-", "--json", input=stream.tobytes())
+    assert keywords(finished.stdout) == [detection.keyword for detection in expected]
+    assert "0.00 s of them lost" in finished.stderr
+    detected = [json.loads(line) for line in finished.stdout.splitlines()]
+    assert all(d["source"] == "stdin" and d["at"] is not None for d in detected)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_the_daemon_with_0_while_it_listens(number):
+    process = start("listen", "-", stdin=subprocess.PIPE)
+    wait_until_listening(process)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stdout) == (0, "")
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("delay_s", [0.03, 0.06, 0.1, 0.15, 0.2, 0.3])
+def test_a_signal_during_the_start_ends_it_quietly(number, delay_s):
+    process = start("listen", "-", stdin=subprocess.PIPE)
+    time.sleep(delay_s)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=10)
+    # Before the interpreter has read our first line, the signal is Python's own to handle.
+    assert process.returncode in (0, -number)
+    assert stdout == ""
+    assert "Traceback" not in stderr or "detector" not in stderr
+
+
+def test_a_signal_ends_detect_too(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(16000 * 3600, dtype=np.int16), 16000)
+    process = start("detect", *[tmp_path / "a.wav"] * 20)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "Traceback" not in stderr
+
+
+def test_stacks_are_dumped_on_request(tmp_path):
+    process = start("listen", "-", stdin=subprocess.PIPE)
+    wait_until_listening(process)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGUSR1)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=10)
+    assert "capture.py" in stderr
+    assert process.returncode == 0
+
+
+def test_silence_for_a_while_keeps_the_memory_where_it_is():
+    """Ten minutes of audio through a pipe, then an hour more: resident memory stays within a megabyte."""
+    read_end, write_end = os.pipe()
+    process = subprocess.Popen([*KEYWORD_DETECTOR, "listen", "-"], stdin=read_end, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.close(read_end)
+    minute = (np.random.default_rng(0).standard_normal(16000 * 60) * 500).astype("<i2").tobytes()
+
+    def resident_kb():
+        with open(f"/proc/{process.pid}/status") as status:
+            return int(next(line.split()[1] for line in status if line.startswith("VmRSS")))
+
+    with open(write_end, "wb") as pipe:
+        for _ in range(10):
+            pipe.write(minute)
+        before_kb = resident_kb()
+        for _ in range(60):
+            pipe.write(minute)
+        after_kb = resident_kb()
+    assert process.wait(60) == 0
+    assert after_kb - before_kb < 1024
+
+
+def test_the_other_verbs_answer_on_stdout(demo_file):
+    models = run("models")
+    assert models.returncode == 0
+    assert models.stdout.startswith("yes-no  yes,no  ")
+    check = run("check", "--json", "--threshold", "yes=0.9")
+    assert json.loads(check.stdout)["words"]["yes"] == 0.9
+    bench = json.loads(run("bench", "--json", "--seconds", "5").stdout)
+    assert set(bench) == {
+        "real_time_factor", "cpu_percent", "hops_per_second", "frontend_us", "model_us", "decision_us", "resident_mb",
+    }
+    assert bench["hops_per_second"] >= 10
+    help_ = run("--help")
+    assert (help_.returncode, help_.stderr) == (0, "")
+    for verb in ("listen", "detect", "devices", "models", "check", "bench"):
+        assert verb in help_.stdout
+        assert run(verb, "--help").returncode == 0
+    assert run("--version").stdout.startswith("keyword-detector ")
+
+
+def test_two_detectors_do_not_disturb_each_other(demo_file, demo_words):
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(keywords(run("detect", "--json", demo_file).stdout))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert results == [demo_words, demo_words]

@@ -1,0 +1,71 @@
+"""Makes demo.flac and its truth, demo.json: synthetic voices say yes, no and other words, with noise between.
+
+Needs espeak-ng, a free speech synthesiser: `apt-get install espeak-ng`. Run from the root of the checkout:
+
+    python tests/recordings/make_demo.py
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+RATE_HZ = 16000
+FOLDER = Path(__file__).parent
+LINES = [  # (voice, words a minute, text, gain); keywords are lines of their own
+    ("en-us", 150, "welcome to the kitchen", 0.8),
+    ("en-us", 140, "yes", 1.0),
+    ("en-gb+f2", 150, "no", 0.9),
+    ("en-us+f3", 160, "seven lemons and a cabbage", 0.8),
+    ("en-us+f4", 140, "yes", 0.9),
+    ("en-gb-scotland", 140, "no", 1.0),
+    ("en-us+m2", 160, "close the window please", 0.7),
+    ("en-029", 140, "yes", 0.6),
+    ("en-us+m7", 140, "no", 0.6),
+    ("en-gb-x-rp", 150, "tomorrow it may rain", 0.9),
+    ("en-us+f1", 140, "yes", 1.0),
+    ("en-us+m3", 140, "no", 0.9),
+]
+
+
+def say(voice: str, words_per_minute: int, text: str) -> np.ndarray:
+    """Return a synthetic voice's words, shape (n,), without the silence around them."""
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+        command = ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "-w", file.name, text]
+        subprocess.run(command, check=True, timeout=60)
+        samples, rate_hz = soundfile.read(file.name)
+    samples = soxr.resample(samples, rate_hz, RATE_HZ)
+    loud = np.flatnonzero(np.abs(samples) > 0.01)
+    return samples[loud[0] : loud[-1] + 1]
+
+
+def main() -> None:
+    """Write the recording and its truth."""
+    rng = np.random.default_rng(0)
+    pieces, words, position = [np.zeros(RATE_HZ)], [], RATE_HZ
+    for voice, words_per_minute, text, gain in LINES:
+        sound = 0.5 * gain * say(voice, words_per_minute, text)
+        if text in ("yes", "no"):
+            words.append({"word": text, "start_s": position / RATE_HZ, "end_s": (position + len(sound)) / RATE_HZ})
+        pause = np.zeros(round(rng.uniform(0.7, 1.1) * RATE_HZ))
+        pieces += [sound, pause]
+        position += len(sound) + len(pause)
+    stream = np.concatenate(pieces)
+    # A room: noise falling by 3 dB an octave, 15 dB louder in the second half, as if a fan came on.
+    spectrum = np.fft.rfft(rng.standard_normal(len(stream)))
+    noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1.0)), len(stream))
+    level_db = np.interp(np.arange(len(stream)) / len(stream), [0.0, 0.45, 0.5, 1.0], [-60.0, -60.0, -45.0, -45.0])
+    stream += noise / noise.std() * 10.0 ** (level_db / 20.0)
+    soundfile.write(FOLDER / "demo.flac", stream, RATE_HZ, subtype="PCM_16")
+    truth = {"words": words, "hours": len(stream) / RATE_HZ / 3600.0}
+    (FOLDER / "demo.json").write_text(json.dumps(truth, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

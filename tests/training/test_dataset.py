@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+import soundfile
+
+from detector.errors import AudioFileError, SettingsError
+from training.dataset import (
+    NOISE,
+    SPEECH,
+    SPLITS,
+    TESTING,
+    TRAINING,
+    VALIDATION,
+    WORD,
+    WaveformStore,
+    choose_split,
+    find_word,
+    holds_any_word,
+    index_folders,
+    index_noise,
+    index_speech,
+    index_words,
+    read_recording,
+)
+
+
+def write(path, samples=np.zeros(1600, dtype=np.int16), rate_hz=16000):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, rate_hz)
+
+
+@pytest.mark.recordings
+def test_the_split_rule_is_the_official_one(data_folder):
+    # The folder holds training and validation speakers only, chosen by the official rule, a tenth of them validation.
+    speakers = {item.speaker for item in index_words(str(data_folder / "speech_commands"))}
+    splits = [choose_split(speaker) for speaker in speakers]
+    assert TESTING not in splits
+    assert 0.08 < splits.count(VALIDATION) / len(splits) < 0.14
+
+
+def test_the_split_of_a_speaker_is_a_matter_of_its_name_alone():
+    splits = [choose_split(f"speaker {k}") for k in range(5000)]
+    assert splits == [choose_split(f"speaker {k}") for k in range(5000)]
+    for split, share in ((VALIDATION, 0.1), (TESTING, 0.1), (TRAINING, 0.8)):
+        assert splits.count(split) / 5000 == pytest.approx(share, abs=0.02)
+    assert set(splits) == set(SPLITS)
+
+
+@pytest.mark.parametrize("below", ["", "SpeechCommands/speech_commands_v0.02"])
+def test_speech_commands_are_found_as_people_unpack_them(tmp_path, below):
+    root = tmp_path / below
+    for name in ("yes/aa_nohash_0.wav", "yes/aa_nohash_1.flac", "no/bb_nohash_0.ogg", "_background_noise_/hum.wav"):
+        write(root / name)
+    (root / "README.md").write_text("words")
+    items = index_folders(data=[str(tmp_path)], noise=[], speech=[], validation_speakers=[])
+    found = [(item.kind, item.word, item.speaker) for item in items]
+    assert found == [(WORD, "no", "bb"), (WORD, "yes", "aa"), (WORD, "yes", "aa"), (NOISE, "", "hum")]
+
+
+def test_the_lists_of_the_archive_beat_the_rule(tmp_path):
+    for k in range(4):
+        write(tmp_path / f"yes/s{k}_nohash_0.wav")
+    (tmp_path / "validation_list.txt").write_text("yes/s1_nohash_0.wav\n")
+    (tmp_path / "testing_list.txt").write_text("yes/s2_nohash_0.wav\n")
+    assert [item.split for item in index_words(str(tmp_path))] == [TRAINING, VALIDATION, TESTING, TRAINING]
+
+
+def test_a_clip_that_stands_in_two_versions_counts_once(tmp_path):
+    for version in ("v1", "v2"):
+        write(tmp_path / version / "yes/aa_nohash_0.wav")
+    items = index_folders(data=[str(tmp_path / "v1"), str(tmp_path / "v2")], noise=[], speech=[], validation_speakers=[])
+    assert len(items) == 1
+
+
+def test_a_folder_that_is_missing_or_holds_no_clips_is_named(tmp_path):
+    with pytest.raises(SettingsError, match="found no folder .*none"):
+        list(index_words(str(tmp_path / "none")))
+    with pytest.raises(SettingsError, match="SPEAKER_nohash_N.wav below .* is it Speech Commands"):
+        list(index_words(str(tmp_path)))
+
+
+def test_cuts_of_one_noise_stay_in_one_split(tmp_path):
+    for source in range(30):
+        for cut in "ABC":
+            write(tmp_path / "rain" / f"1-{source}-{cut}.wav")
+    splits = {}
+    for item in index_noise(str(tmp_path)):
+        splits.setdefault(item.speaker, set()).add(item.split)
+    assert len(splits) == 30
+    assert all(len(found) == 1 for found in splits.values())
+    assert set.union(*splits.values()) == {TRAINING, VALIDATION}
+
+
+def test_librispeech_is_read_with_its_transcripts_and_named_speakers(tmp_path):
+    write(tmp_path / "19/198/19-198-0000.flac")
+    write(tmp_path / "26/495/26-495-0000.flac")
+    (tmp_path / "19/198/19-198.trans.txt").write_text("19-198-0000 OH NO I KNOW\n")
+    items = list(index_speech(str(tmp_path), ["26"]))
+    assert [(item.kind, item.speaker, item.split) for item in items] == [(SPEECH, "19", TRAINING), (SPEECH, "26", VALIDATION)]
+    assert holds_any_word(items[0], ["no"])
+    assert not holds_any_word(items[0], ["now", "yes"])
+    assert not holds_any_word(items[1], ["no"])
+
+
+def test_lj_speech_is_read_with_its_transcripts_as_one_speaker(tmp_path):
+    root = tmp_path / "ljspeech"
+    write(root / "LJ001-0001.wav")
+    (root / "metadata.csv").write_text("LJ001-0001|No. 7, said he|No, seven, said he\n")
+    (item,) = index_speech(str(root), ["ljspeech"])
+    assert (item.speaker, item.split, item.transcript) == ("ljspeech", VALIDATION, "NO SEVEN SAID HE")
+
+
+def test_a_word_is_found_between_its_first_and_last_loud_ten_milliseconds(rng):
+    samples = (rng.standard_normal(16000) * 3).astype(np.int16)
+    samples[4000:8000] = 3000
+    assert find_word(samples, 16000) == (4000, 8000)
+    assert find_word(np.zeros(16000, dtype=np.int16), 16000) == (0, 16000)
+    assert find_word(np.zeros(50, dtype=np.int16), 16000) == (0, 50)
+
+
+def test_recordings_are_decoded_to_mono_at_the_rate_asked_for(tmp_path):
+    stereo = np.stack([np.full(48000, 1000), np.full(48000, 3000)], axis=1).astype(np.int16)
+    write(tmp_path / "a.wav", stereo, 48000)
+    samples = read_recording(str(tmp_path / "a.wav"), 16000)
+    assert len(samples) == 16000
+    assert abs(int(samples[8000]) - 2000) <= 1
+    with pytest.raises(AudioFileError, match="cannot be read"):
+        read_recording(str(tmp_path / "b.wav"), 16000)
+
+
+def test_a_store_gives_every_recording_and_decodes_once(tmp_path, rng, monkeypatch):
+    sounds = [(rng.standard_normal(n) * 1000).astype(np.int16) for n in (1600, 1, 5000)]
+    for k, sound in enumerate(sounds):
+        write(tmp_path / f"noise/{k}.wav", sound)
+    items = list(index_noise(str(tmp_path / "noise")))
+    build = {"folder": tmp_path / "cache", "sample_rate_hz": 16000, "show_progress": False}
+    store = WaveformStore.build(items, **build)
+    assert len(store) == 3
+    for position, sound in enumerate(sounds):
+        np.testing.assert_array_equal(store[position], sound)
+
+    monkeypatch.setattr("training.dataset.read_recording", lambda *_: pytest.fail("decoded again"))
+    np.testing.assert_array_equal(WaveformStore.build(items, **build)[2], sounds[2])

@@ -1,0 +1,70 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from detector.audio import capture as capture_module
+from detector.audio.capture import Capture
+from detector.audio.ring import RingBuffer
+from detector.audio.sources import Block, Silence
+from detector.errors import CaptureError, CaptureFailure, ThreadStuckError
+
+
+class Broken(Silence):
+    """Delivers one block, then fails."""
+
+    def __init__(self):
+        super().__init__(1600, sample_rate_hz=16000)
+
+    def read(self):
+        block = super().read()
+        if block is None:
+            raise CaptureError(CaptureFailure.LOST, "unplugged")
+        return block
+
+
+def test_a_failure_in_the_thread_is_raised_where_the_ring_is_read():
+    ring = RingBuffer(16000)
+    with Capture(Broken(), ring) as capture:
+        while not ring.take(16000, 5).is_end:
+            pass
+        with pytest.raises(CaptureError, match="unplugged") as caught:
+            capture.raise_failure()
+    assert caught.value.reason is CaptureFailure.LOST
+
+
+def test_a_thread_that_does_not_stop_is_an_error(monkeypatch):
+    release = threading.Event()
+
+    class Stuck(Silence):
+        def read(self):
+            release.wait(10)
+
+    monkeypatch.setattr(capture_module, "STOP_WITHIN_S", 0.05)
+    with pytest.raises(ThreadStuckError, match="found it stuck"), Capture(Stuck(1, sample_rate_hz=16000), RingBuffer(1)):
+        pass
+    release.set()
+
+
+def test_a_live_source_overwrites_a_late_reader_and_gaps_reach_the_ring():
+    class Live(Silence):
+        can_wait = False
+        n_read = 0
+
+        def read(self):
+            self.n_read += 1
+            if self.n_read > 5:
+                return None
+            return Block(np.full(100, self.n_read, dtype=np.int16), is_after_gap=self.n_read == 4)
+
+    ring = RingBuffer(250)
+    with Capture(Live(1, sample_rate_hz=16000), ring):
+        while ring.end < 500:
+            time.sleep(0.005)
+        first = ring.take(1000, 1)
+        second = ring.take(1000, 1)
+    assert first.n_skipped == 250
+    assert np.unique(first.samples).tolist() == [3]
+    assert second.is_after_gap
+    assert np.unique(second.samples).tolist() == [4, 5]

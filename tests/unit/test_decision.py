@@ -1,0 +1,98 @@
+import pytest
+
+from detector.decision import Decision
+from detector.manifest import DecisionSettings, WordDecision
+
+LABELS = ("silence", "unknown", "yes", "no")
+STRIDE = 1600
+
+
+def decide(columns, *, smoothing=1, refractory_s=0.0, threshold=0.8, rearm=0.4, words=("yes", "no"), can_fire=None):
+    """Feed (yes, no) score pairs; return (window, word) of what was decided."""
+    limits = WordDecision(threshold=threshold, rearm=rearm, duration_s=0.4)
+    settings = DecisionSettings(smoothing_windows=smoothing, refractory_s=refractory_s, words={"yes": limits, "no": limits})
+    decision = Decision(settings, LABELS, words, sample_rate_hz=16000)
+    decided = []
+    for k, (yes, no) in enumerate(columns):
+        fires = True if can_fire is None else can_fire[k]
+        found = decision.decide((0.0, 0.0, yes, no), k * STRIDE, can_fire=fires)
+        if found is not None:
+            decided.append((k, found.word))
+    return decided
+
+
+def yes(*scores):
+    return [(score, 0.0) for score in scores]
+
+
+def test_one_long_high_score_is_one_detection():
+    assert decide(yes(0, 0.9, 0.9, 0.9, 0.9, 0.9, 0)) == [(1, "yes")]
+
+
+def test_a_dip_that_stays_above_the_rearm_level_is_no_second_word():
+    assert decide(yes(0.9, 0.5, 0.9)) == [(0, "yes")]
+
+
+def test_a_word_said_twice_is_two_detections():
+    assert decide(yes(0.9, 0.1, 0.9)) == [(0, "yes"), (2, "yes")]
+
+
+def test_the_refractory_time_holds_back_a_second_detection_until_it_is_over():
+    assert decide(yes(0.9, 0.1, 0.9, 0.9, 0.9), refractory_s=0.3) == [(0, "yes"), (3, "yes")]
+
+
+def test_the_refractory_time_is_the_words_own():
+    assert decide([(0.9, 0), (0, 0.9)], refractory_s=1.0) == [(0, "yes"), (1, "no")]
+
+
+def test_scores_are_averaged_over_the_windows():
+    assert decide(yes(0.9, 0, 0.9, 0), smoothing=2) == []
+    assert decide(yes(0, 0.9, 0.9), smoothing=2) == [(2, "yes")]
+
+
+def test_windows_that_were_not_seen_yet_count_as_zero():
+    assert decide(yes(1.0, 1.0, 1.0), smoothing=3) == [(2, "yes")]
+
+
+def test_a_threshold_that_is_reached_exactly_fires():
+    assert decide(yes(0.8)) == [(0, "yes")]
+
+
+def test_of_two_words_at_once_the_better_is_reported():
+    assert decide([(0.85, 0.95), (0, 0)]) == [(0, "no")]
+
+
+def test_words_that_were_not_chosen_are_never_reported():
+    assert decide([(0.9, 0), (0, 0.9)], words=("no",)) == [(1, "no")]
+
+
+def test_nothing_fires_before_it_may_but_scores_are_remembered():
+    columns = yes(0.9, 0.9, 0.9)
+    assert decide(columns, smoothing=3, can_fire=[False, False, True]) == [(2, "yes")]
+    assert decide(columns, can_fire=[False, False, False]) == []
+
+
+def test_forgetting_windows_clears_the_average_and_keeps_the_refractory_time():
+    limits = WordDecision(threshold=0.8, rearm=0.4, duration_s=0.4)
+    settings = DecisionSettings(smoothing_windows=2, refractory_s=10.0, words={"yes": limits, "no": limits})
+    decision = Decision(settings, LABELS, ("yes", "no"), sample_rate_hz=16000)
+    high, no = (0, 0, 0.9, 0), (0, 0, 0, 0.9)
+    decision.decide(high, 0)
+    decision.forget_windows()
+    assert decision.decide(high, 1600) is None
+    assert decision.decide(high, 3200) is not None
+    decision.forget_windows()
+    assert [decision.decide(high, 4800), decision.decide(high, 6400)] == [None, None]
+    decision.reset()
+    assert decision.decide(no, 0) is None
+    assert decision.decide(no, 1600) is not None
+
+
+def test_the_first_window_that_heard_the_word_is_reported():
+    limits = WordDecision(threshold=0.8, rearm=0.4, duration_s=0.4)
+    settings = DecisionSettings(smoothing_windows=2, refractory_s=0.0, words={"yes": limits, "no": limits})
+    decision = Decision(settings, LABELS, ("yes", "no"), sample_rate_hz=16000)
+    assert decision.decide((0, 0, 0.6, 0), 1600) is None
+    decided = decision.decide((0, 0, 1.0, 0), 3200)
+    assert decided is not None
+    assert (decided.first_sample, decided.score) == (1600, pytest.approx(0.8))

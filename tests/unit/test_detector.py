@@ -1,0 +1,125 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector import Detector
+from detector.errors import SettingsError
+
+
+def test_the_demo_is_heard_word_for_word(detector, demo_samples, demo_words):
+    detections = detector.feed(demo_samples)
+    assert [detection.keyword for detection in detections] == demo_words
+
+
+def test_the_start_of_a_word_is_estimated_near_its_start(detector, demo_samples, demo_truth):
+    detections = detector.feed(demo_samples)
+    errors = [abs(d.start_s - word["start_s"]) for d, word in zip(detections, demo_truth, strict=True)]
+    assert max(errors) < 0.4
+    assert all(d.start_s < d.time_s for d in detections)
+
+
+@settings(deadline=None, max_examples=8)
+@given(lengths=st.lists(st.integers(0, 40000), min_size=1, max_size=12))
+def test_any_split_of_a_stream_gives_the_same_detections(model, demo_samples, lengths):
+    samples = demo_samples[: 8 * 16000]
+    whole = Detector(model).feed(samples)
+    split, bounds = Detector(model), [0, *itertools.accumulate(lengths)]
+    pieces = [split.feed(samples[first:last]) for first, last in itertools.pairwise([*bounds, max(len(samples), bounds[-1])])]
+    assert [d for piece in pieces for d in piece] == whole
+    assert whole
+
+
+def test_floats_and_integers_are_heard_alike(model, demo_samples):
+    as_floats = (demo_samples / 32768.0).astype(np.float32)
+    assert Detector(model).feed(as_floats) == Detector(model).feed(demo_samples)
+
+
+def test_two_runs_over_one_stream_are_equal_after_a_reset(detector, demo_samples):
+    first = detector.feed(demo_samples)
+    detector.reset()
+    assert detector.n_samples == 0
+    assert detector.feed(demo_samples) == first
+
+
+@pytest.mark.parametrize("seconds_before", [0.0, 0.1, 0.3, 0.5])
+def test_a_clip_of_one_second_is_detected_wherever_the_word_stands(detector, demo_samples, demo_truth, seconds_before):
+    for word in demo_truth:
+        first = round((word["start_s"] - seconds_before) * 16000)
+        if word["end_s"] - word["start_s"] + seconds_before > 1.0:
+            continue
+        clip = demo_samples[first : first + 16000].copy()
+        clip[round((word["end_s"] + 0.1) * 16000) - first :] = 0
+        detector.reset()
+        detections = detector.feed(np.concatenate((clip, np.zeros(16000, dtype=np.int16))))
+        assert [d.keyword for d in detections] == [word["word"]]
+
+
+def test_nothing_is_reported_before_a_full_second_was_heard(detector, demo_samples):
+    word = demo_samples[round(3.2 * 16000) : round(4.1 * 16000)]
+    assert detector.feed(word) == []
+    detections = detector.feed(np.zeros(16000, dtype=np.int16))
+    assert [d.keyword for d in detections] == ["yes"]
+    assert detections[0].time_s >= 1.0
+
+
+def test_a_window_that_spans_a_gap_is_not_scored(detector, demo_samples):
+    whole = detector.feed(demo_samples)
+    cut = round(whole[0].time_s * 16000) - 3000
+    detector.reset()
+    heard = detector.feed(demo_samples[:cut])
+    detector.skip(4800)
+    heard += detector.feed(demo_samples[cut:])
+    # The first word is lost with the gap in it; the others come 0.3 s later.
+    assert [d.keyword for d in heard] == [d.keyword for d in whole[1:]]
+    assert detector.n_samples == len(demo_samples) + 4800
+    for late, early in zip(heard, whole[1:], strict=True):
+        assert late.time_s == pytest.approx(early.time_s + 0.3, abs=0.25)
+
+
+def test_silence_and_noise_fire_nothing(model, rng):
+    assert Detector(model).feed(np.zeros(160000, dtype=np.int16)) == []
+    for level in (3, 300, 10000):
+        noise = np.clip(rng.standard_normal(320000) * level, -32768, 32767).astype(np.int16)
+        assert Detector(model).feed(noise) == []
+
+
+def test_only_chosen_words_are_reported(model, demo_samples, demo_words):
+    only_no = Detector(model, words=["no"]).feed(demo_samples)
+    assert [d.keyword for d in only_no] == [word for word in demo_words if word == "no"]
+
+
+def test_a_threshold_of_one_reports_nothing(model, demo_samples):
+    assert Detector(model, thresholds={"yes": 1.0, "no": 1.0}).feed(demo_samples) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"words": ["maybe"]}, r"words of the model \(yes, no\), found 'maybe'"),
+        ({"words": []}, "at least one of the words"),
+        ({"thresholds": {"maybe": 0.5}}, "found one for 'maybe'"),
+        ({"thresholds": {"yes": 0.0}}, "above 0 and at most 1, found 0"),
+        ({"thresholds": {"yes": 1.5}}, "found 1.5"),
+        ({"thresholds": {"yes": float("nan")}}, "found nan"),
+    ],
+)
+def test_settings_that_do_not_fit_the_model_are_refused(model, arguments, message):
+    with pytest.raises(SettingsError, match=message):
+        Detector(model, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.zeros((2, 10), dtype=np.int16), r"shape \(n_samples,\), found \(2, 10\)"),
+        (np.zeros(10, dtype=np.int32), "found int32"),
+        (np.array([0.0, np.nan]), "found NaN or infinity"),
+        (np.array([0.0, np.inf], dtype=np.float32), "found NaN or infinity"),
+    ],
+)
+def test_samples_of_another_kind_are_refused(detector, samples, message):
+    with pytest.raises(ValueError, match=message):
+        detector.feed(samples)

@@ -1,0 +1,165 @@
+"""What the microphone does with what PortAudio says; the real one is in tests/contract and tests/end_to_end."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from detector.audio import microphone
+from detector.audio.microphone import Device, Microphone, choose_device
+from detector.errors import CaptureError, CaptureFailure, SettingsError
+
+DEVICES = [
+    Device(0, "HDA Intel: ALC (hw:0,0)", "ALSA", 2, 44100, False),
+    Device(2, "USB Audio: - (hw:1,0)", "ALSA", 1, 48000, False),
+    Device(5, "USB Audio Two: - (hw:2,0)", "ALSA", 6, 48000, False),
+    Device(7, "default", "ALSA", 32, 44100, True),
+]
+
+
+@pytest.mark.parametrize(("wanted", "index"), [(None, 7), (2, 2), ("intel", 0), ("default", 7), ("usb audio two", 5)])
+def test_a_device_is_chosen_by_index_part_of_its_name_or_default(wanted, index):
+    assert choose_device(DEVICES, wanted).index == index
+
+
+def test_an_ambiguous_name_lists_what_fits():
+    with pytest.raises(SettingsError, match=r"found 2 USB Audio: - \(hw:1,0\), 5 USB Audio Two"):
+        choose_device(DEVICES, "usb")
+
+
+@pytest.mark.parametrize("wanted", [1, "webcam"])
+def test_a_device_that_is_not_there_lists_those_that_are(wanted):
+    with pytest.raises(CaptureError, match=r"found 0 HDA Intel.*keyword-detector devices") as caught:
+        choose_device(DEVICES, wanted)
+    assert caught.value.reason is CaptureFailure.NOT_FOUND
+    with pytest.raises(CaptureError, match="no capture device at all"):
+        choose_device([], wanted)
+
+
+class PortAudioError(Exception):
+    pass
+
+
+class FakeStream:
+    """Plays scripted reads: (frames, overflowed), or an exception."""
+
+    def __init__(self, samplerate, reads):
+        self.samplerate = samplerate
+        self.reads = reads
+
+    def start(self):
+        pass
+
+    def abort(self, *, ignore_errors):
+        pass
+
+    def close(self, *, ignore_errors=True):
+        pass
+
+    @property
+    def read_available(self):
+        return len(self.reads[0][0]) if self.reads and not isinstance(self.reads[0], Exception) else len(self.reads)
+
+    def read(self, n_frames):
+        answer = self.reads.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def portaudio(monkeypatch):
+    """A fake sounddevice that accepts one rate and one number of channels."""
+    fake = types.SimpleNamespace(accepts=(16000, 1), reads=[], opened=[], refusal=PortAudioError("Invalid sample rate"))
+
+    def open_stream(*, device, samplerate, channels, **_):
+        fake.opened.append((samplerate, channels))
+        if (samplerate, channels) != fake.accepts:
+            raise fake.refusal
+        return FakeStream(samplerate, fake.reads)
+
+    module = types.SimpleNamespace(InputStream=open_stream, PortAudioError=PortAudioError)
+    monkeypatch.setattr(microphone, "import_sounddevice", lambda: module)
+    monkeypatch.setattr(microphone, "list_devices", lambda: DEVICES)
+    return fake
+
+
+def test_hardware_runs_at_its_own_rate_and_is_converted(portaudio):
+    portaudio.accepts = (48000, 1)
+    tone = (8000 * np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000)).astype(np.int16)[:, None]
+    portaudio.reads = [(tone[first : first + 1920], False) for first in range(0, 48000, 1920)]
+    with Microphone(2, sample_rate_hz=16000) as source:
+        samples = np.concatenate([source.read().samples for _ in range(25)])
+    assert portaudio.opened[0] == (48000, 1)
+    expected = 8000 * np.sin(2 * np.pi * 1000 * np.arange(len(samples)) / 16000)
+    assert 15000 < len(samples) <= 16000
+    np.testing.assert_allclose(samples[2000:14000], expected[2000:14000], atol=20)
+
+
+def test_a_device_of_many_channels_is_averaged(portaudio):
+    portaudio.accepts = (48000, 6)
+    portaudio.reads = [(np.tile(np.array([600, 0, 0, 0, 0, 600], dtype=np.int16), (9600, 1)), False)]
+    with Microphone("two", sample_rate_hz=16000) as source:
+        samples = source.read().samples
+    assert abs(int(np.median(samples[500:-500])) - 200) <= 1
+
+
+def test_a_sound_server_is_asked_for_our_rate(portaudio):
+    portaudio.reads = [(np.ones((640, 1), dtype=np.int16), False), (np.ones((640, 1), dtype=np.int16), True)]
+    with Microphone(sample_rate_hz=16000) as source:
+        first, second = source.read(), source.read()
+    assert portaudio.opened == [(16000, 1)]
+    assert (first.is_after_gap, second.is_after_gap) == (False, True)
+    assert second.samples.tolist() == [1] * 640
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("Device unavailable [PaErrorCode -9985]", CaptureFailure.BUSY),
+        ("Permission denied", CaptureFailure.NO_PERMISSION),
+        ("Invalid number of channels", CaptureFailure.UNSUPPORTED),
+    ],
+)
+def test_a_refusal_carries_its_reason(portaudio, message, reason):
+    portaudio.accepts, portaudio.refusal = None, PortAudioError(message)
+    with pytest.raises(CaptureError, match="expected to open 'default'") as caught, Microphone(sample_rate_hz=16000):
+        pass
+    assert caught.value.reason is reason
+
+
+def test_a_microphone_that_falls_silent_is_lost(portaudio, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(microphone.time, "monotonic", lambda: now[0])
+    portaudio.reads = [(np.ones((640, 1), dtype=np.int16), False)]
+    with Microphone(sample_rate_hz=16000) as source:
+        now[0] = 102.9  # within the grace after opening
+        assert len(source.read().samples) == 640
+        assert len(source.read().samples) == 0
+        now[0] = 103.8
+        assert len(source.read().samples) == 0
+        now[0] = 104.0
+        with pytest.raises(CaptureError, match="found none for 1 s") as caught:
+            source.read()
+    assert caught.value.reason is CaptureFailure.LOST
+
+
+def test_an_error_while_reading_means_lost(portaudio):
+    portaudio.reads = [PortAudioError("Unanticipated host error")]
+    with Microphone(sample_rate_hz=16000) as source, pytest.raises(CaptureError, match="found it lost") as caught:
+        source.read()
+    assert caught.value.reason is CaptureFailure.LOST
+
+
+def test_without_portaudio_the_package_to_install_is_named(monkeypatch):
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            if name == "sounddevice":
+                raise OSError("PortAudio library not found")
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    with pytest.raises(CaptureError, match="apt-get install libportaudio2") as caught:
+        microphone.import_sounddevice()
+    assert caught.value.exit_code == 69
