@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib
-import logging
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +13,7 @@ from numpy.typing import NDArray
 from detector.errors import ModelError, ModelFormatError, ModelMismatchError, ModelNotFoundError
 from detector.frontend import LogMel
 from detector.manifest import Manifest, read_manifest
-
-log = logging.getLogger(__name__)
+from detector.native import native_messages_to_log
 
 RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
 """Modules that hold an Interpreter; the first that imports is used."""
@@ -59,24 +53,6 @@ def find_interpreter() -> tuple[Any, str]:
     raise ModelError("expected a TFLite runtime, found none: install one with 'pip install ai-edge-litert'")
 
 
-@contextlib.contextmanager
-def _native_messages_to_log() -> Iterator[None]:
-    """Send what a native library writes to the stderr of the process to the log, at level debug."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    descriptor = os.memfd_create("messages") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
-    with open(descriptor, "w+b") as messages:
-        os.dup2(messages.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            messages.seek(0)
-            for line in messages.read().decode(errors="replace").splitlines():
-                log.debug("%s", line)
-
-
 class Network:
     """An int8 TFLite network: one window of features in, one score per label out. One thread only."""
 
@@ -92,7 +68,7 @@ class Network:
         """
         interpreter_class, self.runtime = find_interpreter()
         try:
-            with _native_messages_to_log():
+            with native_messages_to_log():
                 self._interpreter = interpreter_class(model_content=flatbuffer, num_threads=1)
                 self._interpreter.allocate_tensors()
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import msgspec
 
 import detector
+from detector.native import native_messages_to_log
 from detector.errors import EXIT_OK, EXIT_USAGE, DetectorError, SettingsError
 from training.dataset import SPLITS, VALIDATION
 
@@ -173,7 +174,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _import_keras() -> None:
     try:
-        import keras  # noqa: F401
+        with native_messages_to_log():
+            import keras  # noqa: F401
     except ImportError as exc:
         raise SettingsError(
             "expected TensorFlow and Keras for training, found none: pip install 'keyword-detector[train]'"
@@ -183,33 +185,30 @@ def _import_keras() -> None:
 def _train(options: argparse.Namespace) -> None:
     from training.settings import TrainSettings
 
+    if not options.resume and not (options.data and options.words):
+        raise SettingsError("expected --data and --words for a new run, or --resume to go on with one")
+    chosen: dict[str, Any] = {
+        name: getattr(options, name)
+        for name in ("architecture", "epochs", "steps_per_epoch", "batch_size", "learning_rate", "precision", "seed")
+        if getattr(options, name) is not None
+    }
+    fields = {
+        **chosen,
+        "data": options.data,
+        "words": options.words,
+        "noise": options.noise,
+        "speech": options.speech,
+        "validation_speakers": options.validation_speakers,
+        "skip_words": options.skip_words,
+        "licences": dict(options.licence),
+    }
+    settings = None if options.resume else _convert(TrainSettings, fields)
     _import_keras()
     from training.export import finish
-    from training.train import read_settings, train
+    from training.train import train
 
-    if options.resume:
-        settings = read_settings(options.out)
-    else:
-        if not options.data or not options.words:
-            raise SettingsError("expected --data and --words for a new run, or --resume to go on with one")
-        chosen: dict[str, Any] = {
-            name: getattr(options, name)
-            for name in ("architecture", "epochs", "steps_per_epoch", "batch_size", "learning_rate", "precision", "seed")
-            if getattr(options, name) is not None
-        }
-        settings = _convert(TrainSettings, {
-            **chosen,
-            "data": options.data,
-            "words": options.words,
-            "noise": options.noise,
-            "speech": options.speech,
-            "validation_speakers": options.validation_speakers,
-            "skip_words": options.skip_words,
-            "licences": dict(options.licence),
-        })
     show = sys.stderr.isatty()
-    train(settings, options.out, cache=options.cache, resume=options.resume, n_workers=options.workers,
-          show_progress=show)
+    train(settings, options.out, cache=options.cache, n_workers=options.workers, show_progress=show)
     evaluation = finish(options.out, cache=options.cache, show_progress=show)
     _print(evaluation.int8.lines())
     _print([f"before quantisation: {evaluation.float32.accuracy.percent()}"])

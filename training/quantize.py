@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ModelFormatError
+from detector.model import find_interpreter
+from detector.native import native_messages_to_log
 from training.architectures import build_model
 
 EXPECTED_OPS = frozenset(
@@ -63,7 +65,9 @@ def convert_to_int8(model: keras.Model, representative: NDArray[np.float32]) -> 
     converter.representative_dataset = lambda: ([window[None, ..., None]] for window in representative)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints a summary of the saved model
+    # It prints a summary of the saved model, and notes of the compiler.
+    with contextlib.redirect_stdout(io.StringIO()), native_messages_to_log(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         flatbuffer: bytes = converter.convert()
     unexpected = sorted(set(list_ops(flatbuffer)) - EXPECTED_OPS)
     if unexpected:
@@ -79,22 +83,15 @@ def list_ops(flatbuffer: bytes) -> list[str]:
     ModelFormatError
         If an activation is not int8.
     """
-    interpreter = _open(flatbuffer)
+    interpreter_class, _ = find_interpreter()
+    with native_messages_to_log():
+        interpreter = interpreter_class(model_content=flatbuffer)
+        interpreter.allocate_tensors()
     for tensor in interpreter.get_tensor_details():
         if tensor["dtype"] not in (np.int8, np.int32):
             raise ModelFormatError(f"expected int8 throughout, found {tensor['name']} in {tensor['dtype'].__name__}")
-    return [operation["op_name"] for operation in interpreter._get_ops_details()]
-
-
-def _open(flatbuffer: bytes) -> Any:
-    import tensorflow as tf
-
-    interpreter = tf.lite.Interpreter(
-        model_content=flatbuffer,
-        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    interpreter.allocate_tensors()
-    return interpreter
+    names = [operation["op_name"] for operation in interpreter._get_ops_details()]
+    return [name for name in names if name != "DELEGATE"]  # an accelerator's stand-in for the operations it took over
 
 
 def iterate_scores(model: keras.Model, features: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:

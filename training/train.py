@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from detector.errors import SettingsError
-from training.architectures import build_model
+from training.architectures import build_model, check_architecture
 from training.dataset import TRAINING, VALIDATION, WaveformStore, index
 from training.devices import choose_precision, describe_devices
 from training.features import BatchMaker, BatchStream
@@ -33,9 +33,22 @@ BEST_FILE = "best.keras"
 
 
 def train(
-    settings: TrainSettings, run: Path, *, cache: Path, resume: bool, n_workers: int, show_progress: bool = True
+    settings: TrainSettings | None, run: Path, *, cache: Path, n_workers: int, show_progress: bool = True
 ) -> Path:
     """Train a network; return the file of the best weights.
+
+    Parameters
+    ----------
+    settings : TrainSettings, optional
+        Of a new run; None goes on with the one in `run`.
+    run : Path
+        Folder of the run.
+    cache : Path
+        Folder of decoded recordings.
+    n_workers : int
+        Processes that make windows.
+    show_progress : bool
+        Draw progress bars on stderr.
 
     Raises
     ------
@@ -43,20 +56,22 @@ def train(
         If the folders do not hold what the settings ask for, or `run` holds another run.
     """
     # ---- settings
-    run.mkdir(parents=True, exist_ok=True)
-    written = run / SETTINGS_FILE
-    if resume:
+    settings_file = run / SETTINGS_FILE
+    if settings is None:
         settings = read_settings(run)
-    elif written.exists():
-        raise SettingsError(f"expected an empty folder for a new run, found a run in {run}: add --resume or choose another")
-    written.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
+    elif settings_file.exists():
+        raise SettingsError(f"expected a new folder, found a run in {run}: add --resume or choose another")
+    precision = choose_precision(settings.precision)
+    check_architecture(settings.architecture)
     keras.utils.set_random_seed(settings.seed)
     for line in describe_devices():
         log.info(line)
-    keras.mixed_precision.set_global_policy(choose_precision(settings.precision))
+    keras.mixed_precision.set_global_policy(precision)
 
     # ---- recordings
     items = index(settings)
+    run.mkdir(parents=True, exist_ok=True)
+    settings_file.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
     rate_hz = settings.frontend.sample_rate_hz
     store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz, show_progress=show_progress)
     maker = BatchMaker(settings, items, store, VALIDATION)
@@ -68,7 +83,7 @@ def train(
     # ---- network and optimiser
     checkpoint = run / CHECKPOINT_FILE
     n_steps = settings.epochs * settings.steps_per_epoch
-    if resume and checkpoint.exists():
+    if checkpoint.exists():
         model = keras.models.load_model(checkpoint)
     else:
         n_frames, n_mels = validation_x.shape[1:3]

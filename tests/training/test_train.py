@@ -1,0 +1,187 @@
+"""A whole training on a tiny data set: train, interrupt, resume, quantise, export, evaluate, listen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import tiny_words
+from commands import KEYWORD_TRAINER, assert_one_line, run
+
+from detector import Detector, load_model
+from detector.model import Network
+
+pytestmark = pytest.mark.tensorflow
+
+ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def trainer(*arguments, **options):
+    return run(*arguments, command=KEYWORD_TRAINER, env=ENVIRONMENT, timeout=400, **options)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tiny_words.make(tmp_path_factory.mktemp("tiny"))
+
+
+def arguments(data, out, *, epochs=4):
+    return [
+        "train", "--data", data, "--words", "up,down", "--speech", data.parent / "speech", "--validation-speakers", "12",
+        "--cache", data.parent / "cache", "--out", out, "--epochs", epochs, "--steps-per-epoch", 40, "--batch-size", 64,
+        "--licence", "words=made by ourselves", "--workers", 1,
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """A finished run and the exported pair."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    finished = trainer(*arguments(data, out))
+    assert finished.returncode == 0, finished.stderr
+    models = out.parent / "models"
+    exported = trainer("export", out, "--name", "up-down", "--to", models, "--threshold", "up=0.7")
+    assert exported.returncode == 0, exported.stderr
+    return out, models / "up-down.json", finished
+
+
+def test_training_prints_its_devices_and_its_accuracy(trained):
+    _, _, finished = trained
+    assert "training on the CPU with Keras" in finished.stderr
+    assert "clip accuracy, mean of 4 recalls, validation speakers" in finished.stdout
+    assert "before quantisation" in finished.stdout
+
+
+def test_the_pair_loads_and_its_manifest_is_complete(trained):
+    model = load_model(str(trained[1]))
+    manifest = model.manifest
+    assert (manifest.name, manifest.words, manifest.labels) == ("up-down", ("up", "down"), ("silence", "unknown", "up", "down"))
+    assert manifest.decision.words["up"].threshold == 0.7
+    assert 0.2 < manifest.decision.words["up"].duration_s < 0.6
+    assert manifest.training["data"]["words"]["licence"] == "made by ourselves"
+    assert manifest.training["data"]["words"]["n_recordings"] == 4 * 20 + 9  # clips of training speakers, and the noises on their side
+    assert manifest.training["settings"]["data"] == ["words"]
+    assert len(manifest.training["epochs"]) == 4
+    assert manifest.clip_accuracy is not None
+    assert manifest.clip_accuracy.n_clips > 32
+
+
+def test_the_network_learned_the_made_up_words(trained, data):
+    answer = trainer("evaluate", trained[1], "--data", data, "--cache", data.parent / "cache", "--split", "testing", "--json")
+    assert answer.returncode == 0, answer.stderr
+    report = json.loads(answer.stdout)
+    assert report["split"] == "testing"
+    assert report["words_alone"]["value"] >= 0.9
+    assert np.array(report["confusion"]).sum(axis=1).tolist()[2:] == [8, 8]
+    assert report["accuracy"]["low"] < report["accuracy"]["value"] <= report["accuracy"]["high"]
+
+
+def test_the_trained_model_listens(trained, data, tmp_path):
+    stream = tmp_path / "stream.wav"
+    composed = trainer("compose", "--data", data, "--cache", data.parent / "cache", "--n-words", 40, "--out", stream, "--seed", 1)
+    assert composed.returncode == 0, composed.stderr
+    truth = json.loads(stream.with_suffix(".json").read_text())
+    assert len(truth["words"]) == 40
+    assert soundfile.info(stream).duration / 3600 == pytest.approx(truth["hours"])
+    answer = trainer("evaluate-stream", trained[1], "--recording", stream, "--truth", stream.with_suffix(".json"), "--json")
+    assert answer.returncode == 0, answer.stderr
+    report = json.loads(answer.stdout)
+    assert report["missed"]["n_trials"] == 20
+    assert report["missed"]["value"] <= 0.3
+    # The command that users run finds the same as the evaluation.
+    heard = run("detect", "--json", "--model", trained[1], stream)
+    listener = Detector.load(str(trained[1]))
+    samples = np.concatenate((soundfile.read(stream, dtype="int16")[0], np.zeros(16000, dtype=np.int16)))
+    assert [json.loads(line)["time_s"] for line in heard.stdout.splitlines()] == [
+        round(detection.time_s, 6) for detection in listener.feed(samples)
+    ]
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(trained, data, tmp_path):
+    out = tmp_path / "tiny"
+    process = subprocess.Popen(
+        [*KEYWORD_TRAINER, *map(str, arguments(data, out))], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline_s = time.monotonic() + 200
+    while not (out / "history.jsonl").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+    epochs_before = len((out / "history.jsonl").read_text().splitlines())
+    assert epochs_before < 4
+
+    assert_one_line(trainer(*arguments(data, out)), 78, "add --resume")
+    resumed = trainer("train", "--out", out, "--resume", "--cache", data.parent / "cache", "--workers", 1)
+    assert resumed.returncode == 0, resumed.stderr
+    history = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    # Same windows in the same order, so nearly the same network (threads may sum in another order).
+    uninterrupted = [json.loads(line) for line in (trained[0] / "history.jsonl").read_text().splitlines()]
+    assert history[-1]["validation_loss"] == pytest.approx(uninterrupted[-1]["validation_loss"], abs=0.1)
+
+
+def test_the_quantised_network_is_int8_throughout_and_runtimes_agree(trained, rng):
+    import warnings
+
+    from training.quantize import EXPECTED_OPS, list_ops
+
+    flatbuffer = trained[1].with_suffix(".tflite").read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorFlow announces its runtime's successor
+        assert set(list_ops(flatbuffer)) <= EXPECTED_OPS
+        import tensorflow as tf
+
+        other = tf.lite.Interpreter(model_content=flatbuffer)
+        other.allocate_tensors()
+    network = Network(flatbuffer)
+    assert network.runtime == "ai_edge_litert"
+    details = other.get_input_details()[0]
+    scale, zero = details["quantization"]
+    for _ in range(50):
+        features = rng.uniform(-1, 1, (49, 40)).astype(np.float32)
+        quantized = np.clip(np.rint(features / scale) + zero, -128, 127).astype(np.int8)
+        other.set_tensor(details["index"], quantized.reshape(details["shape"]))
+        other.invoke()
+        expected = other.get_tensor(other.get_output_details()[0]["index"])[0].astype(int)
+        assert np.abs(network.run(features).astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--words", "up,nothing"], "expected clips of 'nothing' in the training split"),
+        (["--words", "up,up"], "words must differ"),
+        (["--words", "silence,up"], "is a label of every model"),
+        (["--data", "/nowhere"], "found no folder /nowhere"),
+        (["--architecture", "transformer"], "expected an architecture of ds-cnn"),
+        (["--precision", "int3"], "expected a precision of auto"),
+        (["--epochs", "0"], "epochs"),
+    ],
+)
+def test_settings_that_do_not_fit_are_78(data, tmp_path, change, message):
+    finished = trainer(*arguments(data, tmp_path / "run"), *change)
+    assert finished.returncode == 78
+    assert finished.stdout == ""
+    assert message in finished.stderr.splitlines()[-1]
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_run_without_a_network_cannot_be_exported(tmp_path):
+    finished = trainer("export", tmp_path, "--name", "x")
+    assert finished.returncode == 78
+    assert "expected a finished run" in finished.stderr
+
+
+def test_a_command_line_that_cannot_be_parsed_is_2():
+    assert_one_line(trainer(), 2, "--help'")
+    assert_one_line(trainer("train", "--loud"), 2, "--help'")
+    assert_one_line(trainer("train", "--out", "x"), 78, "expected --data and --words")

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import tiny_words
+
+from detector.frontend import LogMel, StreamingLogMel
+from training.dataset import TRAINING, VALIDATION, WaveformStore, index
+from training.features import BatchMaker, BatchStream, compute_features
+from training.settings import SILENCE, UNKNOWN, TrainSettings, WindowSettings
+from training.windows import WindowComposer
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    root = tiny_words.make(folder)
+    settings = TrainSettings(
+        data=(str(root),), words=("up", "down"), speech=(str(folder / "speech"),), validation_speakers=("12",), batch_size=64,
+    )
+    items = index(settings)
+    return settings, items, WaveformStore.build(items, folder=folder / "cache", sample_rate_hz=16000, show_progress=False)
+
+
+def compose(made, n, **windows):
+    settings, items, store = made
+    import msgspec
+
+    settings = msgspec.structs.replace(settings, windows=WindowSettings(**windows))
+    composer, rng = WindowComposer(settings, items, store, TRAINING), np.random.default_rng(5)
+    drawn = [composer.draw(rng) for _ in range(n)]
+    return np.stack([samples for samples, _ in drawn]), [settings.labels[label] for _, label in drawn]
+
+
+def test_windows_come_in_the_shares_that_the_settings_say(made):
+    windows, labels = compose(made, 2000)
+    shares = WindowSettings()
+    assert windows.shape == (2000, 16000)
+    assert windows.dtype == np.int16
+    for word in ("up", "down"):
+        assert labels.count(word) / 2000 == pytest.approx(shares.keyword / 2, abs=0.03)
+    silence = 1 - shares.keyword - shares.partial_keyword - shares.other_word - shares.running_speech
+    assert labels.count(SILENCE) / 2000 == pytest.approx(silence, abs=0.03)
+
+
+def test_a_keyword_window_holds_the_whole_word_and_a_cut_one_at_most_half(made):
+    quiet = {"noise": 0.0, "neighbour": 0.0, "speed": 0.0, "tilt": 0.0, "gain_db": (0.0, 0.0)}
+    only = {"other_word": 0.0, "running_speech": 0.0}
+    whole, labels = compose(made, 200, keyword=1.0, partial_keyword=0.0, **only, **quiet)
+    assert set(labels) == {"up", "down"}
+    cut, cut_labels = compose(made, 200, keyword=0.0, partial_keyword=1.0, **only, **quiet)
+    assert set(cut_labels) == {UNKNOWN}
+    loud_whole = (np.abs(whole) > 500).sum(axis=1)
+    loud_cut = (np.abs(cut) > 500).sum(axis=1)
+    assert loud_whole.min() > 3000
+    assert loud_cut.max() < loud_whole.mean()
+
+
+def test_running_speech_with_a_keyword_in_it_is_left_out(made):
+    settings, items, store = made
+    composer = WindowComposer(settings, items, store, TRAINING)
+    used = [items[position] for position in composer._speech]
+    assert len(used) == 2
+    assert all(item.speaker == "11" and "UP" not in item.transcript.split() for item in used)
+
+
+def test_training_and_validation_share_no_speaker_and_no_noise(made):
+    _, items, _ = made
+    speakers = {split: {item.speaker for item in items if item.split == split} for split in (TRAINING, VALIDATION)}
+    assert speakers[TRAINING].isdisjoint(speakers[VALIDATION])
+    assert all(speakers.values())
+
+
+def test_a_batch_is_a_matter_of_seed_and_step_alone(made):
+    settings, items, store = made
+    maker = BatchMaker(settings, items, store, TRAINING)
+    first, again, other = maker.make(3), maker.make(3), maker.make(4)
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_worker_processes_give_the_same_batches_in_order(made):
+    settings, items, store = made
+    maker = BatchMaker(settings, items, store, TRAINING)
+    with BatchStream(settings, items, store, TRAINING, n_workers=2) as stream:
+        for step, (features, labels) in zip(range(2, 7), stream.batches(2, 7), strict=True):
+            expected = maker.make(step)
+            np.testing.assert_array_equal(features, expected[0])
+            np.testing.assert_array_equal(labels, expected[1])
+
+
+def test_training_sees_the_detectors_features_to_the_bit(made):
+    windows, _ = compose(made, 20)
+    features = compute_features(LogMel(made[0].frontend), windows)
+    for samples, expected in zip(windows, features, strict=True):
+        streaming = StreamingLogMel(made[0].frontend)
+        heard = np.concatenate([streaming.feed(samples[first : first + 777]) for first in range(0, 16000, 777)])
+        np.testing.assert_array_equal(heard, expected)
