@@ -14,6 +14,8 @@ from detector import __version__
 from detector.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, DetectorError
 from detector.settings import LOG_LEVELS, read_settings
 
+log = logging.getLogger(__name__)
+
 DESCRIPTION = "Listens for spoken keywords and prints those it hears."
 
 EXAMPLES = """\
@@ -29,8 +31,8 @@ exit codes: 0 ended as asked; 2 command line cannot be parsed; 66 a recording is
 69 microphone missing or lost; 70 internal failure; 78 settings or model do not fit
 """
 
-CONFIG_HELP = """TOML file with the keys model, words, threshold (a number, or a table of words), false_accepts_per_hour,
-device, json, log_level; flags beat it"""
+CONFIG_HELP = """TOML file with the keys model, words, threshold (a number, or a table of words),
+false_accepts_per_hour, device, json, log_level; flags beat it"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,42 +63,73 @@ def _device(text: str) -> int | str:
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all verbs."""
     parser = _Parser(
-        "keyword-detector", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        "keyword-detector",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"keyword-detector {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
 
     shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    shared.add_argument("--model", metavar="NAME|PATH", help="a model of 'keyword-detector models', or a .tflite file "
-                        "with its .json beside it (default: yes-no)")
+    shared.add_argument(
+        "--model",
+        metavar="NAME|PATH",
+        help="a model of 'keyword-detector models', or a .tflite file with its .json beside it (default: yes-no)",
+    )
     shared.add_argument("--words", type=_words, metavar="yes,no", help="report only these of the model's words")
     shared.add_argument("--config", type=Path, metavar="FILE", help=CONFIG_HELP)
     shared.add_argument("--json", action="store_true", help="print JSON")
-    shared.add_argument("--threshold", type=_threshold, action="append", metavar="X|WORD=X",
-                        help="score from which on a word is reported, above 0 up to 1; higher: fewer false accepts, "
-                        "more misses; repeatable (default: the model's)")
-    shared.add_argument("--false-accepts-per-hour", type=float, metavar="X",
-                        help="pick the thresholds from the model's measured operating curve")
+    shared.add_argument(
+        "--threshold",
+        type=_threshold,
+        action="append",
+        metavar="X|WORD=X",
+        help="score from which on a word is reported, above 0 up to 1; higher: fewer false accepts, "
+        "more misses; repeatable (default: the model's)",
+    )
+    shared.add_argument(
+        "--false-accepts-per-hour",
+        type=float,
+        metavar="X",
+        help="pick the thresholds from the model's measured operating curve",
+    )
     shared.add_argument("--log-level", choices=LOG_LEVELS, help="how much is said on stderr (default: info)")
     shared.add_argument("--version", action="version", version=f"keyword-detector {__version__}")
     device = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    device.add_argument("--device", type=_device, metavar="INDEX|NAME-PART",
-                        help="capture device, as 'keyword-detector devices' lists it")
+    device.add_argument(
+        "--device",
+        type=_device,
+        metavar="INDEX|NAME-PART",
+        help="capture device, as 'keyword-detector devices' lists it",
+    )
 
-    def add(name: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    def add(name: str, text: str, *parents: Any) -> argparse.ArgumentParser:
         verb: argparse.ArgumentParser = verbs.add_parser(
             name, help=text, description=text[0].upper() + text[1:] + ".", parents=list(parents)
         )
         return verb
 
     verb = add("listen", "detect keywords as they are spoken, until stopped", shared, device)
-    verb.add_argument("source", nargs="?", metavar="SOURCE", help="nothing: the microphone; a file: that recording in "
-                      "real time; -: raw signed 16-bit little-endian 16 kHz mono samples on stdin")
+    verb.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="nothing: the microphone; a file: that recording in "
+        "real time; -: raw signed 16-bit little-endian 16 kHz mono samples on stdin",
+    )
     verb = add("detect", "detect keywords in recordings, as fast as the machine can", shared)
-    verb.add_argument("files", nargs="+", metavar="FILE", help="any format, rate and number of channels that libsndfile reads")
+    verb.add_argument(
+        "files", nargs="+", metavar="FILE", help="any format, rate and number of channels that libsndfile reads"
+    )
     add("devices", "list the capture devices")
     add("models", "list the models that can be named")
-    add("check", "validate settings, model and, with --device, the microphone; print the settings in effect", shared, device)
+    add(
+        "check",
+        "validate settings, model and, with --device, the microphone; print the settings in effect",
+        shared,
+        device,
+    )
     verb = add("bench", "measure what detection costs on this machine", shared)
     verb.add_argument("--seconds", type=float, default=60.0, metavar="S", help="audio to measure on (default: 60)")
     return parser
@@ -117,14 +150,14 @@ def run(arguments: Sequence[str]) -> int:
         code = _run_verb(verb, options)
         sys.stdout.flush()
     except DetectorError as exc:
-        logging.error("%s", exc)
+        log.error("%s", exc)  # noqa: TRY400 - a known error is one line
         return exc.exit_code
     except BrokenPipeError:
         # Whoever read our answer has gone. Python would complain when it flushes at exit: give it nowhere to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except Exception:
-        logging.exception("internal failure; please report it with the lines below")
+        log.exception("internal failure; please report it with the lines below")
         return EXIT_INTERNAL
     return code
 

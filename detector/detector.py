@@ -1,10 +1,10 @@
 """The core: samples in, detections out.
 
-    >>> import numpy as np
-    >>> from detector import Detector
-    >>> detector = Detector.load("yes-no")
-    >>> detector.feed(np.zeros(32000, dtype=np.int16))
-    []
+>>> import numpy as np
+>>> from detector import Detector
+>>> detector = Detector.load("yes-no")
+>>> detector.feed(np.zeros(32000, dtype=np.int16))
+[]
 """
 
 from __future__ import annotations
@@ -144,7 +144,9 @@ class Detector:
         """
         manifest = self.model.manifest
         self._full_at = self._n_samples + manifest.window_samples
-        n_before = min(self.decision_settings.smoothing_windows - 1, (manifest.window_samples - 1) // manifest.stride_samples)
+        n_before = min(
+            self.decision_settings.smoothing_windows - 1, (manifest.window_samples - 1) // manifest.stride_samples
+        )
         self._next_end = self._full_at - n_before * manifest.stride_samples
         self._frontend.reset()
         self._frames = np.full((manifest.n_frames, manifest.frontend.n_mels), -1.0, dtype=np.float32)

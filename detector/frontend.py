@@ -57,13 +57,17 @@ class FrontendSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         if self.fft_samples < self.frame_samples:
             raise ValueError(f"fft_samples must be at least the frame's {self.frame_samples}, found {self.fft_samples}")
         if not self.low_hz < self.high_hz <= self.sample_rate_hz / 2:
-            raise ValueError(f"low_hz < high_hz <= {self.sample_rate_hz / 2:g} Hz, found {self.low_hz:g}, {self.high_hz:g}")
+            raise ValueError(
+                f"low_hz < high_hz <= {self.sample_rate_hz / 2:g} Hz, found {self.low_hz:g}, {self.high_hz:g}"
+            )
         if self.floor >= 1.0:
             raise ValueError(f"floor must be below 1, found {self.floor:g}")
         band, _ = mel_runs(self)
         missing = np.setdiff1d(np.arange(self.n_mels + 1), band)
         if missing.size:
-            raise ValueError(f"n_mels: {self.n_mels} bands are too narrow for a {self.fft_samples}-point FFT; use fewer")
+            raise ValueError(
+                f"n_mels: {self.n_mels} bands are too narrow for a {self.fft_samples}-point FFT; use fewer"
+            )
 
     @property
     def frame_samples(self) -> int:

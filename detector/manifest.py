@@ -25,7 +25,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Base of the manifest's parts: immutable, and strict about keys."""
 
 
-class WordDecision(_Part):
+class WordDecision(_Part, frozen=True):
     """When a word counts as heard."""
 
     threshold: Annotated[float, msgspec.Meta(gt=0, le=1)]
@@ -41,7 +41,7 @@ class WordDecision(_Part):
             raise ValueError(f"rearm must be below the threshold {self.threshold:g}, found {self.rearm:g}")
 
 
-class DecisionSettings(_Part):
+class DecisionSettings(_Part, frozen=True):
     """How scores of consecutive windows become detections."""
 
     smoothing_windows: PositiveInt
@@ -51,7 +51,7 @@ class DecisionSettings(_Part):
     words: dict[str, WordDecision]
 
 
-class OperatingPoint(_Part):
+class OperatingPoint(_Part, frozen=True):
     """What one threshold costs; each rate with its 95 % interval."""
 
     threshold: Probability
@@ -61,7 +61,7 @@ class OperatingPoint(_Part):
     miss_rate_interval: tuple[Probability, Probability]
 
 
-class OperatingCurve(_Part):
+class OperatingCurve(_Part, frozen=True):
     """Thresholds and what they cost, per word, once a model is calibrated."""
 
     measured_on: Text
@@ -69,7 +69,7 @@ class OperatingCurve(_Part):
     words: dict[str, list[OperatingPoint]]
 
 
-class ClipAccuracy(_Part):
+class ClipAccuracy(_Part, frozen=True):
     """Share of clips given the right label, the mean over the labels."""
 
     accuracy: Probability
@@ -78,7 +78,7 @@ class ClipAccuracy(_Part):
     measured_on: Text
 
 
-class GoldenVector(_Part):
+class GoldenVector(_Part, frozen=True):
     """A waveform with the features and scores that every machine must find for it."""
 
     samples: Text
@@ -130,7 +130,7 @@ def _decode(text: str, dtype: str) -> NDArray[Any]:
         raise ModelFormatError(f"expected base64 of {dtype} values in a golden vector, found {exc}") from exc
 
 
-class Manifest(_Part):
+class Manifest(_Part, frozen=True):
     """NAME.json."""
 
     format_version: int

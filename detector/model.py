@@ -28,7 +28,8 @@ def quantize(values: NDArray[np.floating], scale: float, zero_point: int) -> NDA
 
     The scheme of Jacob et al. (2018), equation 1. The only quantiser of the project.
     """
-    return np.clip(np.rint(values / scale) + zero_point, -128, 127).astype(np.int8)
+    rounded: NDArray[np.floating] = np.clip(np.rint(values / scale) + zero_point, -128, 127)
+    return rounded.astype(np.int8)
 
 
 def dequantize(values: NDArray[np.int8], scale: float, zero_point: int) -> NDArray[np.float32]:
@@ -195,7 +196,9 @@ def find_model(name_or_path: str) -> Path:
         for suffix in (".tflite", ".json"):
             file = stem.with_name(stem.name + suffix)
             if not file.is_file():
-                raise ModelNotFoundError(f"expected a model of two files, {stem.name}.tflite and .json, found no {file}")
+                raise ModelNotFoundError(
+                    f"expected a model of two files, {stem.name}.tflite and .json, found no {file}"
+                )
         return stem.with_name(f"{stem.name}.json")
     for manifest in list_models():
         if manifest.stem == name_or_path:

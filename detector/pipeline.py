@@ -23,7 +23,9 @@ WAIT_S = 0.2
 Emit = Callable[[Detection], None]
 
 
-def listen(source: AudioSource, detector: Detector, emit: Emit, *, stop: threading.Event, ring_s: float = RING_S) -> int:
+def listen(
+    source: AudioSource, detector: Detector, emit: Emit, *, stop: threading.Event, ring_s: float = RING_S
+) -> int:
     """Detect in an open source as its audio arrives, until it ends or `stop` is set.
 
     Returns

@@ -15,4 +15,5 @@ def to_float(samples: NDArray[np.int16]) -> NDArray[np.float32]:
 
 def to_int16(samples: NDArray[np.floating]) -> NDArray[np.int16]:
     """Return floats times 32768 as int16, any shape: rounded half to even, then clipped. Inverts `to_float`."""
-    return np.clip(np.rint(samples * INT16_SCALE), -32768, 32767).astype(np.int16)
+    rounded: NDArray[np.floating] = np.clip(np.rint(samples * INT16_SCALE), -32768, 32767)
+    return rounded.astype(np.int16)

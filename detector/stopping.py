@@ -17,7 +17,7 @@ class StopRequested(BaseException):
     """Raised in the main thread by a signal, wherever it is; ends the command as asked."""
 
 
-def _on_signal(number: int, frame: FrameType | None) -> None:
+def _on_signal(_number: int, _frame: FrameType | None) -> None:
     if _deferred is not None:
         _deferred.set()
     else:

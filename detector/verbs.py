@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from detector import benchmark, pipeline
 from detector.audio.sources import AudioSource, RawStdin, Recording
@@ -71,7 +72,9 @@ def pick_thresholds(manifest: Manifest, false_accepts_per_hour: float) -> dict[s
         share = false_accepts_per_hour / len(curve.words)
         fitting = [point for point in points if point.false_accepts_per_hour <= share]
         if not fitting:
-            raise SettingsError(f"expected a point of '{word}' at {share:g} false accepts per hour, found none that strict")
+            raise SettingsError(
+                f"expected a point of '{word}' at {share:g} false accepts per hour, found none that strict"
+            )
         best = min(fitting, key=lambda point: (point.miss_rate, -point.threshold))
         chosen[word] = best.threshold
         log.info("%s: threshold %.3f, %.1f %% misses expected", word, best.threshold, 100 * best.miss_rate)
@@ -118,7 +121,7 @@ def detect(settings: Settings, files: Sequence[str]) -> int:
         except OutputClosed:
             raise BrokenPipeError from None
         except AudioFileError as exc:
-            log.error("%s", exc)
+            log.error("%s", exc)  # noqa: TRY400 - a known error is one line
             code = exc.exit_code
     return code
 
@@ -142,7 +145,9 @@ def list_devices() -> int:
 
     devices = microphone.list_devices()
     if not devices:
-        raise CaptureError(CaptureFailure.NOT_FOUND, "expected a capture device, found none: is a microphone plugged in?")
+        raise CaptureError(
+            CaptureFailure.NOT_FOUND, "expected a capture device, found none: is a microphone plugged in?"
+        )
     for device in devices:
         mark = "*" if device.is_default else " "
         channels = f"{device.n_channels} channel{'s' if device.n_channels > 1 else ''}"
@@ -194,8 +199,10 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
     for word in detector.words:
         limits = detector.decision_settings.words[word]
         _print(f"word       {word}: threshold {limits.threshold:g}, armed again below {limits.rearm:g}")
-    _print(f"decision   every {1000 * manifest.stride_s:g} ms, mean of {answer['smoothing_windows']} windows, "
-           f"refractory {answer['refractory_s']:g} s")
+    _print(
+        f"decision   every {1000 * manifest.stride_s:g} ms, mean of {answer['smoothing_windows']} windows, "
+        f"refractory {answer['refractory_s']:g} s"
+    )
     _print(f"output     {'JSON Lines' if settings.json else 'text'}, log level {settings.log_level}")
     _print(f"device     {answer['device']}")
     if is_device_asked:
@@ -207,14 +214,15 @@ def _check_microphone(settings: Settings, sample_rate_hz: int) -> str:
     """Capture for a second and tell what came."""
     from detector.audio.microphone import GRACE_S, Microphone
 
-    blocks = []
+    blocks: list[NDArray[np.int16]] = []
     with Microphone(settings.device, sample_rate_hz=sample_rate_hz) as microphone:
         deadline_s = time.monotonic() + GRACE_S + MICROPHONE_CHECK_S
         n_wanted = round(MICROPHONE_CHECK_S * sample_rate_hz)
-        while sum(map(len, blocks)) < n_wanted and time.monotonic() < deadline_s:
+        while sum(len(block) for block in blocks) < n_wanted and time.monotonic() < deadline_s:
             block = microphone.read()
-            if block is not None:
-                blocks.append(block.samples)
+            if block is None:
+                break
+            blocks.append(block.samples)
             time.sleep(0.02)
         samples = np.concatenate(blocks).astype(np.float64)
         rms = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0

@@ -12,7 +12,9 @@ KEYWORD_DETECTOR = [sys.executable, "-m", "detector"]
 KEYWORD_TRAINER = [sys.executable, "-m", "training"]
 
 
-def run(*arguments: object, command: Sequence[str] = KEYWORD_DETECTOR, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: object, command: Sequence[str] = KEYWORD_DETECTOR, **options: Any
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     text = {"text": True} if not isinstance(options.get("input"), bytes) else {}
     options = {"timeout": 120, "capture_output": True} | text | options

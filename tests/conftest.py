@@ -15,7 +15,6 @@ from pulse import VirtualMicrophone, missing_programs, virtual_microphone
 
 from detector import Detector, Model, load_model
 
-
 RECORDINGS = Path(__file__).parent / "recordings"
 
 

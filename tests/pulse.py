@@ -34,6 +34,11 @@ class VirtualMicrophone:
         subprocess.run(["pactl", *command], env=self.environment, check=True, timeout=20, stdout=subprocess.DEVNULL)
 
 
+def _answers(environment: dict[str, str]) -> bool:
+    answer = subprocess.run(["pactl", "info"], env=environment, capture_output=True, check=False, timeout=20)
+    return answer.returncode == 0
+
+
 @contextlib.contextmanager
 def virtual_microphone(folder: Path, *, rate_hz: int = 16000, n_channels: int = 1) -> Iterator[VirtualMicrophone]:
     """Run a PulseAudio server in a folder of its own."""
@@ -56,7 +61,7 @@ def virtual_microphone(folder: Path, *, rate_hz: int = 16000, n_channels: int = 
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         deadline_s = time.monotonic() + 20
-        while subprocess.run(["pactl", "info"], env=environment, capture_output=True, timeout=20).returncode != 0:
+        while not _answers(environment):
             if server.poll() is not None or time.monotonic() > deadline_s:
                 raise RuntimeError(f"PulseAudio did not start: {(folder / 'log').read_text()[-500:]}")
             time.sleep(0.1)

@@ -38,7 +38,7 @@ def make(folder: Path) -> Path:
     for word in WORDS:
         (root / word).mkdir(parents=True)
         for split in SPLITS:
-            for speaker in speakers[split][:8 if split != "training" else 20]:
+            for speaker in speakers[split][: 8 if split != "training" else 20]:
                 soundfile.write(root / word / f"{speaker}_nohash_0.wav", say(word, rng), RATE_HZ)
     noises = root / "_background_noise_"
     noises.mkdir()

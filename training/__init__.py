@@ -1,0 +1,1 @@
+"""keyword-trainer: makes the models of keyword-detector out of recordings."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,14 +17,15 @@ def rms(samples: Audio) -> float:
 
 def db_to_factor(gain_db: float) -> float:
     """Return the factor on amplitudes that a gain in dB stands for."""
-    return float(10.0 ** (gain_db / 20.0))
+    return math.pow(10.0, gain_db / 20.0)
 
 
 def change_speed(samples: Audio, factor: float) -> Audio:
     """Play faster (factor > 1) or slower, pitch included, by linear interpolation; shape (n,) -> (n / factor,)."""
     n_samples = max(1, round(len(samples) / factor))
     positions = np.arange(n_samples) * factor
-    return np.interp(positions, np.arange(len(samples)), samples).astype(np.float32)
+    played: Audio = np.interp(positions, np.arange(len(samples)), samples).astype(np.float32)
+    return played
 
 
 def cut(samples: NDArray[np.generic], n_samples: int, rng: np.random.Generator) -> Audio:

@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 import msgspec
 
 import detector
-from detector.native import native_messages_to_log
 from detector.errors import EXIT_OK, EXIT_USAGE, DetectorError, SettingsError
+from detector.native import native_messages_to_log
 from training.dataset import SPLITS, VALIDATION
 
 log = logging.getLogger(__name__)
@@ -62,8 +62,12 @@ def _threshold(text: str) -> tuple[str, float]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all verbs."""
-    parser = _Parser("keyword-trainer", description=DESCRIPTION, epilog=EXAMPLES,
-                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _Parser(
+        "keyword-trainer",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"keyword-trainer {detector.__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
 
@@ -72,38 +76,84 @@ def build_parser() -> argparse.ArgumentParser:
         return verb
 
     def add_folders(verb: argparse.ArgumentParser, *, needs_data: bool) -> None:
-        verb.add_argument("--data", action="append", default=[], required=needs_data, metavar="DIR",
-                          help="word clips in the Speech Commands layout; repeatable")
-        verb.add_argument("--noise", action="append", default=[], metavar="DIR",
-                          help="noise recordings, beside the data's _background_noise_; repeatable")
-        verb.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR",
-                          help="where decoded recordings are kept (default: %(default)s)")
+        verb.add_argument(
+            "--data",
+            action="append",
+            default=[],
+            required=needs_data,
+            metavar="DIR",
+            help="word clips in the Speech Commands layout; repeatable",
+        )
+        verb.add_argument(
+            "--noise",
+            action="append",
+            default=[],
+            metavar="DIR",
+            help="noise recordings, beside the data's _background_noise_; repeatable",
+        )
+        verb.add_argument(
+            "--cache",
+            type=Path,
+            default=default_cache(),
+            metavar="DIR",
+            help="where decoded recordings are kept (default: %(default)s)",
+        )
 
     def add_speech(verb: argparse.ArgumentParser) -> None:
-        verb.add_argument("--speech", action="append", default=[], metavar="DIR",
-                          help="running speech in LibriSpeech's or LJ Speech's layout; repeatable")
-        verb.add_argument("--validation-speakers", type=_words, default=(), metavar="ID,ID",
-                          help="speakers of running speech that are not trained on (default: one in ten, by a hash)")
+        verb.add_argument(
+            "--speech",
+            action="append",
+            default=[],
+            metavar="DIR",
+            help="running speech in LibriSpeech's or LJ Speech's layout; repeatable",
+        )
+        verb.add_argument(
+            "--validation-speakers",
+            type=_words,
+            default=(),
+            metavar="ID,ID",
+            help="speakers of running speech that are not trained on (default: one in ten, by a hash)",
+        )
 
     verb = add("train", "train a network, quantise it to int8, measure it; a run of its own folder, resumable")
     add_folders(verb, needs_data=False)
     add_speech(verb)
     verb.add_argument("--words", type=_words, metavar="yes,no", help="the keywords; every other word is 'unknown'")
-    verb.add_argument("--skip-words", type=_words, default=(), metavar="know,knows",
-                      help="words that sound like a keyword: running speech that holds one is not trained on")
+    verb.add_argument(
+        "--skip-words",
+        type=_words,
+        default=(),
+        metavar="know,knows",
+        help="words that sound like a keyword: running speech that holds one is not trained on",
+    )
     verb.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
-    verb.add_argument("--resume", action="store_true", help="go on with the run in RUN, with the settings it began with")
+    verb.add_argument(
+        "--resume", action="store_true", help="go on with the run in RUN, with the settings it began with"
+    )
     verb.add_argument("--architecture", metavar="NAME", help="network (default: ds-cnn)")
     verb.add_argument("--epochs", type=int, metavar="N", help="epochs (default: 45)")
     verb.add_argument("--steps-per-epoch", type=int, metavar="N", help="batches an epoch (default: 500)")
     verb.add_argument("--batch-size", type=int, metavar="N", help="windows a batch (default: 256)")
     verb.add_argument("--learning-rate", type=float, metavar="X", help="peak learning rate (default: 0.003)")
-    verb.add_argument("--precision", metavar="NAME", help="auto, float32, mixed_float16 or mixed_bfloat16 (default: auto)")
+    verb.add_argument(
+        "--precision", metavar="NAME", help="auto, float32, mixed_float16 or mixed_bfloat16 (default: auto)"
+    )
     verb.add_argument("--seed", type=int, metavar="N", help="seed of all randomness (default: 0)")
-    verb.add_argument("--licence", type=_assignment, action="append", default=[], metavar="FOLDER=TEXT",
-                      help="licence of a data folder, for the manifest; repeatable")
-    verb.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1), metavar="N",
-                      help="processes that make windows (default: %(default)s)")
+    verb.add_argument(
+        "--licence",
+        type=_assignment,
+        action="append",
+        default=[],
+        metavar="FOLDER=TEXT",
+        help="licence of a data folder, for the manifest; repeatable",
+    )
+    verb.add_argument(
+        "--workers",
+        type=int,
+        default=max(1, (os.cpu_count() or 2) - 1),
+        metavar="N",
+        help="processes that make windows (default: %(default)s)",
+    )
 
     verb = add("evaluate", "measure the accuracy of a model on clips, through the detector's own code")
     verb.add_argument("model", help="name or path of a model")
@@ -115,33 +165,68 @@ def build_parser() -> argparse.ArgumentParser:
     verb = add("compose", "compose a recording with known truth: single words with pauses, or running speech")
     add_folders(verb, needs_data=False)
     add_speech(verb)
-    verb.add_argument("--out", type=Path, required=True, metavar="WAV", help="recording; its truth goes beside it, .json")
+    verb.add_argument(
+        "--out", type=Path, required=True, metavar="WAV", help="recording; its truth goes beside it, .json"
+    )
     verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
     verb.add_argument("--n-words", type=int, default=600, metavar="N", help="words to say (default: %(default)s)")
-    verb.add_argument("--gap-s", type=float, nargs=2, default=(0.4, 2.0), metavar=("MIN", "MAX"),
-                      help="pause between words in seconds (default: 0.4 2)")
+    verb.add_argument(
+        "--gap-s",
+        type=float,
+        nargs=2,
+        default=(0.4, 2.0),
+        metavar=("MIN", "MAX"),
+        help="pause between words in seconds (default: 0.4 2)",
+    )
     verb.add_argument("--snr-db", type=float, metavar="X", help="mix in noise this far below the words (default: none)")
-    verb.add_argument("--without", type=_words, default=(), metavar="yes,no",
-                      help="running speech: leave out utterances with one of these words")
-    verb.add_argument("--only", type=_words, default=(), metavar="know",
-                      help="single words: only these; running speech: only utterances with one of these")
+    verb.add_argument(
+        "--without",
+        type=_words,
+        default=(),
+        metavar="yes,no",
+        help="running speech: leave out utterances with one of these words",
+    )
+    verb.add_argument(
+        "--only",
+        type=_words,
+        default=(),
+        metavar="know",
+        help="single words: only these; running speech: only utterances with one of these",
+    )
     verb.add_argument("--seed", type=int, default=0, metavar="N", help="of all randomness (default: 0)")
 
     verb = add("evaluate-stream", "misses, false accepts per hour and delay on a recording with known truth")
     verb.add_argument("model", help="name or path of a model")
     verb.add_argument("--recording", type=Path, required=True, metavar="WAV")
-    verb.add_argument("--truth", type=Path, required=True, metavar="JSON",
-                      help='{"words": [{"word", "start_s", "end_s"}], "hours": H}')
-    verb.add_argument("--threshold", type=_threshold, action="append", default=[], metavar="WORD=X",
-                      help="instead of the manifest's; repeatable")
+    verb.add_argument(
+        "--truth",
+        type=Path,
+        required=True,
+        metavar="JSON",
+        help='{"words": [{"word", "start_s", "end_s"}], "hours": H}',
+    )
+    verb.add_argument(
+        "--threshold",
+        type=_threshold,
+        action="append",
+        default=[],
+        metavar="WORD=X",
+        help="instead of the manifest's; repeatable",
+    )
     verb.add_argument("--json", action="store_true", help="print JSON")
 
     verb = add("export", "copy the model of a finished run to a folder of models, under a name")
     verb.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     verb.add_argument("--name", required=True, help="name of the model")
     verb.add_argument("--to", type=Path, default=Path("models"), metavar="DIR", help="folder (default: %(default)s)")
-    verb.add_argument("--threshold", type=_threshold, action="append", default=[], metavar="WORD=X",
-                      help="score from which on a word is reported; repeatable")
+    verb.add_argument(
+        "--threshold",
+        type=_threshold,
+        action="append",
+        default=[],
+        metavar="WORD=X",
+        help="score from which on a word is reported; repeatable",
+    )
     verb.add_argument("--smoothing-windows", type=int, metavar="N", help="windows that scores are averaged over")
     verb.add_argument("--stride-s", type=float, metavar="S", help="from one window to the next, in seconds")
     verb.add_argument("--refractory-s", type=float, metavar="S", help="how long a word is not reported again")
@@ -243,8 +328,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     model = load_model(options.model)
     items, store = _index(options)
     features, truths = gather_clips(items, store, model.manifest, split=options.split, seed=options.seed)
-    report = evaluate_clips(model.score, features, truths, model.manifest, split=options.split,
-                            show_progress=sys.stderr.isatty())
+    report = evaluate_clips(
+        model.score, features, truths, model.manifest, split=options.split, show_progress=sys.stderr.isatty()
+    )
     _print_report(report, as_json=options.json)
 
 
@@ -258,8 +344,15 @@ def _compose(options: argparse.Namespace) -> None:
     items, store = _index(options)
     if options.data:
         samples, truth = compose_words(
-            items, store, split=options.split, n_words=options.n_words, gap_s=tuple(options.gap_s),
-            snr_db=options.snr_db, sample_rate_hz=16000, rng=np.random.default_rng(options.seed), only=options.only,
+            items,
+            store,
+            split=options.split,
+            n_words=options.n_words,
+            gap_s=tuple(options.gap_s),
+            snr_db=options.snr_db,
+            sample_rate_hz=16000,
+            rng=np.random.default_rng(options.seed),
+            only=options.only,
         )
     else:
         samples, truth = compose_speech(
@@ -287,8 +380,13 @@ def _export(options: argparse.Namespace) -> None:
     from training.export import export
 
     pair = export(
-        options.run, name=options.name, folder=options.to, thresholds=dict(options.threshold),
-        smoothing_windows=options.smoothing_windows, stride_s=options.stride_s, refractory_s=options.refractory_s,
+        options.run,
+        name=options.name,
+        folder=options.to,
+        thresholds=dict(options.threshold),
+        smoothing_windows=options.smoothing_windows,
+        stride_s=options.stride_s,
+        refractory_s=options.refractory_s,
     )
     _print([str(file) for file in pair])
 

@@ -13,7 +13,6 @@ A speaker, and a source of noise, is in one split only.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +33,7 @@ TRAINING, VALIDATION, TESTING = "training", "validation", "testing"
 SPLITS = (TRAINING, VALIDATION, TESTING)
 WORD, SPEECH, NOISE = "word", "speech", "noise"
 NOISE_FOLDER = "_background_noise_"
-EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif", ".mp3"}
+EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif"}
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -56,7 +55,9 @@ def choose_split(name: str, *, validation_percent: float = 10.0, testing_percent
     The SHA-1 of the name decides, so that a speaker never changes sides when recordings are added.
     """
     largest = 2**27 - 1
-    percent = (int(hashlib.sha1(name.encode()).hexdigest(), 16) % (largest + 1)) * (100.0 / largest)
+    percent = (int(hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest(), 16) % (largest + 1)) * (
+        100.0 / largest
+    )
     if percent < validation_percent:
         return VALIDATION
     return TESTING if percent < validation_percent + testing_percent else TRAINING
@@ -238,7 +239,7 @@ class WaveformStore:
         """Decode recordings into `folder`, or reuse what an earlier run decoded from the same files."""
         fingerprint = hashlib.sha256(str(sample_rate_hz).encode())
         for item in items:
-            status = os.stat(item.path)
+            status = Path(item.path).stat()
             fingerprint.update(f"{item.path}|{status.st_size}|{status.st_mtime_ns}\n".encode())
         file = folder / f"{fingerprint.hexdigest()[:16]}.int16"
         offsets_file = file.with_suffix(".offsets.npy")

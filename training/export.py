@@ -65,7 +65,9 @@ def finish(run: Path, *, cache: Path, show_progress: bool = True) -> Evaluation:
     settings = read_settings(run)
     best = run / BEST_FILE
     if not best.exists():
-        raise SettingsError(f"expected a trained network in {run}, found no {BEST_FILE}: train it, or go on with --resume")
+        raise SettingsError(
+            f"expected a trained network in {run}, found no {BEST_FILE}: train it, or go on with --resume"
+        )
     items = index(settings)
     rate_hz = settings.frontend.sample_rate_hz
     store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz, show_progress=show_progress)
@@ -177,7 +179,7 @@ def describe(
 
 
 def golden_waveform(n_samples: int, sample_rate_hz: int) -> NDArray[np.int16]:
-    """Return a second like a spoken "yes", made of numbers: a buzz whose formants glide, then a hiss, in faint noise."""
+    """Return a second like a spoken "yes", made of numbers: a gliding buzz, then a hiss, in faint noise."""
     rng = np.random.default_rng(0)
     time_s = np.arange(n_samples) / sample_rate_hz
     glide = np.clip((time_s - 0.25) / 0.12, 0.0, 1.0)
@@ -190,7 +192,9 @@ def golden_waveform(n_samples: int, sample_rate_hz: int) -> NDArray[np.int16]:
         )
         voice += formants * np.sin(2.0 * np.pi * frequency_hz * time_s)
     voice *= np.interp(time_s, [0.2, 0.26, 0.42, 0.5], [0.0, 1.0, 1.0, 0.0])
-    hiss = np.diff(rng.standard_normal(n_samples + 1)) * np.interp(time_s, [0.46, 0.54, 0.66, 0.74], [0.0, 1.0, 1.0, 0.0])
+    hiss = np.diff(rng.standard_normal(n_samples + 1)) * np.interp(
+        time_s, [0.46, 0.54, 0.66, 0.74], [0.0, 1.0, 1.0, 0.0]
+    )
     return np.rint(4000.0 * voice + 900.0 * hiss + 20.0 * rng.standard_normal(n_samples)).astype(np.int16)
 
 
@@ -243,7 +247,7 @@ def _median_duration_s(word: str, items: Sequence[Item], store: WaveformStore, s
 
 
 def _backend_distribution() -> str:
-    backend = keras.backend.backend()
+    backend: str = keras.backend.backend()
     if backend != "tensorflow":
         return backend
     installed = {distribution.name.replace("_", "-") for distribution in importlib.metadata.distributions()}
@@ -257,7 +261,10 @@ def _commit() -> str:
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
         changes = subprocess.run(
             [*git, "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True, text=True, check=True, timeout=10,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
         )
     except (OSError, subprocess.SubprocessError):
         return "unknown"

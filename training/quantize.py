@@ -90,7 +90,7 @@ def list_ops(flatbuffer: bytes) -> list[str]:
     for tensor in interpreter.get_tensor_details():
         if tensor["dtype"] not in (np.int8, np.int32):
             raise ModelFormatError(f"expected int8 throughout, found {tensor['name']} in {tensor['dtype'].__name__}")
-    names = [operation["op_name"] for operation in interpreter._get_ops_details()]
+    names = [operation["op_name"] for operation in interpreter._get_ops_details()]  # noqa: SLF001 - there is no public way
     return [name for name in names if name != "DELEGATE"]  # an accelerator's stand-in for the operations it took over
 
 

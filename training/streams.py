@@ -213,9 +213,7 @@ def judge(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -
     false_at: dict[str, int] = {}
     for detection in sorted(detections, key=lambda detection: detection.time_s):
         near = [
-            k
-            for k, word in enumerate(spoken)
-            if word.start_s <= detection.time_s <= word.end_s + VALID_AFTER_END_S
+            k for k, word in enumerate(spoken) if word.start_s <= detection.time_s <= word.end_s + VALID_AFTER_END_S
         ]
         own = [k for k in near if spoken[k].word == detection.keyword]
         free = [k for k in own if k not in hits]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +98,12 @@ def train(
         )
     first_epoch = int(model.optimizer.iterations) // settings.steps_per_epoch
     history = read_history(run)[:first_epoch]
-    log.info("%s: %d parameters, %d windows an epoch", settings.architecture, model.count_params(),
-             settings.steps_per_epoch * settings.batch_size)
+    log.info(
+        "%s: %d parameters, %d windows an epoch",
+        settings.architecture,
+        model.count_params(),
+        settings.steps_per_epoch * settings.batch_size,
+    )
 
     # ---- loop
     eye = np.eye(len(settings.labels), dtype=np.float32)
@@ -108,7 +111,9 @@ def train(
         batches = stream.batches(first_epoch * settings.steps_per_epoch, n_steps)
         for epoch in range(first_epoch, settings.epochs):
             model.reset_metrics()
-            steps = tqdm(range(settings.steps_per_epoch), f"epoch {epoch + 1}/{settings.epochs}", disable=not show_progress)
+            steps = tqdm(
+                range(settings.steps_per_epoch), f"epoch {epoch + 1}/{settings.epochs}", disable=not show_progress
+            )
             for step in steps:
                 features, labels = next(batches)
                 metrics = model.train_on_batch(features[..., None], eye[labels], return_dict=True)
@@ -124,7 +129,9 @@ def train(
                     "validation_accuracy": float(validation["accuracy"]),
                 }
             )
-            log.info("epoch %d: validation loss %.4f, accuracy %.4f", epoch + 1, validation["loss"], validation["accuracy"])
+            log.info(
+                "epoch %d: validation loss %.4f, accuracy %.4f", epoch + 1, validation["loss"], validation["accuracy"]
+            )
             if history[-1]["validation_loss"] <= min(row["validation_loss"] for row in history):
                 _save(model, run / BEST_FILE)
             _save(model, checkpoint)
@@ -136,7 +143,7 @@ def _save(model: keras.Model, file: Path) -> None:
     """Save a model so that an interruption leaves the old file or the new one, never half of it."""
     partial = file.with_name(f"partial-{file.name}")
     model.save(partial)
-    os.replace(partial, file)
+    partial.replace(file)
 
 
 def read_settings(run: Path) -> TrainSettings:

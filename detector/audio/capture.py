@@ -70,7 +70,7 @@ class Capture:
                     if self._ring.wait_for_room(min(len(samples), self._ring.capacity_samples), POLL_S):
                         break
                 self._ring.write(samples, is_after_gap=block.is_after_gap)
-        except BaseException as exc:  # noqa: BLE001 - handed over to the thread that reads the ring
+        except BaseException as exc:  # handed over to the thread that reads the ring
             self._failure = exc
         finally:
             self._ring.close()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from types import ModuleType, TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -28,7 +29,8 @@ GRACE_S = 3.0
 _INSTALL_PORTAUDIO = "install it with 'sudo apt-get install libportaudio2'"
 
 
-class Device(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Device:
     """A capture device as PortAudio lists it."""
 
     index: int
@@ -191,7 +193,9 @@ class Microphone:
             n_available = self._stream.read_available
             frames, is_overflowed = self._stream.read(n_available) if n_available else (None, False)
         except sounddevice.PortAudioError as exc:
-            raise CaptureError(CaptureFailure.LOST, f"expected samples from '{self.name}', found it lost ({exc})") from exc
+            raise CaptureError(
+                CaptureFailure.LOST, f"expected samples from '{self.name}', found it lost ({exc})"
+            ) from exc
         now_s = time.monotonic()
         if frames is None:
             if now_s - self._last_sample_s > LOST_AFTER_S:

@@ -19,7 +19,7 @@ class Resampler(Protocol):
 
 
 class _SameRate:
-    def convert(self, samples: NDArray[np.float32], *, is_last: bool = False) -> NDArray[np.float32]:
+    def convert(self, samples: NDArray[np.float32], *, is_last: bool = False) -> NDArray[np.float32]:  # noqa: ARG002
         return samples
 
 

@@ -120,7 +120,9 @@ class Recording:
         try:
             self._file = soundfile.SoundFile(self._path)
         except (soundfile.SoundFileError, OSError) as exc:
-            raise AudioFileError(f"expected a recording, found {self._path} that is not audio ({_reason(exc)})") from exc
+            raise AudioFileError(
+                f"expected a recording, found {self._path} that is not audio ({_reason(exc)})"
+            ) from exc
         except TypeError as exc:  # a format without a header
             raise AudioFileError(
                 f"expected a recording with a header, found {self._path}: pipe raw samples into 'listen -'"
@@ -160,7 +162,9 @@ class Recording:
             try:
                 frames = file.read(n_frames, dtype="float32", always_2d=True)
             except (soundfile.SoundFileError, OSError) as exc:
-                raise AudioFileError(f"expected a whole recording, found {self._path} damaged ({_reason(exc)})") from exc
+                raise AudioFileError(
+                    f"expected a whole recording, found {self._path} damaged ({_reason(exc)})"
+                ) from exc
             if not np.isfinite(frames).all():
                 raise AudioFileError(f"expected finite samples, found NaN or infinity in {self._path}")
             is_last = len(frames) == 0
@@ -236,7 +240,9 @@ class Silence:
     can_wait = True
     name = "silence"
 
-    def __init__(self, n_samples: int, *, sample_rate_hz: int, is_real_time: bool = False, block_s: float = 0.1) -> None:
+    def __init__(
+        self, n_samples: int, *, sample_rate_hz: int, is_real_time: bool = False, block_s: float = 0.1
+    ) -> None:
         self._n_left = n_samples
         self._n_handed_over = 0
         self._block_samples = max(1, round(block_s * sample_rate_hz))

@@ -12,7 +12,7 @@ from detector.detector import Detection
 from detector.errors import DetectorError
 
 
-class OutputClosed(Exception):
+class OutputClosed(Exception):  # noqa: N818
     """Whoever read the detections has gone; not an error."""
 
 

@@ -33,7 +33,15 @@ class Case:
     has_end: bool = True
 
 
-@pytest.fixture(params=["recording", "recording in real time", "stdin", "silence", pytest.param("microphone", marks=pytest.mark.microphone)])
+@pytest.fixture(
+    params=[
+        "recording",
+        "recording in real time",
+        "stdin",
+        "silence",
+        pytest.param("microphone", marks=pytest.mark.microphone),
+    ]
+)
 def case(request, tmp_path):
     with contextlib.ExitStack() as stack:
         yield make_case(request, tmp_path, stack)

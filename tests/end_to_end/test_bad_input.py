@@ -91,7 +91,9 @@ def test_one_bad_file_does_not_keep_the_others_from_being_heard(demo_file, demo_
         ("aiff", "PCM_16", 22050, 1),
     ],
 )
-def test_any_format_rate_and_number_of_channels_is_heard(demo_samples, demo_words, tmp_path, suffix, subtype, rate_hz, n_channels):
+def test_any_format_rate_and_number_of_channels_is_heard(
+    demo_samples, demo_words, tmp_path, suffix, subtype, rate_hz, n_channels
+):
     sound = soxr.resample(demo_samples / 32768.0, 16000, rate_hz)
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, np.tile(sound[:, None], n_channels), rate_hz, subtype=subtype)
@@ -130,7 +132,9 @@ def test_no_samples_at_all_are_no_detections(samples):
 
 
 def test_standard_input_that_is_closed_is_66():
-    finished = run("listen", "-", "--log-level", "error", command=["sh", "-c", 'exec "$@" <&-', "sh", *KEYWORD_DETECTOR])
+    finished = run(
+        "listen", "-", "--log-level", "error", command=["sh", "-c", 'exec "$@" <&-', "sh", *KEYWORD_DETECTOR]
+    )
     assert_one_line(finished, 66, "expected samples on standard input")
 
 
@@ -206,7 +210,9 @@ def test_damaged_models_are_78(demo_file, pair, model):
     assert_one_line(run("detect", "--model", alone, demo_file), 78, "found no")
     flatbuffer = b"\0" * 100
     assert_one_line(run("detect", "--model", pair(sha256="0" * 64), demo_file), 78, "SHA-256")
-    assert_one_line(run("detect", "--model", pair(labels=["a", "yes", "no"]), demo_file), 78, "one output for each of 3")
+    assert_one_line(
+        run("detect", "--model", pair(labels=["a", "yes", "no"]), demo_file), 78, "one output for each of 3"
+    )
     truncated = pair(flatbuffer=flatbuffer, sha256=hashlib.sha256(flatbuffer).hexdigest())
     assert_one_line(run("detect", "--model", truncated, demo_file), 78, "expected a TFLite model")
     vector = json.loads(pair().read_text())["golden"][0]

@@ -152,7 +152,9 @@ def test_stacks_are_dumped_on_request(tmp_path):
 def test_silence_for_a_while_keeps_the_memory_where_it_is():
     """Ten minutes of audio through a pipe, then an hour more: resident memory stays within a megabyte."""
     read_end, write_end = os.pipe()
-    process = subprocess.Popen([*KEYWORD_DETECTOR, "listen", "-"], stdin=read_end, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*KEYWORD_DETECTOR, "listen", "-"], stdin=read_end, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     os.close(read_end)
     minute = (np.random.default_rng(0).standard_normal(16000 * 60) * 500).astype("<i2").tobytes()
 
@@ -179,7 +181,13 @@ def test_the_other_verbs_answer_on_stdout(demo_file):
     assert json.loads(check.stdout)["words"]["yes"] == 0.9
     bench = json.loads(run("bench", "--json", "--seconds", "5").stdout)
     assert set(bench) == {
-        "real_time_factor", "cpu_percent", "hops_per_second", "frontend_us", "model_us", "decision_us", "resident_mb",
+        "real_time_factor",
+        "cpu_percent",
+        "hops_per_second",
+        "frontend_us",
+        "model_us",
+        "decision_us",
+        "resident_mb",
     }
     assert bench["hops_per_second"] >= 10
     help_ = run("--help")
@@ -192,7 +200,10 @@ def test_the_other_verbs_answer_on_stdout(demo_file):
 
 def test_two_detectors_do_not_disturb_each_other(demo_file, demo_words):
     results = []
-    threads = [threading.Thread(target=lambda: results.append(keywords(run("detect", "--json", demo_file).stdout))) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: results.append(keywords(run("detect", "--json", demo_file).stdout)))
+        for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

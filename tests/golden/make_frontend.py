@@ -1,6 +1,6 @@
 """Makes frontend.npz: log-mel features by SciPy's STFT and a dense filter matrix, sharing no code with the detector.
 
-    python tests/golden/make_frontend.py
+python tests/golden/make_frontend.py
 """
 
 from pathlib import Path

@@ -22,8 +22,10 @@ from training.dataset import (
     read_recording,
 )
 
+SILENCE = np.zeros(1600, dtype=np.int16)
 
-def write(path, samples=np.zeros(1600, dtype=np.int16), rate_hz=16000):
+
+def write(path, samples=SILENCE, rate_hz=16000):
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, rate_hz)
 
@@ -67,14 +69,16 @@ def test_the_lists_of_the_archive_beat_the_rule(tmp_path):
 def test_a_clip_that_stands_in_two_versions_counts_once(tmp_path):
     for version in ("v1", "v2"):
         write(tmp_path / version / "yes/aa_nohash_0.wav")
-    items = index_folders(data=[str(tmp_path / "v1"), str(tmp_path / "v2")], noise=[], speech=[], validation_speakers=[])
+    items = index_folders(
+        data=[str(tmp_path / "v1"), str(tmp_path / "v2")], noise=[], speech=[], validation_speakers=[]
+    )
     assert len(items) == 1
 
 
 def test_a_folder_that_is_missing_or_holds_no_clips_is_named(tmp_path):
-    with pytest.raises(SettingsError, match="found no folder .*none"):
+    with pytest.raises(SettingsError, match=r"found no folder .*none"):
         list(index_words(str(tmp_path / "none")))
-    with pytest.raises(SettingsError, match="SPEAKER_nohash_N.wav below .* is it Speech Commands"):
+    with pytest.raises(SettingsError, match=r"SPEAKER_nohash_N.wav below .* is it Speech Commands"):
         list(index_words(str(tmp_path)))
 
 
@@ -95,7 +99,10 @@ def test_librispeech_is_read_with_its_transcripts_and_named_speakers(tmp_path):
     write(tmp_path / "26/495/26-495-0000.flac")
     (tmp_path / "19/198/19-198.trans.txt").write_text("19-198-0000 OH NO I KNOW\n")
     items = list(index_speech(str(tmp_path), ["26"]))
-    assert [(item.kind, item.speaker, item.split) for item in items] == [(SPEECH, "19", TRAINING), (SPEECH, "26", VALIDATION)]
+    assert [(item.kind, item.speaker, item.split) for item in items] == [
+        (SPEECH, "19", TRAINING),
+        (SPEECH, "26", VALIDATION),
+    ]
     assert holds_any_word(items[0], ["no"])
     assert not holds_any_word(items[0], ["now", "yes"])
     assert not holds_any_word(items[1], ["no"])

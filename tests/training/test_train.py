@@ -33,9 +33,29 @@ def data(tmp_path_factory):
 
 def arguments(data, out, *, epochs=4):
     return [
-        "train", "--data", data, "--words", "up,down", "--speech", data.parent / "speech", "--validation-speakers", "12",
-        "--cache", data.parent / "cache", "--out", out, "--epochs", epochs, "--steps-per-epoch", 40, "--batch-size", 64,
-        "--licence", "words=made by ourselves", "--workers", 1,
+        "train",
+        "--data",
+        data,
+        "--words",
+        "up,down",
+        "--speech",
+        data.parent / "speech",
+        "--validation-speakers",
+        "12",
+        "--cache",
+        data.parent / "cache",
+        "--out",
+        out,
+        "--epochs",
+        epochs,
+        "--steps-per-epoch",
+        40,
+        "--batch-size",
+        64,
+        "--licence",
+        "words=made by ourselves",
+        "--workers",
+        1,
     ]
 
 
@@ -61,11 +81,17 @@ def test_training_prints_its_devices_and_its_accuracy(trained):
 def test_the_pair_loads_and_its_manifest_is_complete(trained):
     model = load_model(str(trained[1]))
     manifest = model.manifest
-    assert (manifest.name, manifest.words, manifest.labels) == ("up-down", ("up", "down"), ("silence", "unknown", "up", "down"))
+    assert (manifest.name, manifest.words, manifest.labels) == (
+        "up-down",
+        ("up", "down"),
+        ("silence", "unknown", "up", "down"),
+    )
     assert manifest.decision.words["up"].threshold == 0.7
     assert 0.2 < manifest.decision.words["up"].duration_s < 0.6
     assert manifest.training["data"]["words"]["licence"] == "made by ourselves"
-    assert manifest.training["data"]["words"]["n_recordings"] == 4 * 20 + 9  # clips of training speakers, and the noises on their side
+    assert (
+        manifest.training["data"]["words"]["n_recordings"] == 4 * 20 + 9
+    )  # clips of training speakers, and the noises on their side
     assert manifest.training["settings"]["data"] == ["words"]
     assert len(manifest.training["epochs"]) == 4
     assert manifest.clip_accuracy is not None
@@ -73,7 +99,9 @@ def test_the_pair_loads_and_its_manifest_is_complete(trained):
 
 
 def test_the_network_learned_the_made_up_words(trained, data):
-    answer = trainer("evaluate", trained[1], "--data", data, "--cache", data.parent / "cache", "--split", "testing", "--json")
+    answer = trainer(
+        "evaluate", trained[1], "--data", data, "--cache", data.parent / "cache", "--split", "testing", "--json"
+    )
     assert answer.returncode == 0, answer.stderr
     report = json.loads(answer.stdout)
     assert report["split"] == "testing"
@@ -84,12 +112,16 @@ def test_the_network_learned_the_made_up_words(trained, data):
 
 def test_the_trained_model_listens(trained, data, tmp_path):
     stream = tmp_path / "stream.wav"
-    composed = trainer("compose", "--data", data, "--cache", data.parent / "cache", "--n-words", 40, "--out", stream, "--seed", 1)
+    composed = trainer(
+        "compose", "--data", data, "--cache", data.parent / "cache", "--n-words", 40, "--out", stream, "--seed", 1
+    )
     assert composed.returncode == 0, composed.stderr
     truth = json.loads(stream.with_suffix(".json").read_text())
     assert len(truth["words"]) == 40
     assert soundfile.info(stream).duration / 3600 == pytest.approx(truth["hours"])
-    answer = trainer("evaluate-stream", trained[1], "--recording", stream, "--truth", stream.with_suffix(".json"), "--json")
+    answer = trainer(
+        "evaluate-stream", trained[1], "--recording", stream, "--truth", stream.with_suffix(".json"), "--json"
+    )
     assert answer.returncode == 0, answer.stderr
     report = json.loads(answer.stdout)
     assert report["missed"]["n_trials"] == 20
@@ -106,7 +138,10 @@ def test_the_trained_model_listens(trained, data, tmp_path):
 def test_a_run_that_is_killed_goes_on_where_it_was(trained, data, tmp_path):
     out = tmp_path / "tiny"
     process = subprocess.Popen(
-        [*KEYWORD_TRAINER, *map(str, arguments(data, out))], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [*KEYWORD_TRAINER, *map(str, arguments(data, out))],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     deadline_s = time.monotonic() + 200

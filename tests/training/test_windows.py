@@ -14,10 +14,18 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     root = tiny_words.make(folder)
     settings = TrainSettings(
-        data=(str(root),), words=("up", "down"), speech=(str(folder / "speech"),), validation_speakers=("12",), batch_size=64,
+        data=(str(root),),
+        words=("up", "down"),
+        speech=(str(folder / "speech"),),
+        validation_speakers=("12",),
+        batch_size=64,
     )
     items = index(settings)
-    return settings, items, WaveformStore.build(items, folder=folder / "cache", sample_rate_hz=16000, show_progress=False)
+    return (
+        settings,
+        items,
+        WaveformStore.build(items, folder=folder / "cache", sample_rate_hz=16000, show_progress=False),
+    )
 
 
 def compose(made, n, **windows):

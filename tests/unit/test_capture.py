@@ -42,7 +42,10 @@ def test_a_thread_that_does_not_stop_is_an_error(monkeypatch):
             release.wait(10)
 
     monkeypatch.setattr(capture_module, "STOP_WITHIN_S", 0.05)
-    with pytest.raises(ThreadStuckError, match="found it stuck"), Capture(Stuck(1, sample_rate_hz=16000), RingBuffer(1)):
+    with (
+        pytest.raises(ThreadStuckError, match="found it stuck"),
+        Capture(Stuck(1, sample_rate_hz=16000), RingBuffer(1)),
+    ):
         pass
     release.set()
 

@@ -30,7 +30,12 @@ def test_json_has_the_keys_of_the_contract_in_their_order():
     fields = json.loads(write(as_json=True))
     assert list(fields) == ["keyword", "score", "time_s", "start_s", "at", "model", "source"]
     assert fields == {
-        "keyword": "yes", "score": 0.9688, "time_s": 12.34, "start_s": 11.62, "at": None, "model": "yes-no",
+        "keyword": "yes",
+        "score": 0.9688,
+        "time_s": 12.34,
+        "start_s": 11.62,
+        "at": None,
+        "model": "yes-no",
         "source": "a.wav",
     }
     at = json.loads(write(as_json=True, is_live=True))["at"]

@@ -10,7 +10,9 @@ STRIDE = 1600
 def decide(columns, *, smoothing=1, refractory_s=0.0, threshold=0.8, rearm=0.4, words=("yes", "no"), can_fire=None):
     """Feed (yes, no) score pairs; return (window, word) of what was decided."""
     limits = WordDecision(threshold=threshold, rearm=rearm, duration_s=0.4)
-    settings = DecisionSettings(smoothing_windows=smoothing, refractory_s=refractory_s, words={"yes": limits, "no": limits})
+    settings = DecisionSettings(
+        smoothing_windows=smoothing, refractory_s=refractory_s, words={"yes": limits, "no": limits}
+    )
     decision = Decision(settings, LABELS, words, sample_rate_hz=16000)
     decided = []
     for k, (yes, no) in enumerate(columns):

@@ -27,7 +27,9 @@ def test_any_split_of_a_stream_gives_the_same_detections(model, demo_samples, le
     samples = demo_samples[: 8 * 16000]
     whole = Detector(model).feed(samples)
     split, bounds = Detector(model), [0, *itertools.accumulate(lengths)]
-    pieces = [split.feed(samples[first:last]) for first, last in itertools.pairwise([*bounds, max(len(samples), bounds[-1])])]
+    pieces = [
+        split.feed(samples[first:last]) for first, last in itertools.pairwise([*bounds, max(len(samples), bounds[-1])])
+    ]
     assert [d for piece in pieces for d in piece] == whole
     assert whole
 

@@ -75,7 +75,7 @@ def test_golden_features_that_differ_are_refused(pair, model):
     import msgspec
 
     frontend = msgspec.to_builtins(model.manifest.frontend) | {"floor": 1e-7}
-    with pytest.raises(errors.ModelMismatchError, match="golden features within 0.001, found a difference"):
+    with pytest.raises(errors.ModelMismatchError, match=r"golden features within 0\.001, found a difference"):
         load_model(str(pair(frontend=frontend)))
 
 
@@ -98,7 +98,14 @@ def test_golden_vectors_that_are_not_base64_are_refused(pair, model):
 
 
 def test_without_a_runtime_the_message_names_one(monkeypatch):
-    for name in ("ai_edge_litert", "ai_edge_litert.interpreter", "tflite_runtime", "tflite_runtime.interpreter", "tensorflow", "tensorflow.lite"):
+    for name in (
+        "ai_edge_litert",
+        "ai_edge_litert.interpreter",
+        "tflite_runtime",
+        "tflite_runtime.interpreter",
+        "tensorflow",
+        "tensorflow.lite",
+    ):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(errors.ModelError, match="pip install ai-edge-litert"):
         find_interpreter()
@@ -109,7 +116,9 @@ def test_a_runtime_that_imports_but_does_not_work_is_named(monkeypatch):
         def __init__(self, **_):
             raise SystemError("initialization of _pywrap returned a result with an exception set")
 
-    monkeypatch.setattr(importlib.import_module("detector.model"), "find_interpreter", lambda: (Interpreter, "old_runtime"))
+    monkeypatch.setattr(
+        importlib.import_module("detector.model"), "find_interpreter", lambda: (Interpreter, "old_runtime")
+    )
     with pytest.raises(errors.ModelError, match=r"old_runtime fails under NumPy .*numpy<2"):
         Network(b"")
 

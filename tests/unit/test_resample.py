@@ -41,5 +41,7 @@ def test_equal_rates_pass_unchanged_without_soxr(monkeypatch):
 
 def test_another_rate_without_soxr_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "soxr", None)
-    with pytest.raises(SettingsError, match=r"expected audio at 16000 Hz, found 48000 Hz and no soxr .*pip install soxr"):
+    with pytest.raises(
+        SettingsError, match=r"expected audio at 16000 Hz, found 48000 Hz and no soxr .*pip install soxr"
+    ):
         open_resampler(48000, 16000)

@@ -89,7 +89,9 @@ def test_ring_refuses_a_capacity_below_one():
         RingBuffer(0)
 
 
-@given(st.lists(st.one_of(st.integers(0, 30).map(lambda n: ("write", n)), st.integers(1, 30).map(lambda n: ("take", n)))))
+@given(
+    st.lists(st.one_of(st.integers(0, 30).map(lambda n: ("write", n)), st.integers(1, 30).map(lambda n: ("take", n))))
+)
 def test_ring_loses_only_what_it_counts(operations):
     ring, written, position = RingBuffer(13), 0, 0
     for verb, n in operations:
