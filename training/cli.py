@@ -8,14 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
-
-import msgspec
+from typing import NoReturn
 
 import detector
-from detector.errors import EXIT_OK, EXIT_USAGE, DetectorError, SettingsError
-from detector.native import native_messages_to_log
+from detector.errors import EXIT_OK, EXIT_USAGE, DetectorError
 from training.dataset import SPLITS, VALIDATION
+from training.verbs import VERBS
 
 log = logging.getLogger(__name__)
 
@@ -237,15 +235,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one verb; return the exit code."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    verbs = {
-        "train": _train,
-        "evaluate": _evaluate,
-        "compose": _compose,
-        "evaluate-stream": _evaluate_stream,
-        "export": _export,
-    }
     try:
-        verbs[options.verb](options)
+        VERBS[options.verb](options)
     except DetectorError as exc:
         sys.stderr.write(f"keyword-trainer: {exc}\n")
         return exc.exit_code
@@ -255,146 +246,3 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
-
-
-def _import_keras() -> None:
-    try:
-        with native_messages_to_log():
-            import keras  # noqa: F401
-    except ImportError as exc:
-        raise SettingsError(
-            "expected TensorFlow and Keras for training, found none: pip install 'keyword-detector[train]'"
-        ) from exc
-
-
-def _train(options: argparse.Namespace) -> None:
-    from training.settings import TrainSettings
-
-    if not options.resume and not (options.data and options.words):
-        raise SettingsError("expected --data and --words for a new run, or --resume to go on with one")
-    chosen: dict[str, Any] = {
-        name: getattr(options, name)
-        for name in ("architecture", "epochs", "steps_per_epoch", "batch_size", "learning_rate", "precision", "seed")
-        if getattr(options, name) is not None
-    }
-    fields = {
-        **chosen,
-        "data": options.data,
-        "words": options.words,
-        "noise": options.noise,
-        "speech": options.speech,
-        "validation_speakers": options.validation_speakers,
-        "skip_words": options.skip_words,
-        "licences": dict(options.licence),
-    }
-    settings = None if options.resume else _convert(TrainSettings, fields)
-    _import_keras()
-    from training.export import finish
-    from training.train import train
-
-    show = sys.stderr.isatty()
-    train(settings, options.out, cache=options.cache, n_workers=options.workers, show_progress=show)
-    evaluation = finish(options.out, cache=options.cache, show_progress=show)
-    _print(evaluation.int8.lines())
-    _print([f"before quantisation: {evaluation.float32.accuracy.percent()}"])
-    log.info("next: keyword-trainer export %s --name NAME", options.out)
-
-
-def _convert(kind: type[Any], fields: dict[str, Any]) -> Any:
-    try:
-        return msgspec.convert(fields, kind)
-    except msgspec.ValidationError as exc:
-        raise SettingsError(f"expected settings that fit, found: {exc}") from exc
-
-
-def _index(options: argparse.Namespace) -> Any:
-    """Return the recordings that the options name, and their samples at 16 kHz."""
-    from training.dataset import WaveformStore, index_folders
-
-    items = index_folders(
-        data=options.data,
-        noise=options.noise,
-        speech=getattr(options, "speech", ()),
-        validation_speakers=getattr(options, "validation_speakers", ()),
-    )
-    show = sys.stderr.isatty()
-    return items, WaveformStore.build(items, folder=options.cache, sample_rate_hz=16000, show_progress=show)
-
-
-def _evaluate(options: argparse.Namespace) -> None:
-    from detector.model import load_model
-    from training.evaluate_clips import evaluate_clips, gather_clips
-
-    model = load_model(options.model)
-    items, store = _index(options)
-    features, truths = gather_clips(items, store, model.manifest, split=options.split, seed=options.seed)
-    report = evaluate_clips(
-        model.score, features, truths, model.manifest, split=options.split, show_progress=sys.stderr.isatty()
-    )
-    _print_report(report, as_json=options.json)
-
-
-def _compose(options: argparse.Namespace) -> None:
-    import numpy as np
-
-    from training.streams import compose_speech, compose_words, write_stream
-
-    if bool(options.data) == bool(options.speech):
-        raise SettingsError("expected either --data (single words) or --speech (running speech)")
-    items, store = _index(options)
-    if options.data:
-        samples, truth = compose_words(
-            items,
-            store,
-            split=options.split,
-            n_words=options.n_words,
-            gap_s=tuple(options.gap_s),
-            snr_db=options.snr_db,
-            sample_rate_hz=16000,
-            rng=np.random.default_rng(options.seed),
-            only=options.only,
-        )
-    else:
-        samples, truth = compose_speech(
-            items, store, split=options.split, without=options.without, only=options.only, sample_rate_hz=16000
-        )
-    write_stream(samples, truth, options.out, 16000)
-    _print([f"{options.out}: {truth.hours:.2f} h, {len(truth.words)} words"])
-
-
-def _evaluate_stream(options: argparse.Namespace) -> None:
-    from detector.detector import Detector
-    from training.dataset import read_recording
-    from training.streams import detect_stream, judge, read_truth
-
-    listener = Detector.load(options.model, thresholds=dict(options.threshold))
-    truth = read_truth(options.truth)
-    rate_hz = listener.model.manifest.frontend.sample_rate_hz
-    samples = read_recording(str(options.recording), rate_hz)
-    detections = detect_stream(listener, samples, show_progress=sys.stderr.isatty())
-    _print_report(judge(detections, truth, listener.words), as_json=options.json)
-
-
-def _export(options: argparse.Namespace) -> None:
-    _import_keras()
-    from training.export import export
-
-    pair = export(
-        options.run,
-        name=options.name,
-        folder=options.to,
-        thresholds=dict(options.threshold),
-        smoothing_windows=options.smoothing_windows,
-        stride_s=options.stride_s,
-        refractory_s=options.refractory_s,
-    )
-    _print([str(file) for file in pair])
-
-
-def _print_report(report: Any, *, as_json: bool) -> None:
-    _print([msgspec.json.encode(report).decode()] if as_json else report.lines())
-
-
-def _print(lines: Sequence[str]) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()

@@ -35,7 +35,7 @@ from detector.model import Model, Network
 from training.dataset import TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word, index
 from training.evaluate_clips import ClipReport, evaluate_clips, gather_clips
 from training.features import BatchMaker
-from training.quantize import convert_to_int8, iterate_scores, to_float32
+from training.quantize import convert_to_int8, correct_prior, iterate_scores, to_float32
 from training.settings import TrainSettings
 from training.train import BEST_FILE, read_history, read_settings
 
@@ -75,7 +75,9 @@ def finish(run: Path, *, cache: Path, show_progress: bool = True) -> Evaluation:
 
     maker = BatchMaker(settings, items, store, TRAINING)
     n_batches = math.ceil(N_REPRESENTATIVE / settings.batch_size)
-    representative = np.concatenate([maker.make(step)[0] for step in range(n_batches)])[:N_REPRESENTATIVE]
+    made = [maker.make(step) for step in range(n_batches)]
+    representative = np.concatenate([batch for batch, _ in made])[:N_REPRESENTATIVE]
+    correct_prior(network, np.concatenate([labels for _, labels in made]), settings.prior_correction)
     flatbuffer = convert_to_int8(network, representative)
 
     manifest = describe(settings, items, store, flatbuffer, run)

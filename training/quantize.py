@@ -35,6 +35,27 @@ def to_float32(model: keras.Model, architecture: str) -> keras.Model:
     return plain
 
 
+def correct_prior(model: keras.Model, labels: NDArray[np.int64], strength: float) -> None:
+    """Free a network in place from how often each label stood in training (logit adjustment, Menon et al. 2021).
+
+    Negatives outnumber in training, so that they are learned well, not because silence is that rare or speech that
+    common. Each logit loses `strength` times the logarithm of its label's share.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Its last layer is the dense layer "scores".
+    labels : ndarray of int, shape (n,)
+        Positions of the labels of a sample of training windows.
+    strength : float
+        0 leaves the network as it is; 1 makes all labels equally likely beforehand.
+    """
+    layer = model.get_layer("scores")
+    kernel, bias = layer.get_weights()
+    shares = (np.bincount(labels, minlength=len(bias)) + 1.0) / (len(labels) + len(bias))
+    layer.set_weights([kernel, (bias - strength * np.log(shares)).astype(bias.dtype)])
+
+
 def convert_to_int8(model: keras.Model, representative: NDArray[np.float32]) -> bytes:
     """Quantise a float32 network after training.
 

@@ -82,6 +82,8 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     warmup_steps: PositiveInt = 500
     weight_decay: NotNegative = 1e-3
     label_smoothing: Probability = 0.05
+    prior_correction: Probability = 0.5
+    """How far the finished network is freed from the shares of its training windows: 0 not at all, 1 wholly."""
     validation_windows: PositiveInt = 8192
     precision: Text = "auto"
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0

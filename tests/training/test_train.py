@@ -220,3 +220,17 @@ def test_a_command_line_that_cannot_be_parsed_is_2():
     assert_one_line(trainer(), 2, "--help'")
     assert_one_line(trainer("train", "--loud"), 2, "--help'")
     assert_one_line(trainer("train", "--out", "x"), 78, "expected --data and --words")
+
+
+def test_a_corrected_prior_moves_the_scores_by_the_shares_of_the_labels():
+    import keras
+
+    from training.quantize import correct_prior
+
+    features = keras.Input((3,))
+    model = keras.Model(features, keras.layers.Dense(2, activation="softmax", name="scores")(features))
+    window = np.array([[0.1, -0.2, 0.3]], dtype=np.float32)
+    before = model.predict(window, verbose=0)[0]
+    correct_prior(model, np.array([0] * 749 + [1] * 249), 0.5)  # with one more of each: three to one
+    after = model.predict(window, verbose=0)[0]
+    assert after[1] / after[0] == pytest.approx(before[1] / before[0] * 3**0.5, rel=1e-4)

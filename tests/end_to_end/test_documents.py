@@ -1,0 +1,49 @@
+"""What the documents say is what the commands do."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import KEYWORD_DETECTOR, KEYWORD_TRAINER, assert_one_line, run
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_the_python_example_of_the_readme_runs(demo_words):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    finished = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert re.findall(r"s: (\w+) \(", finished.stdout) == demo_words
+
+
+def test_the_demo_output_of_the_readme_is_what_the_demo_prints(demo_file):
+    shown = re.findall(r"^\d\d:\d\d:\d\d\.\d{3}  \w+  \d\.\d\d$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    printed = run("detect", demo_file).stdout.splitlines()
+    assert [line.split()[1] for line in shown] == [line.split()[1] for line in printed]
+    assert len(shown) >= 6
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [(KEYWORD_DETECTOR, "keyword-detector"), (KEYWORD_TRAINER, "keyword-trainer")]
+)
+def test_every_verb_and_option_is_in_the_reference(command, name):
+    pytest.importorskip("tqdm", reason="needs the extra train: pip install 'keyword-detector[train-cpu]'")
+    reference = (ROOT / "docs" / "cli.md").read_text()
+    verbs = re.findall(r"^    ([a-z-]+) ", run("--help", command=command).stdout, re.MULTILINE)
+    assert len(verbs) >= 5
+    for verb in verbs:
+        assert f"`{verb}" in reference
+        if name == "keyword-detector":
+            for option in re.findall(r"--[a-z-]+", run(verb, "--help", command=command).stdout):
+                assert option in reference or option in ("--help", "--version")
+
+
+def test_the_trainer_without_its_packages_names_them():
+    code = "import sys; sys.modules['tqdm'] = None\nfrom training.__main__ import main\nsys.exit(main())"
+    finished = run("train", command=[sys.executable, "-c", code])
+    assert_one_line(finished, 78, "found no tqdm", "pip install 'keyword-detector[train]'")

@@ -1,0 +1,43 @@
+import pytest
+
+from detector.errors import SettingsError
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Put an nvidia-smi on the path that lists a device."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA T1000 (UUID: GPU-1)'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+
+def test_a_gpu_that_the_framework_does_not_see_is_warned_of(nvidia_smi, monkeypatch):
+    from training import devices
+
+    monkeypatch.setattr(devices, "list_gpus", list)
+    first, warning = devices.describe_devices()
+    assert first.startswith("training on the CPU with Keras 3.")
+    assert "GPU 0: NVIDIA T1000" in warning
+    assert "train-gpu" in warning
+
+
+def test_a_gpu_that_is_seen_is_named_and_trains_in_mixed_precision(nvidia_smi, monkeypatch):
+    from training import devices
+
+    monkeypatch.setattr(devices, "list_gpus", lambda: ["/physical_device:GPU:0"])
+    (line,) = devices.describe_devices()
+    assert "/physical_device:GPU:0" in line
+    assert devices.choose_precision("auto") == "mixed_float16"
+    assert devices.choose_precision("float32") == "float32"
+
+
+def test_a_precision_that_there_is_not_is_refused(monkeypatch):
+    from training import devices
+
+    monkeypatch.setattr(devices, "list_gpus", list)
+    assert devices.choose_precision("auto") == "float32"
+    with pytest.raises(SettingsError, match="found 'int3'"):
+        devices.choose_precision("int3")
