@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from detector import __version__
-from detector.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, DetectorError
+from detector.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, DetectorError, SettingsError
 from detector.settings import LOG_LEVELS, read_settings
 
 log = logging.getLogger(__name__)
@@ -176,6 +176,8 @@ def _run_verb(verb: str, options: dict[str, Any]) -> int:
     settings = read_settings(file, options)
     logging.getLogger().setLevel(settings.log_level.upper())
     if verb == "listen":
+        if own["source"] is not None and "device" in options:
+            raise SettingsError(f"expected either a source or --device, found '{own['source']}' and --device")
         return verbs.listen(settings, own["source"])
     if verb == "detect":
         return verbs.detect(settings, own["files"])

@@ -61,6 +61,13 @@ def noise_factor(speech_rms: float, noise_rms: float, snr_db: float) -> float:
     return speech_rms / noise_rms / db_to_factor(snr_db) if noise_rms > 0.0 else 0.0
 
 
+def add(canvas: Audio, sound: Audio, start: int) -> None:
+    """Add a sound to a canvas from `start` on; what sticks out on either side is dropped."""
+    first, last = max(0, start), min(len(canvas), start + len(sound))
+    if first < last:
+        canvas[first:last] += sound[first - start : last - start]
+
+
 def mask_features(
     features: NDArray[np.float32], rng: np.random.Generator, *, probability: float, max_frames: int, max_bands: int
 ) -> NDArray[np.float32]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from types import FrameType
+from typing import Any, NoReturn
 
 import detector
-from detector.errors import EXIT_OK, EXIT_USAGE, DetectorError
+from detector.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, DetectorError
 from training.dataset import SPLITS, VALIDATION
 from training.verbs import VERBS
 
@@ -37,6 +39,24 @@ class _Parser(argparse.ArgumentParser):
 def default_cache() -> Path:
     """Return the folder where decoded recordings are kept between runs."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keyword-trainer"
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, found {number}")
+    return number
+
+
+def _not_negative(kind: type[Any]) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        number = kind(text)
+        if not number >= 0:
+            raise argparse.ArgumentTypeError(f"expected at least 0, found {text}")
+        return number
+
+    convert.__name__ = kind.__name__
+    return convert
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -136,7 +156,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--precision", metavar="NAME", help="auto, float32, mixed_float16 or mixed_bfloat16 (default: auto)"
     )
-    verb.add_argument("--seed", type=int, metavar="N", help="seed of all randomness (default: 0)")
+    verb.add_argument("--seed", type=_not_negative(int), metavar="N", help="seed of all randomness (default: 0)")
     verb.add_argument(
         "--licence",
         type=_assignment,
@@ -147,7 +167,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verb.add_argument(
         "--workers",
-        type=int,
+        type=_count,
         default=max(1, (os.cpu_count() or 2) - 1),
         metavar="N",
         help="processes that make windows (default: %(default)s)",
@@ -157,7 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("model", help="name or path of a model")
     add_folders(verb, needs_data=True)
     verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
-    verb.add_argument("--seed", type=int, default=0, metavar="N", help="of the choice of clips (default: 0)")
+    verb.add_argument("--seed", type=_not_negative(int), default=0, metavar="N", help="chooses the clips (default: 0)")
     verb.add_argument("--json", action="store_true", help="print JSON")
 
     verb = add("compose", "compose a recording with known truth: single words with pauses, or running speech")
@@ -167,10 +187,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="WAV", help="recording; its truth goes beside it, .json"
     )
     verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
-    verb.add_argument("--n-words", type=int, default=600, metavar="N", help="words to say (default: %(default)s)")
+    verb.add_argument("--n-words", type=_count, default=600, metavar="N", help="words to say (default: %(default)s)")
     verb.add_argument(
         "--gap-s",
-        type=float,
+        type=_not_negative(float),
         nargs=2,
         default=(0.4, 2.0),
         metavar=("MIN", "MAX"),
@@ -191,7 +211,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="know",
         help="single words: only these; running speech: only utterances with one of these",
     )
-    verb.add_argument("--seed", type=int, default=0, metavar="N", help="of all randomness (default: 0)")
+    verb.add_argument("--seed", type=_not_negative(int), default=0, metavar="N", help="of all randomness (default: 0)")
 
     verb = add("evaluate-stream", "misses, false accepts per hour and delay on a recording with known truth")
     verb.add_argument("model", help="name or path of a model")
@@ -235,6 +255,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one verb; return the exit code."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, _on_terminate)
     try:
         VERBS[options.verb](options)
     except DetectorError as exc:
@@ -245,4 +266,12 @@ def run(arguments: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as exc:
+        sys.stderr.write(f"keyword-trainer: expected to read and write files, found: {exc}\n")
+        return EXIT_INTERNAL
     return EXIT_OK
+
+
+def _on_terminate(_number: int, _frame: FrameType | None) -> None:
+    """End as Ctrl-C does: worker processes are stopped on the way out."""
+    raise KeyboardInterrupt

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import msgspec
 import numpy as np
@@ -65,7 +67,11 @@ def choose_split(name: str, *, validation_percent: float = 10.0, testing_percent
 
 def find_recordings(folder: Path) -> list[Path]:
     """Return the audio files below a folder, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    )
 
 
 def _check_folder(name: str) -> Path:
@@ -73,6 +79,13 @@ def _check_folder(name: str) -> Path:
     if not folder.is_dir():
         raise SettingsError(f"expected a folder of recordings, found no folder {folder}")
     return folder
+
+
+def _find_some_recordings(name: str) -> list[Path]:
+    paths = find_recordings(_check_folder(name))
+    if not paths:
+        raise SettingsError(f"expected recordings below {name}, found none")
+    return paths
 
 
 def index_words(name: str) -> Iterator[Item]:
@@ -93,7 +106,8 @@ def index_words(name: str) -> Iterator[Item]:
     for split in (VALIDATION, TESTING):
         list_file = root / f"{split}_list.txt"
         if list_file.is_file():
-            listed |= {line.rpartition(".")[0]: split for line in list_file.read_text().split()}
+            lines = list_file.read_text(encoding="utf-8").splitlines()
+            listed |= {line.strip().rpartition(".")[0]: split for line in lines if line.strip()}
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name != NOISE_FOLDER):
         for path in find_recordings(folder):
             speaker = re.sub(r"_nohash_.*$", "", path.stem)
@@ -104,10 +118,16 @@ def index_words(name: str) -> Iterator[Item]:
 def index_noise(name: str) -> Iterator[Item]:
     """Find the recordings of noise below a folder; one source in five is for validation.
 
-    The source is the file's name without a last `-part`: cuts of one recording stay together.
+    The source is the file's name without a last `-part` that is no number, nor ESC-50's take and class
+    (`1-211527-A-10`): cuts of one recording stay together, numbered recordings do not.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such folder, or no recording in it.
     """
-    for path in find_recordings(_check_folder(name)):
-        source = re.sub(r"-[^-]*$", "", path.stem)
+    for path in _find_some_recordings(name):
+        source = re.sub(r"-(?!\d+$)[^-]*$", "", re.sub(r"^(\d-\d+-[A-Z])-\d+$", r"\1", path.stem))
         split = choose_split(source, validation_percent=20.0, testing_percent=0.0)
         yield Item(path=str(path), kind=NOISE, split=split, speaker=source)
 
@@ -115,24 +135,33 @@ def index_noise(name: str) -> Iterator[Item]:
 def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item]:
     """Find the utterances of running speech below a folder.
 
-    A speaker is set aside for validation when named, or, if none is named, by `choose_split`.
+    A speaker is set aside for validation when named, or, if none is named, by `choose_split`; if that chooses none of
+    several, the first of them is.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such folder, or no recording in it.
     """
-    root = _check_folder(name)
+    root, paths = Path(name), _find_some_recordings(name)
     transcripts: dict[str, str] = {}
     for file in root.rglob("*.trans.txt"):
-        transcripts |= dict(line.split(" ", 1) for line in file.read_text().splitlines() if " " in line)
+        lines = file.read_text(encoding="utf-8").splitlines()
+        transcripts |= dict(line.split(" ", 1) for line in lines if " " in line)
     metadata = root / "metadata.csv"
     if metadata.is_file():
-        rows = (line.split("|") for line in metadata.read_text().splitlines())
+        rows = (line.split("|") for line in metadata.read_text(encoding="utf-8").splitlines())
         transcripts |= {row[0]: row[-1] for row in rows}
-    for path in find_recordings(root):
-        speaker = root.name if metadata.is_file() else path.stem.split("-")[0]
-        if validation_speakers:
-            split = VALIDATION if speaker in validation_speakers else TRAINING
-        else:
-            split = choose_split(speaker, testing_percent=0.0)
-        text = " ".join(re.findall(r"[A-Z']+", transcripts.get(path.stem, "").upper()))
-        yield Item(path=str(path), kind=SPEECH, split=split, speaker=speaker, transcript=text)
+    speakers = [root.resolve().name if metadata.is_file() else path.stem.split("-")[0] for path in paths]
+    set_aside = set(validation_speakers)
+    if not validation_speakers:
+        set_aside = {speaker for speaker in speakers if choose_split(speaker, testing_percent=0.0) == VALIDATION}
+        if not set_aside and len(set(speakers)) > 1:
+            set_aside = {min(speakers)}
+    for path, speaker in zip(paths, speakers, strict=True):
+        split = VALIDATION if speaker in set_aside else TRAINING
+        words = re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*", transcripts.get(path.stem, "").upper())
+        yield Item(path=str(path), kind=SPEECH, split=split, speaker=speaker, transcript=" ".join(words))
 
 
 def index_folders(
@@ -156,7 +185,23 @@ def index_folders(
         items += index_noise(name)
     for name in speech:
         items += index_speech(name, validation_speakers)
+    speakers = {item.speaker for item in items if item.kind == SPEECH}
+    for speaker in validation_speakers:
+        if speaker not in speakers:
+            raise SettingsError(
+                f"expected validation speakers of the running speech, found no recording of '{speaker}'"
+            )
     return items
+
+
+def describe_items(items: Sequence[Item]) -> list[str]:
+    """Return a line for each kind of recording: how many there are in each split."""
+    counts = Counter((item.kind, item.split) for item in items)
+    return [
+        f"{kind}: " + ", ".join(f"{counts[kind, split]} {split}" for split in SPLITS if counts[kind, split])
+        for kind in (WORD, SPEECH, NOISE)
+        if any(counts[kind, split] for split in SPLITS)
+    ]
 
 
 def index(settings: TrainSettings) -> list[Item]:
@@ -192,12 +237,14 @@ def read_recording(path: str, sample_rate_hz: int) -> NDArray[np.int16]:
     Raises
     ------
     AudioFileError
-        If libsndfile cannot read it.
+        If libsndfile cannot read it, or it holds samples that are not finite.
     """
     try:
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as exc:
+    except (soundfile.SoundFileError, OSError, TypeError) as exc:  # TypeError: a format without a header
         raise AudioFileError(f"expected an audio file, found {path} that cannot be read ({exc})") from exc
+    if not np.isfinite(samples).all():
+        raise AudioFileError(f"expected finite samples, found NaN or infinity in {path}")
     return to_int16(resample(samples.mean(axis=1), rate_hz, sample_rate_hz))
 
 
@@ -225,7 +272,10 @@ class WaveformStore:
         """Open a store that `build` has written."""
         self.file = file
         self._offsets: NDArray[np.int64] = np.load(file.with_suffix(".offsets.npy"))
-        self._samples = np.memmap(file, dtype=np.int16, mode="r")
+        n_samples = int(self._offsets[-1])
+        self._samples = np.memmap(file, np.int16, "r") if n_samples else np.empty(0, dtype=np.int16)
+        if len(self._samples) != n_samples:
+            raise SettingsError(f"expected {n_samples} samples in {file}, found {len(self._samples)}: delete this file")
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -233,6 +283,10 @@ class WaveformStore:
     def __getitem__(self, position: int) -> NDArray[np.int16]:
         """Return all samples of a recording, as a read-only view."""
         return self._samples[self._offsets[position] : self._offsets[position + 1]]
+
+    def is_audible(self, position: int) -> bool:
+        """Tell whether a recording holds anything but digital silence."""
+        return bool(self[position].any())
 
     @classmethod
     def build(cls, items: Sequence[Item], *, folder: Path, sample_rate_hz: int, show_progress: bool) -> WaveformStore:
@@ -247,10 +301,14 @@ class WaveformStore:
             folder.mkdir(parents=True, exist_ok=True)
             offsets = [0]
             paths = [item.path for item in items]
-            with ThreadPoolExecutor() as pool, open(file, "wb") as out:
+            # Under other names until whole: another run may decode the same, and this one may be killed.
+            with ThreadPoolExecutor() as pool, NamedTemporaryFile(dir=folder, delete=False) as out:
                 decoded = pool.map(lambda path: read_recording(path, sample_rate_hz), paths)
                 for samples in tqdm(decoded, "decoding", len(paths), unit="file", disable=not show_progress):
-                    samples.tofile(out)
+                    out.write(samples.tobytes())
                     offsets.append(offsets[-1] + len(samples))
-            np.save(offsets_file, np.array(offsets))  # last: its presence says that the store is complete
+            partial_offsets = Path(f"{out.name}.npy")
+            np.save(partial_offsets, np.array(offsets))
+            Path(out.name).replace(file)
+            partial_offsets.replace(offsets_file)  # last: its presence says that the store is complete
         return cls(file)

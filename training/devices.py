@@ -25,7 +25,10 @@ def list_nvidia_devices() -> list[str]:
     """Return the NVIDIA devices that the driver reports, whether a framework sees them or not."""
     if shutil.which("nvidia-smi") is None:
         return []
-    answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=False)
+    try:
+        answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
     return answer.stdout.splitlines() if answer.returncode == 0 else []
 
 

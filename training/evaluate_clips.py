@@ -35,11 +35,17 @@ class ClipReport(msgspec.Struct, frozen=True):
     confusion: list[list[int]]
     """Rows are the truth, columns the answer, in the order of the labels."""
 
+    def present(self) -> list[str]:
+        """Return the labels that there were clips of."""
+        return [label for label, counts in zip(self.labels, self.confusion, strict=True) if sum(counts)]
+
     def lines(self) -> list[str]:
         """Return the report for people to read."""
         width = max(len(label) for label in self.labels) + 2
+        present = self.present()
+        mean = f"{100 * self.accuracy.value:.2f} % ({100 * self.accuracy.low:.2f}-{100 * self.accuracy.high:.2f} %)"
         rows = [
-            f"clip accuracy, mean of {len(self.labels)} recalls, {self.split} speakers: {self.accuracy.percent()}",
+            f"clip accuracy, {self.split} speakers, mean recall of {', '.join(present)}: {mean}",
             f"keywords against each other: {self.words_alone.percent()}",
             *(f"{label}: recall {self.recall[label].percent()}" for label in self.labels),
             *(f"{label}: precision {self.precision[label].percent()}" for label in self.labels),
@@ -101,6 +107,8 @@ def gather_clips(
     items: Sequence[Item], store: WaveformStore, manifest: Manifest, *, split: str = VALIDATION, seed: int = 0
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Return the features of a split's clips, shape (n, n_frames, n_mels), and the label each should get."""
+    if SILENCE not in manifest.labels or UNKNOWN not in manifest.labels:
+        raise SettingsError(f"expected a model with the labels {SILENCE} and {UNKNOWN}, found {manifest.labels}")
     rng = np.random.default_rng(seed)
     chosen = choose_clips(items, manifest, split, rng)
     n_silent = sum(label in manifest.words for _, label in chosen) // len(manifest.words)

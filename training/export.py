@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import logging
 import math
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import keras
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-import detector
+from detector.detector import override_thresholds
 from detector.errors import SettingsError
 from detector.frontend import LogMel
 from detector.manifest import (
@@ -35,6 +30,7 @@ from detector.model import Model, Network
 from training.dataset import TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word, index
 from training.evaluate_clips import ClipReport, evaluate_clips, gather_clips
 from training.features import BatchMaker
+from training.provenance import describe_training
 from training.quantize import convert_to_int8, correct_prior, iterate_scores, to_float32
 from training.settings import TrainSettings
 from training.train import BEST_FILE, read_history, read_settings
@@ -93,7 +89,7 @@ def finish(run: Path, *, cache: Path, show_progress: bool = True) -> Evaluation:
             accuracy=accuracy.value,
             interval=(accuracy.low, accuracy.high),
             n_clips=int(accuracy.n_trials),
-            measured_on=f"clips of validation speakers, mean of the recalls of {', '.join(manifest.labels)}",
+            measured_on=f"clips of validation speakers, mean of the recalls of {', '.join(int8.present())}",
         ),
     )
     (run / MODEL_FILE).write_bytes(flatbuffer)
@@ -124,20 +120,22 @@ def export(
     if not source.exists():
         raise SettingsError(f"expected a finished run in {run}, found no {MANIFEST_FILE}: go on with --resume")
     manifest = read_manifest(source)
-    words = dict(manifest.decision.words)
-    for word, threshold in thresholds.items():
-        if word not in words:
-            raise SettingsError(f"expected thresholds for {', '.join(words)}, found one for '{word}'")
-        ratio = words[word].rearm / words[word].threshold
-        words[word] = msgspec.structs.replace(words[word], threshold=threshold, rearm=threshold * ratio)
-    decision = msgspec.structs.replace(manifest.decision, words=words)
-    if smoothing_windows is not None:
-        decision = msgspec.structs.replace(decision, smoothing_windows=smoothing_windows)
-    if refractory_s is not None:
-        decision = msgspec.structs.replace(decision, refractory_s=refractory_s)
-    manifest = msgspec.structs.replace(
-        manifest, name=name, decision=decision, stride_s=manifest.stride_s if stride_s is None else stride_s
+    if Path(name).name != name:
+        raise SettingsError(f"expected a name without slashes, found '{name}'")
+    changes = {
+        "name": name,
+        "stride_s": stride_s,
+    }
+    decision_changes = {"smoothing_windows": smoothing_windows, "refractory_s": refractory_s}
+    fields = msgspec.to_builtins(
+        msgspec.structs.replace(manifest, decision=override_thresholds(manifest.decision, thresholds))
     )
+    fields |= {key: value for key, value in changes.items() if value is not None}
+    fields["decision"] |= {key: value for key, value in decision_changes.items() if value is not None}
+    try:
+        manifest = msgspec.convert(fields, Manifest)
+    except msgspec.ValidationError as exc:
+        raise SettingsError(f"expected a decision that fits, found: {exc}") from exc
     flatbuffer = (run / MODEL_FILE).read_bytes()
     Model(manifest, flatbuffer)  # what is written is what loads
     folder.mkdir(parents=True, exist_ok=True)
@@ -176,7 +174,7 @@ def describe(
         ),
         sha256=hashlib.sha256(flatbuffer).hexdigest(),
         golden=(GoldenVector.encode(samples, features, Network(flatbuffer).run(features)),),
-        training=describe_training(settings, items, run),
+        training=describe_training(settings, items, run, read_history(run)),
     )
 
 
@@ -200,45 +198,6 @@ def golden_waveform(n_samples: int, sample_rate_hz: int) -> NDArray[np.int16]:
     return np.rint(4000.0 * voice + 900.0 * hiss + 20.0 * rng.standard_normal(n_samples)).astype(np.int16)
 
 
-def describe_training(settings: TrainSettings, items: Sequence[Item], run: Path) -> dict[str, Any]:
-    """Return where a model comes from: data with checksums, settings, versions; nothing of the machine's own paths."""
-    folders = (*settings.data, *settings.noise, *settings.speech)
-    names = {folder: Path(folder).resolve().name for folder in folders}
-    recipe = msgspec.to_builtins(settings)
-    for key in ("data", "noise", "speech"):
-        recipe[key] = [names[folder] for folder in recipe[key]]
-    return {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "versions": {
-            "keyword-detector": detector.__version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "keras": keras.__version__,
-            keras.backend.backend(): importlib.metadata.version(_backend_distribution()),
-        },
-        "data": {
-            names[folder]: {
-                "licence": settings.licences.get(names[folder], "not stated"),
-                **_fingerprint(Path(folder), [item for item in items if Path(folder) in Path(item.path).parents]),
-            }
-            for folder in folders
-        },
-        "settings": recipe,
-        "epochs": read_history(run),
-    }
-
-
-def _fingerprint(folder: Path, items: Sequence[Item]) -> dict[str, Any]:
-    """Return the number of recordings trained on and a SHA-256 over their names and contents."""
-    trained = sorted(item.path for item in items if item.split == TRAINING)
-    digest = hashlib.sha256()
-    for path in trained:
-        digest.update(f"{Path(path).relative_to(folder)}\n".encode())
-        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
-    return {"n_recordings": len(trained), "sha256": digest.hexdigest()}
-
-
 def _median_duration_s(word: str, items: Sequence[Item], store: WaveformStore, sample_rate_hz: int) -> float:
     spans = [
         find_word(store[position], sample_rate_hz)
@@ -246,28 +205,3 @@ def _median_duration_s(word: str, items: Sequence[Item], store: WaveformStore, s
         if item.kind == WORD and item.word == word and item.split == TRAINING
     ]
     return float(np.median([last - first for first, last in spans])) / sample_rate_hz
-
-
-def _backend_distribution() -> str:
-    backend: str = keras.backend.backend()
-    if backend != "tensorflow":
-        return backend
-    installed = {distribution.name.replace("_", "-") for distribution in importlib.metadata.distributions()}
-    return "tensorflow" if "tensorflow" in installed else "tensorflow-cpu"
-
-
-def _commit() -> str:
-    """Return the commit of the checkout that trained, marked when it had changes; "unknown" outside of one."""
-    git = ["git", "-C", str(Path(__file__).resolve().parent)]
-    try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
-        changes = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return head.stdout.strip() + (" with changes" if changes.stdout.strip() else "")

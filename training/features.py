@@ -7,6 +7,10 @@ run was interrupted, the network sees the same windows in the same order.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -67,8 +71,17 @@ _maker: BatchMaker
 
 
 def _start_worker(settings: TrainSettings, items: Sequence[Item], store_file: Path, split: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     global _maker  # noqa: PLW0603 - the one state of a worker process, set once by its initialiser
     _maker = BatchMaker(settings, items, WaveformStore(store_file), split)
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this worker when its parent was killed and could not end it."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _make(step: int) -> Batch:

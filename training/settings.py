@@ -16,26 +16,31 @@ UNKNOWN = "unknown"
 class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How training windows are composed: what the detector will meet, keywords being the exception."""
 
-    keyword: Probability = 0.30
+    keyword: Probability = 0.28
     """Share of windows that hold a whole keyword."""
-    partial_keyword: Probability = 0.12
+    partial_keyword: Probability = 0.11
     """Share that hold a keyword cut by the window's edge; labelled unknown."""
-    other_word: Probability = 0.20
+    other_word: Probability = 0.18
     running_speech: Probability = 0.25
     """Share cut anywhere out of running speech. The rest of the windows is noise, labelled silence."""
     neighbour: Probability = 0.5
     """Probability, on each side of a word, that another sound is heard there."""
     neighbour_gap_s: tuple[NotNegative, NotNegative] = (0.03, 0.5)
     """Range of the pause between a word and its neighbour, in seconds."""
-    kept_part: tuple[Probability, Probability] = (0.1, 0.5)
+    kept_part: tuple[Probability, Probability] = (0.2, 0.5)
     """Range of the part of a cut keyword that stays in the window."""
     speed: Probability = 0.3
     """Probability that a word is said faster or slower, pitch included."""
     speed_range: tuple[Positive, Positive] = (0.88, 1.14)
     noise: Probability = 0.75
     """Probability that noise is mixed into a window with speech."""
-    snr_db: tuple[float, float] = (-2.0, 30.0)
+    snr_db: tuple[float, float] = (0.0, 30.0)
     """Range of the signal-to-noise ratio, in dB, measured against the speech while it sounds."""
+    noise_speed: Probability = 0.4
+    """Probability that a noise is played faster or slower."""
+    noise_speed_range: tuple[Positive, Positive] = (0.7, 1.4)
+    noise_pair: Probability = 0.3
+    """Probability that a second noise is heard with the first: there are never enough noises."""
     tilt: Probability = 0.5
     """Probability that the window passes a one-tap filter, as microphones differ in treble and bass."""
     tilt_range: tuple[float, float] = (-0.6, 0.6)
@@ -46,6 +51,18 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Probability of each SpecAugment mask (Park et al. 2019), one in time and one in frequency."""
     mask_frames: PositiveInt = 6
     mask_bands: PositiveInt = 6
+
+    def __post_init__(self) -> None:
+        """Refuse shares of more than the whole.
+
+        Raises
+        ------
+        ValueError
+            With their sum.
+        """
+        total = self.keyword + self.partial_keyword + self.other_word + self.running_speech
+        if total > 1.0 + 1e-9:
+            raise ValueError(f"the shares of windows must not exceed 1, found a sum of {total:g}")
 
 
 class DecisionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

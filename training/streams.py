@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from detector.detector import Detection, Detector
 from detector.errors import AudioFileError, SettingsError
-from training.augment import Audio, cut, fade, noise_factor, rms
+from detector.settings import Positive
+from training.augment import Audio, add, cut, fade, noise_factor, rms
 from training.dataset import NOISE, SPEECH, TRAINING, WORD, Item, WaveformStore, find_word, holds_any_word
 from training.statistics import Rate, hourly_rate, proportion
 
@@ -34,7 +35,7 @@ class Truth(msgspec.Struct, frozen=True):
     """What is said in a recording."""
 
     words: list[TruthWord]
-    hours: float
+    hours: Positive
 
 
 class StreamReport(msgspec.Struct, frozen=True):
@@ -93,12 +94,13 @@ def compose_words(
             clips.setdefault(item.word, []).append(position)
     if not clips:
         raise SettingsError(f"expected word clips in the {split} split, found none")
-    words = sorted(clips)
+    words = [str(word) for word in rng.permutation(sorted(clips))]
     order = [words[k % len(words)] for k in range(n_words)]
     rng.shuffle(order)
     remaining: dict[str, list[int]] = {}
     placed: list[tuple[Audio, int]] = []
     truth: list[TruthWord] = []
+    levels: list[float] = []
     next_start = sample_rate_hz
     for word in order:
         if not remaining.get(word):
@@ -106,15 +108,16 @@ def compose_words(
         samples = store[remaining[word].pop()]
         first, last = find_word(samples, sample_rate_hz)
         placed.append((fade(samples.astype(np.float32), sample_rate_hz // 50), next_start - first))
+        levels.append(rms(samples[first:last].astype(np.float32)))
         end = next_start + last - first
         truth.append(TruthWord(word, next_start / sample_rate_hz, end / sample_rate_hz))
         next_start = end + round(rng.uniform(*gap_s) * sample_rate_hz)
     stream = np.zeros(next_start + 2 * sample_rate_hz, dtype=np.float32)
     for sound, start in placed:
-        stream[start : start + len(sound)] += sound
+        add(stream, sound, start)
     if snr_db is not None:
         stream += _noise_bed(items, store, len(stream), rng) * np.float32(
-            noise_factor(float(np.mean([rms(sound) for sound, _ in placed])), 1.0, snr_db)
+            noise_factor(float(np.mean(levels)), 1.0, snr_db)
         )
     stream += rng.standard_normal(len(stream), dtype=np.float32) * 2.0
     return _to_samples(stream), Truth(truth, len(stream) / sample_rate_hz / 3600.0)
@@ -165,8 +168,11 @@ def _to_samples(stream: Audio) -> NDArray[np.int16]:
 
 def write_stream(samples: NDArray[np.int16], truth: Truth, file: Path, sample_rate_hz: int) -> None:
     """Write a recording and, beside it with the ending .json, its truth."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(file, samples, sample_rate_hz, subtype="PCM_16")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, samples, sample_rate_hz, subtype="PCM_16")
+    except (soundfile.SoundFileError, ValueError, TypeError) as exc:
+        raise SettingsError(f"expected to write a recording such as stream.wav, found {file}: {exc}") from exc
     file.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(truth)))
 
 
@@ -202,8 +208,9 @@ def detect_stream(detector: Detector, samples: NDArray[np.int16], *, show_progre
 def judge(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -> StreamReport:
     """Compare detections with the truth.
 
-    A spoken keyword absorbs one detection of itself, from its start to `VALID_AFTER_END_S` after its end. Another
-    detection of it is a duplicate; one of another keyword is a wrong word; what is left is a false accept.
+    A spoken keyword absorbs one detection of itself, from its start to `VALID_AFTER_END_S` after its end. What is left
+    belongs to the word that began last before it: a duplicate if that is the same keyword, a wrong word if it is
+    another, a false accept if it is none.
     """
     spoken = sorted(truth.words, key=lambda word: word.start_s)
     keywords = [k for k, word in enumerate(spoken) if word.word in words]
@@ -215,15 +222,13 @@ def judge(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -
         near = [
             k for k, word in enumerate(spoken) if word.start_s <= detection.time_s <= word.end_s + VALID_AFTER_END_S
         ]
-        own = [k for k in near if spoken[k].word == detection.keyword]
-        free = [k for k in own if k not in hits]
-        other = [k for k in near if k in keywords and spoken[k].word != detection.keyword]
+        free = [k for k in near if spoken[k].word == detection.keyword and k not in hits]
         if free:
             hits[free[0]] = detection
-        elif own:
+        elif near and spoken[near[-1]].word == detection.keyword:
             n_duplicates += 1
-        elif other:
-            wrong.add(other[-1])
+        elif near and near[-1] in keywords:
+            wrong.add(near[-1])
         else:
             at = spoken[near[-1]].word if near else ""
             false_at[at] = false_at.get(at, 0) + 1

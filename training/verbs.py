@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +15,26 @@ from detector.errors import SettingsError
 from detector.native import native_messages_to_log
 
 log = logging.getLogger(__name__)
+
+COMPOSED_RATE_HZ = 16000
+
+RUN_OPTIONS = (
+    "data",
+    "words",
+    "noise",
+    "speech",
+    "validation_speakers",
+    "skip_words",
+    "architecture",
+    "epochs",
+    "steps_per_epoch",
+    "batch_size",
+    "learning_rate",
+    "precision",
+    "seed",
+    "licence",
+)
+"""Options of `train` that belong to a run for good."""
 
 
 def _import_keras() -> None:
@@ -32,6 +53,11 @@ def run_train(options: argparse.Namespace) -> None:
 
     if not options.resume and not (options.data and options.words):
         raise SettingsError("expected --data and --words for a new run, or --resume to go on with one")
+    if options.resume:
+        given = [name for name in RUN_OPTIONS if getattr(options, name)]
+        if given:
+            flag = given[0].replace("_", "-")
+            raise SettingsError(f"expected no --{flag} with --resume: a run goes on with the settings it began with")
     chosen: dict[str, Any] = {
         name: getattr(options, name)
         for name in ("architecture", "epochs", "steps_per_epoch", "batch_size", "learning_rate", "precision", "seed")
@@ -39,10 +65,10 @@ def run_train(options: argparse.Namespace) -> None:
     }
     fields = {
         **chosen,
-        "data": options.data,
+        "data": [str(Path(folder).resolve()) for folder in options.data],
         "words": options.words,
-        "noise": options.noise,
-        "speech": options.speech,
+        "noise": [str(Path(folder).resolve()) for folder in options.noise],
+        "speech": [str(Path(folder).resolve()) for folder in options.speech],
         "validation_speakers": options.validation_speakers,
         "skip_words": options.skip_words,
         "licences": dict(options.licence),
@@ -50,8 +76,11 @@ def run_train(options: argparse.Namespace) -> None:
     settings = None if options.resume else _convert(TrainSettings, fields)
     _import_keras()
     from training.export import finish
+    from training.provenance import check_licences
     from training.train import train
 
+    if settings is not None:
+        check_licences(settings.licences, (*settings.data, *settings.noise, *settings.speech))
     show = sys.stderr.isatty()
     train(settings, options.out, cache=options.cache, n_workers=options.workers, show_progress=show)
     evaluation = finish(options.out, cache=options.cache, show_progress=show)
@@ -67,8 +96,8 @@ def _convert(kind: type[Any], fields: dict[str, Any]) -> Any:
         raise SettingsError(f"expected settings that fit, found: {exc}") from exc
 
 
-def _index(options: argparse.Namespace) -> Any:
-    """Return the recordings that the options name, and their samples at 16 kHz."""
+def _index(options: argparse.Namespace, sample_rate_hz: int) -> Any:
+    """Return the recordings that the options name, and their samples."""
     from training.dataset import WaveformStore, index_folders
 
     items = index_folders(
@@ -78,7 +107,7 @@ def _index(options: argparse.Namespace) -> Any:
         validation_speakers=getattr(options, "validation_speakers", ()),
     )
     show = sys.stderr.isatty()
-    return items, WaveformStore.build(items, folder=options.cache, sample_rate_hz=16000, show_progress=show)
+    return items, WaveformStore.build(items, folder=options.cache, sample_rate_hz=sample_rate_hz, show_progress=show)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
@@ -87,7 +116,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from training.evaluate_clips import evaluate_clips, gather_clips
 
     model = load_model(options.model)
-    items, store = _index(options)
+    items, store = _index(options, model.manifest.frontend.sample_rate_hz)
     features, truths = gather_clips(items, store, model.manifest, split=options.split, seed=options.seed)
     report = evaluate_clips(
         model.score, features, truths, model.manifest, split=options.split, show_progress=sys.stderr.isatty()
@@ -103,7 +132,14 @@ def run_compose(options: argparse.Namespace) -> None:
 
     if bool(options.data) == bool(options.speech):
         raise SettingsError("expected either --data (single words) or --speech (running speech)")
-    items, store = _index(options)
+    if options.speech and not options.without and not options.only:
+        raise SettingsError(
+            "expected --without yes,no with --speech: where a keyword stands in running speech is not known, "
+            "so that utterances that hold one have to be left out"
+        )
+    if options.gap_s[0] > options.gap_s[1]:
+        raise SettingsError(f"expected --gap-s MIN MAX, found {options.gap_s[0]:g} above {options.gap_s[1]:g}")
+    items, store = _index(options, COMPOSED_RATE_HZ)
     if options.data:
         samples, truth = compose_words(
             items,
@@ -112,15 +148,20 @@ def run_compose(options: argparse.Namespace) -> None:
             n_words=options.n_words,
             gap_s=tuple(options.gap_s),
             snr_db=options.snr_db,
-            sample_rate_hz=16000,
+            sample_rate_hz=COMPOSED_RATE_HZ,
             rng=np.random.default_rng(options.seed),
             only=options.only,
         )
     else:
         samples, truth = compose_speech(
-            items, store, split=options.split, without=options.without, only=options.only, sample_rate_hz=16000
+            items,
+            store,
+            split=options.split,
+            without=options.without,
+            only=options.only,
+            sample_rate_hz=COMPOSED_RATE_HZ,
         )
-    write_stream(samples, truth, options.out, 16000)
+    write_stream(samples, truth, options.out, COMPOSED_RATE_HZ)
     _print([f"{options.out}: {truth.hours:.2f} h, {len(truth.words)} words"])
 
 

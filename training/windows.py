@@ -7,16 +7,19 @@ whole keyword anywhere, with other sounds before and after it; or a keyword that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augment import Audio, change_speed, cut, db_to_factor, fade, noise_factor, rms, tilt
+from training.augment import Audio, add, change_speed, cut, db_to_factor, fade, noise_factor, rms, tilt
 from training.dataset import NOISE, SPEECH, WORD, Item, WaveformStore, find_word, holds_any_word
 from training.settings import SILENCE, UNKNOWN, TrainSettings
 
 FADE_S = 0.005
+PAUSE_LEVEL = 0.2
+"""A window of running speech below this part of the level around it is a pause."""
 QUIET_RMS = 8.0
 """Level of a window without foreground against which its noise is set, in 16-bit units (-72 dBFS)."""
 
@@ -27,7 +30,11 @@ class WindowComposer:
     def __init__(self, settings: TrainSettings, items: Sequence[Item], store: WaveformStore, split: str) -> None:
         self.settings = settings
         self._store = store
-        chosen = [(position, item) for position, item in enumerate(items) if item.split == split]
+        chosen = [
+            (position, item)
+            for position, item in enumerate(items)
+            if item.split == split and store.is_audible(position)
+        ]
         clips: dict[str, list[int]] = {}
         for position, item in chosen:
             if item.kind == WORD:
@@ -37,18 +44,25 @@ class WindowComposer:
         taboo = (*settings.words, *settings.skip_words)
         self._speech = [p for p, item in chosen if item.kind == SPEECH and not holds_any_word(item, taboo)]
         self._noise = [p for p, item in chosen if item.kind == NOISE]
+        windows = settings.windows
+        shares = np.array(
+            [
+                windows.keyword,
+                windows.partial_keyword,
+                windows.other_word if self._other_words else 0.0,
+                windows.running_speech if self._speech else 0.0,
+                1.0 - windows.keyword - windows.partial_keyword - windows.other_word - windows.running_speech,
+            ]
+        )
+        # What there are no recordings of leaves its share to the others.
+        self._bounds = np.cumsum(shares / shares.sum())[:-1]
         self._n = settings.window_samples
         self._rate_hz = settings.frontend.sample_rate_hz
 
     def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int16], int]:
         """Draw one window: its samples, shape (window_samples,), and the position of its label."""
         windows, labels = self.settings.windows, self.settings.labels
-        shares = [windows.keyword, windows.partial_keyword, windows.other_word, windows.running_speech]
-        if not self._other_words:
-            shares[2] = 0.0
-        if not self._speech:
-            shares[3] = 0.0
-        kind = int(np.searchsorted(np.cumsum(shares), rng.random(), side="right"))
+        kind = int(np.searchsorted(self._bounds, rng.random(), side="right"))
         canvas = np.zeros(self._n, dtype=np.float32)
         label = UNKNOWN
         if kind == 0:
@@ -66,10 +80,10 @@ class WindowComposer:
             start = int(rng.integers(-hidden, self._n - len(word) + hidden + 1))
             self._place_with_neighbours(canvas, word, start, rng)
         elif kind == 3:
-            canvas += cut(self._store[int(rng.choice(self._speech))], self._n, rng)
+            canvas += self._cut_speech(rng)
         else:
             label = SILENCE
-        finished = self._finish(canvas, rng)
+        finished = self._finish(canvas, rng, is_silent=label == SILENCE)
         return np.clip(np.rint(finished), -32768, 32767).astype(np.int16), labels.index(label)
 
     def _draw_keyword(self, rng: np.random.Generator) -> tuple[str, Audio]:
@@ -87,6 +101,15 @@ class WindowComposer:
             sound = change_speed(sound, rng.uniform(*self.settings.windows.speed_range))
         return fade(sound[: self._n], round(FADE_S * self._rate_hz))
 
+    def _cut_speech(self, rng: np.random.Generator) -> Audio:
+        """Cut a window out of running speech, but not out of a pause in it."""
+        samples = self._store[int(rng.choice(self._speech))]
+        for _ in range(5):
+            piece = cut(samples, self._n, rng)
+            if rms(piece) > PAUSE_LEVEL * rms(cut(samples, min(len(samples), 10 * self._n), rng)):
+                break
+        return piece
+
     def _draw_neighbour(self, rng: np.random.Generator) -> Audio:
         """Draw a sound that may stand beside a word: another word (no keyword) or a piece of running speech."""
         length = round(rng.uniform(0.2, 0.8) * self._rate_hz)
@@ -101,7 +124,7 @@ class WindowComposer:
         """Write a word at `start` (it may stick out), and perhaps a neighbour on each side of it."""
         windows = self.settings.windows
         level = rms(word)
-        _add(canvas, word, start)
+        add(canvas, word, start)
         for side in (-1, 1):
             gap = round(rng.uniform(*windows.neighbour_gap_s) * self._rate_hz)
             room = start - gap if side < 0 else self._n - (start + len(word) + gap)
@@ -111,14 +134,12 @@ class WindowComposer:
             # Whoever speaks next stands about as near to the microphone: a level within 8 dB of the word's.
             factor = noise_factor(level, rms(neighbour), rng.uniform(-8.0, 8.0))
             at = start - gap - len(neighbour) if side < 0 else start + len(word) + gap
-            _add(canvas, neighbour * np.float32(factor), at)
+            add(canvas, neighbour * np.float32(factor), at)
 
-    def _finish(self, canvas: Audio, rng: np.random.Generator) -> Audio:
+    def _finish(self, canvas: Audio, rng: np.random.Generator, *, is_silent: bool) -> Audio:
         """Mix in noise, then what the microphone does: its frequency response, its level, its own noise."""
         windows = self.settings.windows
-        n_loud = int(np.count_nonzero(canvas))
-        is_silent = n_loud == 0
-        if self._noise and (is_silent or rng.random() < windows.noise):
+        if is_silent or rng.random() < windows.noise:
             noise = self._draw_noise(rng)
             if is_silent:
                 # Noise as it was recorded, 20 dB up or down, or nothing but the microphone's own noise.
@@ -126,7 +147,7 @@ class WindowComposer:
                 canvas = noise * np.float32(factor)
             else:
                 snr_db = rng.uniform(*windows.snr_db)
-                speech_rms = rms(canvas) * (self._n / n_loud) ** 0.5
+                speech_rms = rms(canvas) * (self._n / max(1, int(np.count_nonzero(canvas)))) ** 0.5
                 canvas = canvas + noise * np.float32(noise_factor(speech_rms, rms(noise), snr_db))
         if rng.random() < windows.tilt:
             canvas = tilt(canvas, rng.uniform(*windows.tilt_range))
@@ -135,17 +156,22 @@ class WindowComposer:
         return canvas + hiss
 
     def _draw_noise(self, rng: np.random.Generator) -> Audio:
-        if rng.random() < 0.15:  # noise of a drawn colour, from brown (-2) to blue (+1) in power per frequency
+        if (
+            not self._noise or rng.random() < 0.15
+        ):  # noise of a drawn colour, from brown (-2) to blue (+1) in power per frequency
             spectrum = np.fft.rfft(rng.standard_normal(self._n))
             slope = rng.uniform(-1.0, 0.5)
             spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** slope
             coloured = np.fft.irfft(spectrum, self._n).astype(np.float32)
             return coloured * np.float32(300.0 / rms(coloured))
-        return cut(self._store[int(rng.choice(self._noise))], self._n, rng)
+        noise = self._cut_noise(rng)
+        if rng.random() < self.settings.windows.noise_pair:
+            other = self._cut_noise(rng)
+            noise = noise + other * np.float32(noise_factor(rms(noise), rms(other), rng.uniform(-6.0, 12.0)))
+        return noise
 
-
-def _add(canvas: Audio, sound: Audio, start: int) -> None:
-    """Add a sound to a canvas from `start` on; what sticks out on either side is dropped."""
-    first, last = max(0, start), min(len(canvas), start + len(sound))
-    if first < last:
-        canvas[first:last] += sound[first - start : last - start]
+    def _cut_noise(self, rng: np.random.Generator) -> Audio:
+        windows = self.settings.windows
+        factor = rng.uniform(*windows.noise_speed_range) if rng.random() < windows.noise_speed else 1.0
+        piece = cut(self._store[int(rng.choice(self._noise))], math.ceil(self._n * factor) + 1, rng)
+        return piece[: self._n] if factor == 1.0 else change_speed(piece, factor)[: self._n]

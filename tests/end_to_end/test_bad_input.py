@@ -194,6 +194,10 @@ def test_settings_that_do_not_fit_are_78(demo_file, verb, arguments, message):
     assert_one_line(run(verb, *arguments, *source), 78, message)
 
 
+def test_a_source_and_a_device_at_once_are_78(demo_file):
+    assert_one_line(run("listen", demo_file, "--device", "0"), 78, "either a source or --device")
+
+
 def test_an_unknown_key_in_the_file_is_78(demo_file, tmp_path):
     (tmp_path / "a.toml").write_text("colour = 1\n")
     assert_one_line(run("detect", "--config", tmp_path / "a.toml", demo_file), 78, "unknown field `colour`")

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -82,6 +84,37 @@ def test_a_folder_that_is_missing_or_holds_no_clips_is_named(tmp_path):
         list(index_words(str(tmp_path)))
 
 
+def test_lists_hold_words_of_several_words(tmp_path):
+    write(tmp_path / "hey computer/s1_nohash_0.wav")
+    (tmp_path / "testing_list.txt").write_text("hey computer/s1_nohash_0.wav\n")
+    assert [item.split for item in index_words(str(tmp_path))] == [TESTING]
+
+
+def test_takes_of_an_esc_50_source_are_one_source_and_numbered_noises_are_not(tmp_path):
+    names = ["1-211527-A-10", "1-211527-B-10", "noise-free-sound-0001", "noise-free-sound-0002", "coffee-shop"]
+    for name in names:
+        write(tmp_path / f"{name}.wav")
+    sources = {Path(item.path).stem: item.speaker for item in index_noise(str(tmp_path))}
+    assert sources["1-211527-A-10"] == sources["1-211527-B-10"] == "1-211527"
+    assert sources["noise-free-sound-0001"] != sources["noise-free-sound-0002"]
+
+
+def test_folders_without_recordings_and_speakers_that_are_not_there_are_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for index in (index_noise, lambda name: index_speech(name, [])):
+        with pytest.raises(SettingsError, match=r"expected recordings below .*empty, found none"):
+            list(index(str(tmp_path / "empty")))
+    write(tmp_path / "speech/19/19-1-0000.flac")
+    with pytest.raises(SettingsError, match="'20'"):
+        index_folders(data=[], noise=[], speech=[str(tmp_path / "speech")], validation_speakers=["20"])
+
+
+def test_without_named_speakers_at_least_one_of_several_is_set_aside(tmp_path):
+    for speaker in (1, 2, 3):
+        write(tmp_path / f"{speaker}/{speaker}-1-0000.flac")
+    assert VALIDATION in [item.split for item in index_speech(str(tmp_path), [])]
+
+
 def test_cuts_of_one_noise_stay_in_one_split(tmp_path):
     for source in range(30):
         for cut in "ABC":
@@ -97,7 +130,7 @@ def test_cuts_of_one_noise_stay_in_one_split(tmp_path):
 def test_librispeech_is_read_with_its_transcripts_and_named_speakers(tmp_path):
     write(tmp_path / "19/198/19-198-0000.flac")
     write(tmp_path / "26/495/26-495-0000.flac")
-    (tmp_path / "19/198/19-198.trans.txt").write_text("19-198-0000 OH NO I KNOW\n")
+    (tmp_path / "19/198/19-198.trans.txt").write_text("19-198-0000 OH 'NO' I KNOW\n")
     items = list(index_speech(str(tmp_path), ["26"]))
     assert [(item.kind, item.speaker, item.split) for item in items] == [
         (SPEECH, "19", TRAINING),
@@ -130,6 +163,9 @@ def test_recordings_are_decoded_to_mono_at_the_rate_asked_for(tmp_path):
     samples = read_recording(str(tmp_path / "a.wav"), 16000)
     assert len(samples) == 16000
     assert abs(int(samples[8000]) - 2000) <= 1
+    soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), 16000, subtype="FLOAT")
+    with pytest.raises(AudioFileError, match="NaN or infinity"):
+        read_recording(str(tmp_path / "nan.wav"), 16000)
     with pytest.raises(AudioFileError, match="cannot be read"):
         read_recording(str(tmp_path / "b.wav"), 16000)
 

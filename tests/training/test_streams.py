@@ -60,6 +60,15 @@ def test_two_words_close_together_each_absorb_one_detection():
     assert (report.missed.n_events, report.duplicates.n_events, report.wrong_word.n_events) == (0, 0, 0)
 
 
+def test_what_fires_at_another_word_belongs_to_that_word_not_to_the_keyword_before_it():
+    truth = Truth([TruthWord("no", 1.0, 1.4), TruthWord("go", 1.8, 2.2)], hours=1.0)
+    report = judge(heard(("no", 1.5), ("no", 2.1)), truth, WORDS)
+    assert (report.missed.n_events, report.duplicates.n_events) == (0, 0)
+    assert report.false_accepts_at == {"go": 1}
+    report = judge(heard(("no", 1.5), ("yes", 2.1)), truth, WORDS)
+    assert (report.wrong_word.n_events, report.false_accepts_at) == (0, {"go": 1})
+
+
 def test_the_order_of_detections_changes_nothing():
     detections = heard(("yes", 1.6), ("yes", 2.2), ("no", 3.2), ("no", 5.6), ("yes", 9.0), ("no", 7.6))
     expected = judge(detections, TRUTH, WORDS)
@@ -77,6 +86,9 @@ def test_a_truth_file_is_read_and_others_are_refused(tmp_path):
     assert read_truth(file) == Truth([TruthWord("yes", 1.0, 1.5)], 0.1)
     file.write_text('{"words": 3}')
     with pytest.raises(SettingsError, match="expected"):
+        read_truth(file)
+    file.write_text('{"words": [], "hours": 0}')
+    with pytest.raises(SettingsError, match="hours"):
         read_truth(file)
     with pytest.raises(AudioFileError):
         read_truth(tmp_path / "b.json")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,7 +75,8 @@ def trained(data, tmp_path_factory):
 def test_training_prints_its_devices_and_its_accuracy(trained):
     _, _, finished = trained
     assert "training on the CPU with Keras" in finished.stderr
-    assert "clip accuracy, mean of 4 recalls, validation speakers" in finished.stdout
+    assert "clip accuracy, validation speakers, mean recall of silence, unknown, up, down: " in finished.stdout
+    assert "word: 80 training, 32 validation, 32 testing" in finished.stderr
     assert "before quantisation" in finished.stdout
 
 
@@ -94,6 +96,8 @@ def test_the_pair_loads_and_its_manifest_is_complete(trained):
     )  # clips of training speakers, and the noises on their side
     assert manifest.training["settings"]["data"] == ["words"]
     assert len(manifest.training["epochs"]) == 4
+    (session,) = manifest.training["sessions"]
+    assert set(session) == {"started", "epochs_before", "commit", "versions"}
     assert manifest.clip_accuracy is not None
     assert manifest.clip_accuracy.n_clips > 32
 
@@ -153,12 +157,17 @@ def test_a_run_that_is_killed_goes_on_where_it_was(trained, data, tmp_path):
     process.wait(10)
     epochs_before = len((out / "history.jsonl").read_text().splitlines())
     assert epochs_before < 4
+    rows_before = (out / "history.jsonl").read_text().splitlines()
 
     assert_one_line(trainer(*arguments(data, out)), 78, "add --resume")
+    assert_one_line(trainer("train", "--out", out, "--resume", "--epochs", 9), 78, "expected no --epochs with --resume")
     resumed = trainer("train", "--out", out, "--resume", "--cache", data.parent / "cache", "--workers", 1)
     assert resumed.returncode == 0, resumed.stderr
     history = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    n_done = sum(f"epoch {epoch}/4" not in resumed.stderr for epoch in range(1, 5))
+    assert n_done in (epochs_before, epochs_before - 1)  # killed before the checkpoint, an epoch is done again
+    assert [json.dumps(row) for row in history[:n_done]] == rows_before[:n_done]
     # Same windows in the same order, so nearly the same network (threads may sum in another order).
     uninterrupted = [json.loads(line) for line in (trained[0] / "history.jsonl").read_text().splitlines()]
     assert history[-1]["validation_loss"] == pytest.approx(uninterrupted[-1]["validation_loss"], abs=0.1)
@@ -200,6 +209,8 @@ def test_the_quantised_network_is_int8_throughout_and_runtimes_agree(trained, rn
         (["--architecture", "transformer"], "expected an architecture of ds-cnn"),
         (["--precision", "int3"], "expected a precision of auto"),
         (["--epochs", "0"], "epochs"),
+        (["--licence", "nothing=CC0"], "found one of 'nothing'"),
+        (["--validation-speakers", "99"], "'99'"),
     ],
 )
 def test_settings_that_do_not_fit_are_78(data, tmp_path, change, message):
@@ -208,6 +219,57 @@ def test_settings_that_do_not_fit_are_78(data, tmp_path, change, message):
     assert finished.stdout == ""
     assert message in finished.stderr.splitlines()[-1]
     assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["--threshold", "up=2"],
+        ["--threshold", "up=nan"],
+        ["--threshold", "left=0.5"],
+        ["--smoothing-windows", "0"],
+        ["--refractory-s", "-1"],
+        ["--stride-s", "0.05"],
+        ["--name", "a/b"],
+    ],
+)
+def test_a_decision_that_does_not_fit_is_never_written(trained, tmp_path, change):
+    finished = trainer("export", trained[0], "--name", "x", "--to", tmp_path / "models", *change)
+    assert_one_line(finished, 78, "expected")
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_killed_run_leaves_no_worker_behind(data, tmp_path):
+    process = subprocess.Popen(
+        [*KEYWORD_TRAINER, *map(str, arguments(data, tmp_path / "tiny"))],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        assert any("windows an epoch" in line for line in process.stderr)
+        time.sleep(3)
+        process.kill()
+        process.wait(10)
+        deadline_s = time.monotonic() + 20
+        while _session_members(process.pid) and time.monotonic() < deadline_s:
+            time.sleep(0.2)
+    assert _session_members(process.pid) == []
+
+
+def _session_members(session):
+    """Return the processes of a session that still run."""
+    members = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            members.append(status.parent.name)
+    return members
 
 
 def test_a_run_without_a_network_cannot_be_exported(tmp_path):

@@ -1,0 +1,134 @@
+"""Where a model comes from: code, versions, data and their licences; written into its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+
+import detector
+from detector.errors import SettingsError
+from training.dataset import TRAINING, Item
+from training.settings import TrainSettings
+
+PROVENANCE_FILE = "provenance.json"
+
+
+def note_provenance(run: Path, n_epochs_before: int) -> None:
+    """Add to a run's folder what trains it from now on."""
+    backend: str = keras.backend.backend()
+    sessions = read_provenance(run)
+    sessions.append(
+        {
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "epochs_before": n_epochs_before,
+            "commit": _commit(),
+            "versions": {
+                "keyword-detector": detector.__version__,
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                "keras": keras.__version__,
+                backend: importlib.metadata.version(_backend_distribution(backend)),
+            },
+        }
+    )
+    (run / PROVENANCE_FILE).write_text(json.dumps(sessions, indent=2) + "\n")
+
+
+def read_provenance(run: Path) -> list[dict[str, Any]]:
+    """Return what trained a run, start by start."""
+    file = run / PROVENANCE_FILE
+    sessions: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
+    return sessions
+
+
+def name_folders(folders: Sequence[str]) -> dict[str, str]:
+    """Return a name for each folder that gives away nothing of where it lies: its own, with its parent's if shared."""
+    resolved = {folder: Path(folder).resolve() for folder in folders}
+    n_same = Counter(path.name for path in resolved.values())
+    return {
+        folder: path.name if n_same[path.name] == 1 else f"{path.parent.name}/{path.name}"
+        for folder, path in resolved.items()
+    }
+
+
+def check_licences(licences: Mapping[str, str], folders: Sequence[str]) -> None:
+    """Refuse a licence for a folder that is not among the data.
+
+    Raises
+    ------
+    SettingsError
+        With the folders there are.
+    """
+    names = sorted(name_folders(folders).values())
+    for name in licences:
+        if name not in names:
+            raise SettingsError(f"expected the licence of one of {', '.join(names)}, found one of '{name}'")
+
+
+def describe_training(
+    settings: TrainSettings, items: Sequence[Item], run: Path, history: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what a manifest says of a training; nothing of the machine's own paths."""
+    folders = (*settings.data, *settings.noise, *settings.speech)
+    names = name_folders(folders)
+    recipe = msgspec.to_builtins(settings)
+    for key in ("data", "noise", "speech"):
+        recipe[key] = [names[folder] for folder in recipe[key]]
+    return {
+        "sessions": read_provenance(run),
+        "data": {
+            names[folder]: {
+                "licence": settings.licences.get(names[folder], "not stated"),
+                **_fingerprint(Path(folder), [item for item in items if Path(folder) in Path(item.path).parents]),
+            }
+            for folder in folders
+        },
+        "settings": recipe,
+        "epochs": list(history),
+    }
+
+
+def _fingerprint(folder: Path, items: Sequence[Item]) -> dict[str, Any]:
+    """Return the number of recordings on the training side and a SHA-256 over their names and contents."""
+    trained = sorted(item.path for item in items if item.split == TRAINING)
+    digest = hashlib.sha256()
+    for path in trained:
+        digest.update(f"{Path(path).relative_to(folder)}\n".encode())
+        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+    return {"n_recordings": len(trained), "sha256": digest.hexdigest()}
+
+
+def _backend_distribution(backend: str) -> str:
+    if backend != "tensorflow":
+        return backend
+    installed = {distribution.name.replace("_", "-") for distribution in importlib.metadata.distributions()}
+    return "tensorflow" if "tensorflow" in installed else "tensorflow-cpu"
+
+
+def _commit() -> str:
+    """Return the commit of the checkout that trained, marked when it had changes; "unknown" outside of one."""
+    git = ["git", "-C", str(Path(__file__).resolve().parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
+        changes = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return head.stdout.strip() + (" with changes" if changes.stdout.strip() else "")
