@@ -62,18 +62,23 @@ $(VENV)/bin/python:
 	  fi; }
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
 
 $(VENV)/installed: pyproject.toml $(VENV)/bin/python
 	@echo "installing keyword-detector into $(VENV)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/installed-tests: $(VENV)/installed
 	$(call need,$(TEST_PACKAGES))
 	@echo "installing what the tests need, TensorFlow included"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[train-cpu]' || \
-	  echo "TensorFlow has no wheel for this machine ($(MACHINE)); the tests of training are skipped"
+	@if $(BIN)/python -m pip install -q --disable-pip-version-check --dry-run --only-binary :all: -e '.[train-cpu]' 2>/dev/null; then \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[train-cpu]'; \
+	elif [ "$(MACHINE)" = x86_64 ] || [ "$(MACHINE)" = aarch64 ]; then \
+	  echo "TensorFlow could not be installed; is the package registry reachable?"; exit 1; \
+	else \
+	  echo "TensorFlow has no wheel for $(MACHINE): the tests that need it are skipped"; \
+	fi
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group test
 	@touch $@
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from detector import __version__
-from detector.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, DetectorError, SettingsError
+from detector.arguments import Parser, parse_words
+from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
 from detector.settings import LOG_LEVELS, read_settings
 
 log = logging.getLogger(__name__)
@@ -35,16 +35,6 @@ CONFIG_HELP = """TOML file with the keys model, words, threshold (a number, or a
 false_accepts_per_hour, device, json, log_level; flags beat it"""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"{self.prog}: {message}; try '{self.prog} --help'\n")
-        raise SystemExit(EXIT_USAGE)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
 def _threshold(text: str) -> tuple[str, float]:
     word, equals, number = text.rpartition("=")
     try:
@@ -62,14 +52,14 @@ def _device(text: str) -> int | str:
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all verbs."""
-    parser = _Parser(
+    parser = Parser(
         "keyword-detector",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"keyword-detector {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
 
     shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     shared.add_argument(
@@ -77,9 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME|PATH",
         help="a model of 'keyword-detector models', or a .tflite file with its .json beside it (default: yes-no)",
     )
-    shared.add_argument("--words", type=_words, metavar="yes,no", help="report only these of the model's words")
+    shared.add_argument("--words", type=parse_words, metavar="yes,no", help="report only these of the model's words")
     shared.add_argument("--config", type=Path, metavar="FILE", help=CONFIG_HELP)
-    shared.add_argument("--json", action="store_true", help="print JSON")
+    shared.add_argument("--json", action=argparse.BooleanOptionalAction, help="print JSON")
     shared.add_argument(
         "--threshold",
         type=_threshold,
@@ -143,28 +133,32 @@ def run(arguments: Sequence[str]) -> int:
     int
         The exit code, see `detector.errors`.
     """
-    options = vars(build_parser().parse_args(arguments))
-    verb = options.pop("verb")
     logging.basicConfig(level=logging.INFO, format="keyword-detector: %(message)s", stream=sys.stderr)
     try:
-        code = _run_verb(verb, options)
+        try:
+            code = _run_verb(vars(build_parser().parse_args(arguments)))
+        except (Exception, SystemExit):  # not StopRequested: whoever should read may be what does not let us end
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our answer has gone
+        return EXIT_OK
     except DetectorError as exc:
         log.error("%s", exc)  # noqa: TRY400 - a known error is one line
         return exc.exit_code
-    except BrokenPipeError:
-        # Whoever read our answer has gone. Python would complain when it flushes at exit: give it nowhere to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
+    except OSError as exc:
+        log.error("expected to write to standard output, found: %s", exc.strerror)  # noqa: TRY400
+        return EXIT_INTERNAL
     except Exception:
         log.exception("internal failure; please report it with the lines below")
         return EXIT_INTERNAL
     return code
 
 
-def _run_verb(verb: str, options: dict[str, Any]) -> int:
+def _run_verb(options: dict[str, Any]) -> int:
     from detector import verbs
 
+    verb = options.pop("verb")
     if verb == "devices":
         return verbs.list_devices()
     if verb == "models":
@@ -182,5 +176,5 @@ def _run_verb(verb: str, options: dict[str, Any]) -> int:
     if verb == "detect":
         return verbs.detect(settings, own["files"])
     if verb == "check":
-        return verbs.check(settings, is_device_asked="device" in options or settings.device is not None)
+        return verbs.check(settings, is_device_asked="device" in options)
     return verbs.bench(settings, seconds=own["seconds"])

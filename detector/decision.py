@@ -90,11 +90,11 @@ class Decision:
             if score < limits.rearm:
                 state.is_armed = True
             is_due = can_fire and state.is_armed and score >= limits.threshold and end_sample >= state.quiet_until
-            if is_due and (best is None or score > best.score):
-                first = state.risen_at if state.risen_at is not None else end_sample
-                best = Decided(word, score, first)
-        if best is not None:
-            state = self._states[best.word]
-            state.is_armed = False
-            state.quiet_until = end_sample + self._refractory_samples
+            if is_due:
+                # Of several at once only the best is reported, but none of them is news in the next window.
+                state.is_armed = False
+                state.quiet_until = end_sample + self._refractory_samples
+                if best is None or score > best.score:
+                    first = state.risen_at if state.risen_at is not None else end_sample
+                    best = Decided(word, score, first)
         return best

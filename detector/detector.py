@@ -92,6 +92,11 @@ class Detector:
         return self._n_samples
 
     @property
+    def n_samples_to_next_window(self) -> int:
+        """Samples that complete the next window; fewer bring no decision."""
+        return self._next_end - self._n_samples
+
+    @property
     def n_windows(self) -> int:
         """Windows scored so far."""
         return self._n_windows

@@ -20,25 +20,26 @@ Why the parameters of the shipped models are what they are:
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.samples import INT16_SCALE
-from detector.settings import Positive, PositiveInt
+from detector.settings import Positive
 
 
 class FrontendSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that decides what a model sees. Written in its manifest, never set by a user."""
 
-    sample_rate_hz: PositiveInt = 16000
-    frame_s: Positive = 0.030
+    sample_rate_hz: Annotated[int, msgspec.Meta(gt=0, le=192000)] = 16000
+    frame_s: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.030
     """Length of one frame, in seconds."""
-    hop_s: Positive = 0.020
+    hop_s: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.020
     """From the start of one frame to the start of the next, in seconds."""
-    fft_samples: PositiveInt = 512
-    n_mels: PositiveInt = 40
+    fft_samples: Annotated[int, msgspec.Meta(gt=0, le=65536)] = 512
+    n_mels: Annotated[int, msgspec.Meta(gt=0, le=512)] = 40
     low_hz: Positive = 60.0
     high_hz: Positive = 7600.0
     floor: Positive = 1e-8

@@ -7,6 +7,7 @@ it was trained and measured.
 from __future__ import annotations
 
 import base64
+import zlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,8 @@ from detector.settings import NotNegative, Positive, PositiveInt, Probability, T
 
 FORMAT_VERSION = 1
 
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=60)]
+
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of the manifest's parts: immutable, and strict about keys."""
@@ -30,9 +33,9 @@ class WordDecision(_Part, frozen=True):
 
     threshold: Annotated[float, msgspec.Meta(gt=0, le=1)]
     """Smoothed score from which on the word is reported."""
-    rearm: Probability
+    rearm: Annotated[float, msgspec.Meta(gt=0, lt=1)]
     """Smoothed score below which the word can be reported again; lower than the threshold (hysteresis)."""
-    duration_s: Positive
+    duration_s: Seconds
     """Median length of the word in the training recordings, for the estimate of its start."""
 
     def __post_init__(self) -> None:
@@ -44,9 +47,9 @@ class WordDecision(_Part, frozen=True):
 class DecisionSettings(_Part, frozen=True):
     """How scores of consecutive windows become detections."""
 
-    smoothing_windows: PositiveInt
+    smoothing_windows: Annotated[int, msgspec.Meta(ge=1, le=100)]
     """Scores are averaged over this many consecutive windows."""
-    refractory_s: NotNegative
+    refractory_s: Annotated[float, msgspec.Meta(ge=0, le=60)]
     """A word is not reported again for this long."""
     words: dict[str, WordDecision]
 
@@ -82,20 +85,23 @@ class GoldenVector(_Part, frozen=True):
     """A waveform with the features and scores that every machine must find for it."""
 
     samples: Text
-    """One window of int16 samples, little-endian, base64."""
+    """One window of int16 samples, little-endian, compressed by zlib, in base64."""
     features: Text
-    """Its features, float32, little-endian, row by row, base64."""
+    """Its features, float32, little-endian, row by row, compressed by zlib, in base64."""
+    label: Text
+    """The label that scores highest."""
     scores: list[int]
     """The int8 outputs of the network."""
 
     @classmethod
     def encode(
-        cls, samples: NDArray[np.int16], features: NDArray[np.float32], scores: NDArray[np.int8]
+        cls, samples: NDArray[np.int16], features: NDArray[np.float32], scores: NDArray[np.int8], label: str
     ) -> GoldenVector:
         """Make a golden vector from arrays."""
         return cls(
-            samples=base64.b64encode(samples.astype("<i2").tobytes()).decode(),
-            features=base64.b64encode(features.astype("<f4").tobytes()).decode(),
+            samples=_encode(samples.astype("<i2")),
+            features=_encode(features.astype("<f4")),
+            label=label,
             scores=[int(score) for score in scores],
         )
 
@@ -123,11 +129,15 @@ class GoldenVector(_Part, frozen=True):
         return values.reshape(-1, n_mels)
 
 
+def _encode(values: NDArray[Any]) -> str:
+    return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()
+
+
 def _decode(text: str, dtype: str) -> NDArray[Any]:
     try:
-        return np.frombuffer(base64.b64decode(text, validate=True), dtype=dtype)
-    except ValueError as exc:
-        raise ModelFormatError(f"expected base64 of {dtype} values in a golden vector, found {exc}") from exc
+        return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype=dtype)
+    except (ValueError, zlib.error) as exc:
+        raise ModelFormatError(f"expected base64 of compressed {dtype} values in a golden vector, found {exc}") from exc
 
 
 class Manifest(_Part, frozen=True):
@@ -138,8 +148,8 @@ class Manifest(_Part, frozen=True):
     words: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
     labels: tuple[Text, ...]
     frontend: FrontendSettings
-    window_s: Positive
-    stride_s: Positive
+    window_s: Seconds
+    stride_s: Seconds
     decision: DecisionSettings
     sha256: Text
     """Of NAME.tflite, in hexadecimal."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import operator
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,12 @@ from detector.frontend import LogMel
 from detector.manifest import Manifest, read_manifest
 from detector.native import native_messages_to_log
 
-RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
-"""Modules that hold an Interpreter; the first that imports is used."""
+RUNTIMES = (
+    ("ai_edge_litert.interpreter", "Interpreter"),
+    ("tflite_runtime.interpreter", "Interpreter"),
+    ("tensorflow", "lite.Interpreter"),
+)
+"""Modules and where in them the interpreter is; the first that imports is used."""
 
 GOLDEN_FEATURES_TOLERANCE = 1e-3
 GOLDEN_SCORES_TOLERANCE = 4
@@ -45,12 +51,12 @@ def find_interpreter() -> tuple[Any, str]:
     ModelError
         If none is installed.
     """
-    for module_name in RUNTIMES:
+    for module_name, attribute in RUNTIMES:
         try:
             module = importlib.import_module(module_name)
         except ImportError:
             continue
-        return module.Interpreter, module_name.split(".")[0]
+        return operator.attrgetter(attribute)(module), module_name.split(".")[0]
     raise ModelError("expected a TFLite runtime, found none: install one with 'pip install ai-edge-litert'")
 
 
@@ -163,10 +169,11 @@ class Model:
                 golden.shape != scores.shape
                 or np.abs(scores - golden).max() > GOLDEN_SCORES_TOLERANCE
                 or scores.argmax() != golden.argmax()
+                or manifest.labels[int(golden.argmax())] != vector.label
             ):
                 raise ModelMismatchError(
-                    f"expected the golden scores {golden.tolist()} within {GOLDEN_SCORES_TOLERANCE} steps, "
-                    f"found {scores.tolist()} from {self.network.runtime}"
+                    f"expected the golden scores {golden.tolist()} ({vector.label}) within {GOLDEN_SCORES_TOLERANCE} "
+                    f"steps, found {scores.tolist()} of {', '.join(manifest.labels)} from {self.network.runtime}"
                 )
 
 
@@ -195,7 +202,7 @@ def find_model(name_or_path: str) -> Path:
         stem = path.with_suffix("") if path.suffix in (".json", ".tflite") else path
         for suffix in (".tflite", ".json"):
             file = stem.with_name(stem.name + suffix)
-            if not file.is_file():
+            if not os.path.isfile(file):  # noqa: PTH113 - it answers no, too, where a path cannot be looked at
                 raise ModelNotFoundError(
                     f"expected a model of two files, {stem.name}.tflite and .json, found no {file}"
                 )

@@ -11,6 +11,23 @@ from collections.abc import Iterator
 log = logging.getLogger(__name__)
 
 
+def hide_native_messages() -> None:
+    """From now on drop what native libraries write to stderr; Python's own goes on to be seen. For a whole process.
+
+    ALSA and PulseAudio narrate there what PortAudio reports as an error anyway.
+    """
+    sys.stderr.flush()
+    own = os.dup(2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
+    os.close(devnull)
+    stream = open(own, "w", buffering=1, errors="backslashreplace")  # noqa: SIM115 - for the life of the process
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+            handler.setStream(stream)
+    sys.stderr = stream
+
+
 @contextlib.contextmanager
 def native_messages_to_log() -> Iterator[None]:
     """Send what is written to the file descriptor of stderr to the log, at level debug. For the whole process."""

@@ -67,6 +67,11 @@ def read_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
         except ValueError as exc:  # not TOML, or not UTF-8
             raise SettingsError(f"expected TOML in {file}, found: {exc}") from exc
     _convert(fields, source)
+    # Of the two ways to choose an operating point, a flag for one beats the file's other.
+    if "false_accepts_per_hour" in flags:
+        fields.pop("threshold", None)
+    if "threshold" in flags:
+        fields.pop("false_accepts_per_hour", None)
     merged = {**fields, **flags}
     merged["threshold"] = _merge_thresholds(fields.get("threshold"), flags.get("threshold"))
     return _convert(merged, "the command line")

@@ -4,43 +4,72 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 from collections.abc import Iterator
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-_deferred: threading.Event | None = None
 
 
 class StopRequested(BaseException):
     """Raised in the main thread by a signal, wherever it is; ends the command as asked."""
 
 
+class StopFlag:
+    """Set by a signal, for a loop that looks at it. A plain flag: a handler must not take locks."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._raises = False
+
+    def is_set(self) -> bool:
+        """Tell whether the command was asked to end."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Ask to end; raises `StopRequested` inside `interruptible`."""
+        self._is_set = True
+        if self._raises:
+            raise StopRequested
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let a signal interrupt this block, which may wait for others without end."""
+        self._raises = True
+        try:
+            if self._is_set:
+                raise StopRequested
+            yield
+        finally:
+            self._raises = False
+
+
+_flag: StopFlag | None = None
+
+
 def _on_signal(_number: int, _frame: FrameType | None) -> None:
-    if _deferred is not None:
-        _deferred.set()
-    else:
+    if _flag is None:
         raise StopRequested
+    _flag.set()
+
+
+def raise_on_signals() -> None:
+    """From now on Ctrl-C and SIGTERM raise `StopRequested`. Main thread only."""
+    for number in SIGNALS:
+        signal.signal(number, _on_signal)
+
+
+def ignore_signals() -> None:
+    """From now on Ctrl-C and SIGTERM are ignored: the command is ending already."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[None]:
-    """Raise `StopRequested` on Ctrl-C and SIGTERM in this block. Main thread only."""
-    before = {number: signal.signal(number, _on_signal) for number in SIGNALS}
+def deferred_stop() -> Iterator[StopFlag]:
+    """After `raise_on_signals`: set a flag instead, in this block."""
+    global _flag  # noqa: PLW0603 - signal handlers belong to the process
+    _flag = StopFlag()
     try:
-        yield
+        yield _flag
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def deferred_stop() -> Iterator[threading.Event]:
-    """Within `stop_signals`: set an event instead, for a loop that looks at it."""
-    global _deferred  # noqa: PLW0603 - signal handlers belong to the process
-    _deferred = threading.Event()
-    try:
-        yield _deferred
-    finally:
-        _deferred = None
+        _flag = None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from detector import benchmark, pipeline
 from detector.audio.sources import AudioSource, RawStdin, Recording
-from detector.detector import Detector
+from detector.detector import Detection, Detector, choose_words
 from detector.errors import (
     EXIT_OK,
     AudioFileError,
@@ -27,6 +27,7 @@ from detector.errors import (
 from detector.manifest import Manifest, OperatingCurve, read_manifest
 from detector.model import Model, find_model, load_model
 from detector.model import list_models as find_models
+from detector.native import hide_native_messages
 from detector.outputs.console import Console, OutputClosed
 from detector.settings import Settings, thresholds_of
 from detector.stopping import deferred_stop
@@ -49,12 +50,13 @@ def open_detector(settings: Settings, model: Model | None = None) -> Detector:
     if settings.false_accepts_per_hour is not None:
         if thresholds:
             raise SettingsError("expected either a threshold or false_accepts_per_hour, found both")
-        thresholds = pick_thresholds(model.manifest, settings.false_accepts_per_hour)
+        words = choose_words(model.manifest.words, settings.words)
+        thresholds = pick_thresholds(model.manifest, words, settings.false_accepts_per_hour)
     return Detector(model, words=settings.words, thresholds=thresholds)
 
 
-def pick_thresholds(manifest: Manifest, false_accepts_per_hour: float) -> dict[str, float]:
-    """Return, for each word, the threshold of the fewest misses within its share of a rate of false accepts.
+def pick_thresholds(manifest: Manifest, words: Sequence[str], false_accepts_per_hour: float) -> dict[str, float]:
+    """Return, for each of some words, the threshold of the fewest misses within its share of a rate of false accepts.
 
     Raises
     ------
@@ -68,8 +70,9 @@ def pick_thresholds(manifest: Manifest, false_accepts_per_hour: float) -> dict[s
             "set a --threshold instead"
         )
     chosen = {}
-    for word, points in curve.words.items():
-        share = false_accepts_per_hour / len(curve.words)
+    for word in words:
+        points = curve.words.get(word, [])
+        share = false_accepts_per_hour / len(words)
         fitting = [point for point in points if point.false_accepts_per_hour <= share]
         if not fitting:
             raise SettingsError(
@@ -83,27 +86,40 @@ def pick_thresholds(manifest: Manifest, false_accepts_per_hour: float) -> dict[s
 
 def listen(settings: Settings, source_name: str | None) -> int:
     """Detect in a microphone, a recording in real time or standard input, until the end or a signal."""
-    if hasattr(signal, "SIGUSR1"):
-        faulthandler.register(signal.SIGUSR1)
     detector = open_detector(settings)
     rate_hz = detector.model.manifest.frontend.sample_rate_hz
     source: AudioSource
     if source_name is None:
         from detector.audio.microphone import Microphone
 
+        if settings.log_level != "debug":
+            hide_native_messages()
         source = Microphone(settings.device, sample_rate_hz=rate_hz)
     elif source_name == "-":
         source = RawStdin()
     else:
         source = Recording(source_name, sample_rate_hz=rate_hz, is_real_time=True, block_s=0.04)
+    faulthandler.register(signal.SIGUSR1)
     try:
-        with source, deferred_stop() as stop:
-            console = _open_console(settings, detector, source)
-            log.info("listening to %s for %s with %s", source.name, ", ".join(detector.words), _describe(detector))
-            n_lost = pipeline.listen(source, detector, console.write, stop=stop)
+        with deferred_stop() as stop:
+
+            def emit(detection: Detection) -> None:
+                with stop.interruptible():
+                    _open_console(settings, detector, source).write(detection)
+
+            def say_listening() -> None:
+                words = ", ".join(detector.words)
+                log.info("listening to %s for %s with %s", source.name, words, _describe(detector))
+
+            heard = pipeline.listen(source, detector, emit, stop=stop, on_open=say_listening)
     except OutputClosed:
         raise BrokenPipeError from None
-    log.info("stopped after %.1f s of audio, %.2f s of them lost", detector.n_samples / rate_hz, n_lost / rate_hz)
+    log.info(
+        "stopped after %.1f s of audio; %d gaps, %.2f s skipped",
+        heard.n_samples / rate_hz,
+        heard.n_gaps,
+        heard.n_skipped / rate_hz,
+    )
     return EXIT_OK
 
 
@@ -169,7 +185,7 @@ def list_models() -> int:
         if accuracy is not None:
             low, high = accuracy.interval
             figures = f"{100 * accuracy.accuracy:.1f} % of clips right ({100 * low:.1f}-{100 * high:.1f} %)"
-        _print(f"{manifest.name}  {','.join(manifest.words)}  {size_bytes / 1000:.0f} kB  {figures}")
+        _print(f"{file.stem}  {','.join(manifest.words)}  {size_bytes / 1000:.0f} kB  {figures}")
     return EXIT_OK
 
 

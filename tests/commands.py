@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 KEYWORD_DETECTOR = [sys.executable, "-m", "detector"]
+# What Python buffers is part of what is tested.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 KEYWORD_TRAINER = [sys.executable, "-m", "training"]
 
 
@@ -17,7 +20,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     text = {"text": True} if not isinstance(options.get("input"), bytes) else {}
-    options = {"timeout": 120, "capture_output": True} | text | options
+    options = {"timeout": 120, "capture_output": True, "env": ENVIRONMENT} | text | options
     finished = subprocess.run([*command, *map(str, arguments)], check=False, **options)
     if not text:
         finished.stdout, finished.stderr = finished.stdout.decode(), finished.stderr.decode()
@@ -26,7 +29,7 @@ def run(
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     """Start a command that goes on until it is stopped."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT} | options
     return subprocess.Popen([*KEYWORD_DETECTOR, *map(str, arguments)], **options)
 
 

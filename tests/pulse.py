@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,10 +25,24 @@ class VirtualMicrophone:
     """A running server whose default source hears what is played into its default sink."""
 
     environment: dict[str, str]
+    server: subprocess.Popen[bytes]
 
     def play(self, wav: Path) -> None:
         """Play a recording into the sink, to its end."""
         subprocess.run(["paplay", "-d", "vspk", str(wav)], env=self.environment, check=True, timeout=120)
+
+    def hang(self) -> None:
+        """Stop the server where it is; it answers nobody."""
+        self.server.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let the server go on."""
+        self.server.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End the server at once, as a crash does."""
+        self.server.kill()
+        self.server.wait(10)
 
     def control(self, *command: str) -> None:
         """Run a pactl command."""
@@ -65,7 +80,7 @@ def virtual_microphone(folder: Path, *, rate_hz: int = 16000, n_channels: int = 
             if server.poll() is not None or time.monotonic() > deadline_s:
                 raise RuntimeError(f"PulseAudio did not start: {(folder / 'log').read_text()[-500:]}")
             time.sleep(0.1)
-        microphone = VirtualMicrophone(environment)
+        microphone = VirtualMicrophone(environment, server)
         microphone.control("set-default-sink", "vspk")
         microphone.control("set-default-source", "vmic")
         yield microphone

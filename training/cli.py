@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import detector
-from detector.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, DetectorError
+from detector.arguments import Parser, parse_words
+from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError
 from training.dataset import SPLITS, VALIDATION
 from training.verbs import VERBS
 
@@ -28,12 +29,6 @@ a whole training, on Speech Commands as it is downloaded:
   keyword-trainer export runs/yes-no --name yes-no
   keyword-detector listen --model yes-no
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"{self.prog}: {message}; try '{self.prog} --help'\n")
-        raise SystemExit(EXIT_USAGE)
 
 
 def default_cache() -> Path:
@@ -59,10 +54,6 @@ def _not_negative(kind: type[Any]) -> Callable[[str], Any]:
     return convert
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
 def _assignment(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
@@ -80,14 +71,14 @@ def _threshold(text: str) -> tuple[str, float]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all verbs."""
-    parser = _Parser(
+    parser = Parser(
         "keyword-trainer",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"keyword-trainer {detector.__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         verb: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text.capitalize() + ".")
@@ -127,7 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
         )
         verb.add_argument(
             "--validation-speakers",
-            type=_words,
+            type=parse_words,
             default=(),
             metavar="ID,ID",
             help="speakers of running speech that are not trained on (default: one in ten, by a hash)",
@@ -136,10 +127,10 @@ def build_parser() -> argparse.ArgumentParser:
     verb = add("train", "train a network, quantise it to int8, measure it; a run of its own folder, resumable")
     add_folders(verb, needs_data=False)
     add_speech(verb)
-    verb.add_argument("--words", type=_words, metavar="yes,no", help="the keywords; every other word is 'unknown'")
+    verb.add_argument("--words", type=parse_words, metavar="yes,no", help="the keywords; every other word is 'unknown'")
     verb.add_argument(
         "--skip-words",
-        type=_words,
+        type=parse_words,
         default=(),
         metavar="know,knows",
         help="words that sound like a keyword: running speech that holds one is not trained on",
@@ -199,14 +190,14 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("--snr-db", type=float, metavar="X", help="mix in noise this far below the words (default: none)")
     verb.add_argument(
         "--without",
-        type=_words,
+        type=parse_words,
         default=(),
         metavar="yes,no",
         help="running speech: leave out utterances with one of these words",
     )
     verb.add_argument(
         "--only",
-        type=_words,
+        type=parse_words,
         default=(),
         metavar="know",
         help="single words: only these; running speech: only utterances with one of these",

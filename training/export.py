@@ -150,8 +150,13 @@ def describe(
 ) -> Manifest:
     """Return the manifest of a quantised network, its clip accuracy still to be measured."""
     recipe = settings.decision
-    samples = golden_waveform(settings.window_samples, settings.frontend.sample_rate_hz)
-    features = LogMel(settings.frontend)(samples)
+    network, log_mel = Network(flatbuffer), LogMel(settings.frontend)
+    waveform = golden_waveform(settings.window_samples, settings.frontend.sample_rate_hz)
+    golden = []
+    for samples in (waveform, np.zeros_like(waveform)):
+        features = log_mel(samples)
+        scores = network.run(features)
+        golden.append(GoldenVector.encode(samples, features, scores, settings.labels[int(scores.argmax())]))
     return Manifest(
         format_version=FORMAT_VERSION,
         name=run.name,
@@ -173,7 +178,7 @@ def describe(
             },
         ),
         sha256=hashlib.sha256(flatbuffer).hexdigest(),
-        golden=(GoldenVector.encode(samples, features, Network(flatbuffer).run(features)),),
+        golden=tuple(golden),
         training=describe_training(settings, items, run, read_history(run)),
     )
 

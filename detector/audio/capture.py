@@ -1,4 +1,4 @@
-"""The one thread: from a source into the ring."""
+"""The one thread: opens a source, reads it into the ring, closes it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from detector.errors import ThreadStuckError
 log = logging.getLogger(__name__)
 
 POLL_S = 0.02
-"""Pause after a read that brought nothing: about half a block."""
-STOP_WITHIN_S = 0.8
+"""Pause between two reads of a live source: about half a block."""
+STOP_WITHIN_S = 0.7
 
 
 class Capture:
-    """Reads an open source into a ring until told to stop, in a thread of its own.
+    """Reads a source into a ring until told to stop, in a thread of its own.
 
-    What goes wrong in the thread is kept, closes the ring, and is raised where the ring is read: see `raise_failure`.
+    The source is opened and closed in the thread too, since a sound server that hangs would hang whoever asks it. What
+    goes wrong in the thread is kept, closes the ring, and is raised where the ring is read: see `raise_failure`.
     """
 
     def __init__(self, source: AudioSource, ring: RingBuffer) -> None:
         self._source = source
         self._ring = ring
+        self._is_open = threading.Event()
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -44,12 +46,21 @@ class Capture:
         Raises
         ------
         ThreadStuckError
-            If it does not stop in time.
+            If it does not stop in time, and nothing else went wrong.
         """
         self._stop.set()
         self._thread.join(STOP_WITHIN_S)
-        if self._thread.is_alive():
+        if self._thread.is_alive() and error is None:
             raise ThreadStuckError(f"expected the capture thread to stop within {STOP_WITHIN_S:g} s, found it stuck")
+
+    def wait_until_open(self, timeout_s: float) -> bool:
+        """Wait for the source to be open; tell whether it is, or has failed to be."""
+        return self._is_open.wait(timeout_s)
+
+    @property
+    def has_failed(self) -> bool:
+        """Something went wrong in the thread."""
+        return self._failure is not None
 
     def raise_failure(self) -> None:
         """Raise what ended the thread, if anything went wrong."""
@@ -58,19 +69,34 @@ class Capture:
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set():
-                block = self._source.read()
-                if block is None:
-                    break
-                samples = block.samples
-                if len(samples) == 0:
-                    self._stop.wait(POLL_S)
-                    continue
-                while self._source.can_wait and not self._stop.is_set():
-                    if self._ring.wait_for_room(min(len(samples), self._ring.capacity_samples), POLL_S):
-                        break
-                self._ring.write(samples, is_after_gap=block.is_after_gap)
+            with self._source:
+                self._is_open.set()
+                try:
+                    self._read_all()
+                except BaseException as exc:
+                    self._failure = exc  # before the source is closed, which may hang
+                    raise
+                finally:
+                    self._ring.close()
         except BaseException as exc:  # handed over to the thread that reads the ring
-            self._failure = exc
+            self._failure = self._failure or exc
         finally:
             self._ring.close()
+            self._is_open.set()
+
+    def _read_all(self) -> None:
+        is_after_gap = False
+        while not self._stop.is_set():
+            block = self._source.read()
+            if block is None:
+                return
+            # A resampler may hold the samples after a gap back: the gap waits for them.
+            is_after_gap = is_after_gap or block.is_after_gap
+            if len(block.samples):
+                while self._source.can_wait and not self._stop.is_set():
+                    if self._ring.wait_for_room(min(len(block.samples), self._ring.capacity_samples), POLL_S):
+                        break
+                self._ring.write(block.samples, is_after_gap=is_after_gap)
+                is_after_gap = False
+            if not (self._source.can_wait and len(block.samples)):
+                self._stop.wait(POLL_S)

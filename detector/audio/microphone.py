@@ -6,7 +6,6 @@ never returns, and a callback's exception ends the stream without a word.
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
@@ -19,10 +18,10 @@ from detector.audio.sources import NOTHING, Block
 from detector.errors import CaptureError, CaptureFailure, SettingsError
 from detector.samples import to_float, to_int16
 
-log = logging.getLogger(__name__)
-
 LOST_AFTER_S = 1.0
 """Without a new sample for this long the microphone is lost."""
+STALL_S = 0.2
+"""Between two reads further apart than this the process was not running."""
 GRACE_S = 3.0
 """The first samples may take this long after opening."""
 
@@ -135,6 +134,7 @@ class Microphone:
         self._stream: Any = None
         self._resampler: Resampler
         self._last_sample_s = 0.0
+        self._last_poll_s = 0.0
         self.rate_hz = 0
         """The rate the device runs at, once open."""
 
@@ -166,13 +166,14 @@ class Microphone:
         except SettingsError:
             self._stream.close()
             raise
-        self._last_sample_s = time.monotonic() + GRACE_S - LOST_AFTER_S
+        self._last_poll_s = time.monotonic()
+        self._last_sample_s = self._last_poll_s + GRACE_S - LOST_AFTER_S
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the device without waiting for it; may be done twice."""
+        """Close the device; may be done twice. A sound server that hangs makes this wait without end."""
         if self._stream is not None:
             self._stream.abort(ignore_errors=True)
             self._stream.close(ignore_errors=True)
@@ -197,6 +198,9 @@ class Microphone:
                 CaptureFailure.LOST, f"expected samples from '{self.name}', found it lost ({exc})"
             ) from exc
         now_s = time.monotonic()
+        # While this process itself stood still it asked for nothing: that time does not count against the microphone.
+        self._last_sample_s += max(0.0, now_s - self._last_poll_s - STALL_S)
+        self._last_poll_s = now_s
         if frames is None:
             if now_s - self._last_sample_s > LOST_AFTER_S:
                 raise CaptureError(
@@ -205,8 +209,6 @@ class Microphone:
                 )
             return Block(NOTHING)
         self._last_sample_s = max(self._last_sample_s, now_s)
-        if is_overflowed:
-            log.warning("samples of '%s' were lost on the way in: this machine was too busy", self.name)
         if frames.shape[1] == 1 and self.rate_hz == self._sample_rate_hz:
             return Block(frames[:, 0], is_overflowed)
         mono = to_float(frames).mean(axis=1, dtype=np.float32)

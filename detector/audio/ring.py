@@ -70,11 +70,17 @@ class RingBuffer:
                 lambda: self._end - self._read_position + n_samples <= len(self._samples), timeout_s
             )
 
-    def take(self, max_samples: int, timeout_s: float) -> Taken:
-        """Return the next unread samples, as soon as there are any, up to the next gap."""
+    def take(self, max_samples: int, timeout_s: float, *, min_samples: int = 1) -> Taken:
+        """Return the next unread samples, up to the next gap.
+
+        Waits until there are min_samples, a gap or the end; after timeout_s returns what there is.
+        """
         capacity = len(self._samples)
+        n_wanted = min(min_samples, capacity)
         with self._changed:
-            self._changed.wait_for(lambda: self._end > self._read_position or self._is_closed, timeout_s)
+            self._changed.wait_for(
+                lambda: self._end - self._read_position >= n_wanted or self._gaps or self._is_closed, timeout_s
+            )
             oldest = max(0, self._end - capacity)
             n_skipped = max(0, oldest - self._read_position)
             first = self._read_position + n_skipped

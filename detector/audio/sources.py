@@ -113,12 +113,18 @@ class Recording:
         AudioFileError
             If it is missing or not audio.
         """
-        if not self._path.exists():
-            raise AudioFileError(f"expected a recording, found no file {self._path}")
+        try:
+            os.close(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK))  # to learn why it cannot be opened, if it cannot
+        except FileNotFoundError as exc:
+            raise AudioFileError(f"expected a recording, found no file {self._path}") from exc
+        except ValueError as exc:  # a NUL in the name
+            raise AudioFileError(f"expected the name of a recording, found {str(self._path)!r}") from exc
+        except OSError as exc:
+            raise AudioFileError(f"expected to read {self._path}, found: {exc.strerror}") from exc
         if self._path.is_dir():
             raise AudioFileError(f"expected a recording, found the folder {self._path}: name the files in it")
         try:
-            self._file = soundfile.SoundFile(self._path)
+            self._file = soundfile.SoundFile(os.fsencode(self._path))
         except (soundfile.SoundFileError, OSError) as exc:
             raise AudioFileError(
                 f"expected a recording, found {self._path} that is not audio ({_reason(exc)})"
@@ -167,6 +173,7 @@ class Recording:
                 ) from exc
             if not np.isfinite(frames).all():
                 raise AudioFileError(f"expected finite samples, found NaN or infinity in {self._path}")
+            frames = np.clip(frames, -1.0, 1.0)
             is_last = len(frames) == 0
             mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
             converted = resampler.convert(mono, is_last=is_last)

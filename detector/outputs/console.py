@@ -23,7 +23,8 @@ class Console:
         self, *, model_name: str, source_name: str, is_live: bool, as_json: bool, stream: TextIO | None = None
     ) -> None:
         self._model_name = model_name
-        self._source_name = source_name
+        # A file name that is not UTF-8 is shown as well as it can be.
+        self._source_name = source_name.encode(errors="replace").decode()
         self._is_live = is_live
         self._as_json = as_json
         self._stream = sys.stdout if stream is None else stream

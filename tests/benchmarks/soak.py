@@ -62,7 +62,7 @@ def main() -> int:
         f"{options.hours:g} h in {elapsed_s:.0f} s: {first_kb / 1024:.1f} MB after a minute, {last_kb / 1024:.1f} MB "
         f"at the end, {n_heard} detections; {end}"
     )
-    return 0 if code == 0 and last_kb - first_kb <= TOLERANCE_KB and " 0.00 s of them lost" in end else 1
+    return 0 if code == 0 and last_kb - first_kb <= TOLERANCE_KB and " 0 gaps," in end else 1
 
 
 if __name__ == "__main__":

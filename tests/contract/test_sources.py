@@ -125,6 +125,34 @@ def test_a_source_delivers_every_sample_in_order(case):
         np.testing.assert_array_equal(samples[heard[0] : heard[-1] + 1], expected)
 
 
+@pytest.mark.microphone
+def test_a_device_that_only_runs_at_48_khz_in_stereo_is_converted(in_process_microphone, tmp_path, monkeypatch):
+    import sounddevice
+
+    open_stream = sounddevice.InputStream
+
+    def refuse(*, samplerate, channels, **options):
+        if (samplerate, channels) != (48000, 2):
+            raise sounddevice.PortAudioError("Invalid sample rate")
+        return open_stream(samplerate=samplerate, channels=channels, **options)
+
+    monkeypatch.setattr(sounddevice, "InputStream", refuse)
+    wav = tmp_path / "tone.wav"
+    tone = (8000 * np.sin(2 * np.pi * 1000 * np.arange(2 * RATE_HZ) / RATE_HZ)).astype(np.int16)
+    soundfile.write(wav, tone, RATE_HZ)
+    microphone = Microphone("pulse", sample_rate_hz=RATE_HZ)
+    case = Case(microphone, tone, start=lambda: in_process_microphone.play(wav), has_end=False)
+    with microphone as source:
+        assert microphone.rate_hz == 48000
+        samples, _ = gather(source, case)
+    heard = np.flatnonzero(np.abs(samples) > 1000)
+    middle = samples[heard[0] + 4000 : heard[0] + 4000 + RATE_HZ].astype(float)
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle))))
+    assert spectrum.argmax() == 1000  # Hz, of a second
+    assert abs(len(heard) / len(tone) - 0.92) < 0.05  # as many samples as were played, but for the zero crossings
+    assert np.abs(middle).max() == pytest.approx(8000, rel=0.05)
+
+
 def test_a_source_stays_at_its_end(case):
     if not case.has_end:
         pytest.skip("a microphone has no end")
@@ -147,7 +175,7 @@ def test_a_source_arrives_whole_through_capture_and_ring(case):
     if not case.has_end:
         pytest.skip("a microphone has no end; tests/end_to_end plays into it")
     ring, taken = RingBuffer(4000), []
-    with case.source as source, Capture(source, ring) as capture:
+    with Capture(case.source, ring) as capture:
         while True:
             part = ring.take(1000, timeout_s=5)
             assert part.n_skipped == 0
@@ -159,6 +187,6 @@ def test_a_source_arrives_whole_through_capture_and_ring(case):
 
 
 def test_capture_stops_when_told_in_the_middle(case):
-    with case.source as source, Capture(source, RingBuffer(100)):
-        pass
+    with Capture(case.source, RingBuffer(100)) as capture:
+        assert capture.wait_until_open(10)
     assert not [thread for thread in threading.enumerate() if thread.name == "capture"]

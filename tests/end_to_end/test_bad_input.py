@@ -266,8 +266,54 @@ def test_a_closed_stdout_ends_quietly_with_0(demo_samples, demo_words, verb, tmp
     assert process.returncode == 0
 
 
-def test_a_full_disk_is_70():
+@pytest.mark.parametrize("arguments", [["models"], ["detect", "DEMO"], ["--version"], ["--help"]])
+def test_a_full_disk_is_70(demo_file, arguments):
+    arguments = [demo_file if argument == "DEMO" else argument for argument in arguments]
     with open("/dev/full", "w") as full:
-        finished = run("models", stdout=full, stderr=subprocess.PIPE, capture_output=False)
+        finished = run(*arguments, stdout=full, stderr=subprocess.PIPE, capture_output=False)
     assert finished.returncode == 70
+    assert len(finished.stderr.splitlines()) == 1
     assert "No space left on device" in finished.stderr
+
+
+def test_a_reader_that_leaves_before_the_help_is_written_is_no_error():
+    script = '( sleep 0.3; "$@" --help; echo $? >&2 ) | true'
+    finished = run(command=["sh", "-c", script, "sh", *KEYWORD_DETECTOR])
+    assert finished.stderr == "0\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-"])
+def test_closed_standard_streams_are_no_error(demo_file, demo_words, closed):
+    finished = run("detect", "--json", demo_file, command=["sh", "-c", f'exec "$@" {closed}', "sh", *KEYWORD_DETECTOR])
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert keywords(finished.stdout) == ([] if ">&- " in f"{closed} " and not closed.startswith("2") else demo_words)
+
+
+def test_a_file_that_may_not_be_read_or_named_is_66(demo_file, tmp_path):
+    long = tmp_path / f"{'a' * 300}.wav"
+    assert_one_line(run("detect", "--log-level", "error", long), 66, "name too long")
+    (tmp_path / b"bad\xff.flac".decode(errors="surrogateescape")).write_bytes(demo_file.read_bytes())
+    finished = run("detect", "--json", tmp_path / b"bad\xff.flac".decode(errors="surrogateescape"))
+    assert finished.returncode == 0
+    assert_one_line(run("detect", "--model", f"/x/{'a' * 300}.json", demo_file), 78, "expected a model of two files")
+
+
+@pytest.mark.parametrize(("rate_hz", "n_channels"), [(16000, 1), (16000, 2), (48000, 1)])
+def test_samples_far_beyond_full_scale_are_clipped(tmp_path, rate_hz, n_channels):
+    loud = np.tile(np.array([[3e38], [-3e38]], dtype=np.float32), (rate_hz, n_channels))
+    soundfile.write(tmp_path / "a.wav", loud, rate_hz, subtype="FLOAT")
+    finished = run("detect", tmp_path / "a.wav")
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_abbreviated_flags_are_unknown(demo_file):
+    assert_one_line(run("detect", "--thr", "0.9", demo_file), 2, "--help'")
+
+
+def test_a_flag_for_an_operating_point_beats_the_files_threshold(demo_file, tmp_path):
+    (tmp_path / "a.toml").write_text("threshold = 0.5\njson = true\n")
+    both = run("check", "--config", tmp_path / "a.toml", "--false-accepts-per-hour", "0.000001")
+    assert "found both" not in both.stderr
+    assert run("check", "--config", tmp_path / "a.toml", "--no-json").stdout.startswith("model ")
+    given = ["--threshold", "0.5", "--false-accepts-per-hour", "1"]
+    assert_one_line(run("check", *given), 78, "found both")

@@ -34,6 +34,38 @@ def test_a_failure_in_the_thread_is_raised_where_the_ring_is_read():
     assert caught.value.reason is CaptureFailure.LOST
 
 
+def test_a_gap_waits_for_the_samples_after_it():
+    class Resampled(Silence):
+        """Loses samples in a block that the resampler gives nothing for."""
+
+        n_read = 0
+
+        def read(self):
+            self.n_read += 1
+            if self.n_read == 1:
+                return Block(np.ones(4, dtype=np.int16))
+            return Block(np.empty(0, dtype=np.int16), is_after_gap=True) if self.n_read == 2 else super().read()
+
+    ring = RingBuffer(1000)
+    with Capture(Resampled(10, sample_rate_hz=16000), ring):
+        before, after = ring.take(100, 5), ring.take(100, 5)
+    assert (len(before.samples), before.is_after_gap) == (4, False)
+    assert (len(after.samples), after.is_after_gap) == (10, True)
+
+
+def test_a_source_that_cannot_be_opened_is_told_where_the_ring_is_read():
+    class Missing(Silence):
+        def __enter__(self):
+            raise CaptureError(CaptureFailure.NOT_FOUND, "no microphone")
+
+    ring = RingBuffer(1000)
+    with Capture(Missing(1, sample_rate_hz=16000), ring) as capture:
+        assert capture.wait_until_open(5)
+        assert ring.take(1, 5).is_end
+        with pytest.raises(CaptureError, match="no microphone"):
+            capture.raise_failure()
+
+
 def test_a_thread_that_does_not_stop_is_an_error(monkeypatch):
     release = threading.Event()
 

@@ -61,7 +61,7 @@ def test_a_threshold_that_is_reached_exactly_fires():
 
 
 def test_of_two_words_at_once_the_better_is_reported():
-    assert decide([(0.85, 0.95), (0, 0)]) == [(0, "no")]
+    assert decide([(0.85, 0.95), (0.85, 0.95), (0.9, 0)]) == [(0, "no")]
 
 
 def test_words_that_were_not_chosen_are_never_reported():

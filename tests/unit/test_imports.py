@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+import detector
+
+PACKAGE = Path(detector.__file__).parent  # the checkout's, or the installed wheel's
 MODULES = sorted(
-    str(file.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__")
-    for file in (ROOT / "detector").rglob("*.py")
+    str(file.relative_to(PACKAGE.parent).with_suffix("")).replace("/", ".").removesuffix(".__init__")
+    for file in PACKAGE.rglob("*.py")
 )
+assert len(MODULES) > 20
 HEAVY = ("tensorflow", "keras", "training", "scipy", "torch")
 
 CODE = """

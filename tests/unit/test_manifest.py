@@ -16,7 +16,7 @@ def test_a_manifest_survives_writing_and_reading(model, tmp_path):
 def test_golden_vectors_survive_their_text():
     samples = np.array([-32768, 0, 32767], dtype=np.int16)
     features = np.array([[0.5, -1.0], [0.25, 1e-7]], dtype=np.float32)
-    vector = GoldenVector.encode(samples, features, np.array([-128, 127], dtype=np.int8))
+    vector = GoldenVector.encode(samples, features, np.array([-128, 127], dtype=np.int8), "yes")
     np.testing.assert_array_equal(vector.decode_samples(), samples)
     np.testing.assert_array_equal(vector.decode_features(2), features)
     assert vector.scores == [-128, 127]
@@ -33,6 +33,8 @@ def test_golden_vectors_survive_their_text():
         ({"labels": ["yes", "yes", "no", "x"]}, "labels must differ"),
         ({"stride_s": 0.05}, "multiple of the hop"),
         ({"window_s": 0.01}, "at least one frame"),
+        ({"window_s": 1e308}, "window_s"),
+        ({"stride_s": 1e-9}, "multiple of the hop"),
         ({"colour": 1}, "unknown field `colour`"),
         ({"window_s": "long"}, r"Expected `float`, got `str` - at `\$.window_s`"),
         ({"sha256": ""}, r"at `\$.sha256`"),
@@ -67,8 +69,14 @@ def test_a_missing_manifest_and_a_folder_are_told_apart(tmp_path):
 
 def test_the_shipped_manifest_says_where_its_model_comes_from(model):
     training = model.manifest.training
-    assert set(training) >= {"commit", "versions", "data", "settings", "finished"}
-    assert all(set(folder) >= {"licence", "n_recordings", "sha256"} for folder in training["data"].values())
+    assert set(training) >= {"sessions", "data", "settings", "epochs"}
+    for folder in training["data"].values():
+        assert folder["licence"] not in ("", "not stated")
+        assert folder["n_recordings"] > 0
+        assert len(folder["sha256"]) == 64
+    for session in training["sessions"]:
+        assert len(session["commit"]) >= 40
+        assert "tensorflow" in session["versions"]
     assert "seed" in training["settings"]
     assert not any(text.startswith("/") for text in _texts(training))
     assert model.manifest.clip_accuracy is not None

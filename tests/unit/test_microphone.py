@@ -134,15 +134,31 @@ def test_a_microphone_that_falls_silent_is_lost(portaudio, monkeypatch):
     monkeypatch.setattr(microphone.time, "monotonic", lambda: now[0])
     portaudio.reads = [(np.ones((640, 1), dtype=np.int16), False)]
     with Microphone(sample_rate_hz=16000) as source:
-        now[0] = 102.9  # within the grace after opening
         assert len(source.read().samples) == 640
-        assert len(source.read().samples) == 0
-        now[0] = 103.8
-        assert len(source.read().samples) == 0
-        now[0] = 104.0
+        read_every_20_ms(source, now, until_s=102.9)  # within the grace after opening
+        portaudio.reads.append((np.ones((640, 1), dtype=np.int16), False))
+        read_every_20_ms(source, now, until_s=103.9)
         with pytest.raises(CaptureError, match="found none for 1 s") as caught:
-            source.read()
+            read_every_20_ms(source, now, until_s=104.1)
     assert caught.value.reason is CaptureFailure.LOST
+
+
+def read_every_20_ms(source, now, *, until_s):
+    while now[0] < until_s:
+        now[0] += 0.02
+        source.read()
+
+
+def test_time_in_which_the_process_stood_still_does_not_count_against_the_microphone(portaudio, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(microphone.time, "monotonic", lambda: now[0])
+    with Microphone(sample_rate_hz=16000) as source:
+        portaudio.reads.append((np.ones((640, 1), dtype=np.int16), False))
+        read_every_20_ms(source, now, until_s=102.5)
+        now[0] += 30.0
+        assert len(source.read().samples) == 0
+        with pytest.raises(CaptureError, match="found none for 1 s"):
+            read_every_20_ms(source, now, until_s=134.0)
 
 
 def test_an_error_while_reading_means_lost(portaudio):

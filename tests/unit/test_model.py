@@ -89,6 +89,12 @@ def test_golden_scores_that_differ_by_more_than_four_steps_are_refused(pair, mod
         load_model(str(pair(golden=[vector])))
 
 
+def test_labels_in_another_order_are_refused(pair, model):
+    first, second, yes, no = model.manifest.labels
+    with pytest.raises(errors.ModelMismatchError, match="golden scores"):
+        load_model(str(pair(labels=[first, second, no, yes])))
+
+
 def test_golden_vectors_that_are_not_base64_are_refused(pair, model):
     import msgspec
 
@@ -139,3 +145,15 @@ def test_a_network_that_is_not_int8_is_refused(monkeypatch):
     monkeypatch.setattr(importlib.import_module("detector.model"), "find_interpreter", lambda: (Interpreter, "fake"))
     with pytest.raises(errors.ModelFormatError, match="expected int8 input and output, found float32"):
         Network(b"")
+
+
+@pytest.mark.tensorflow
+def test_tensorflows_own_interpreter_is_the_last_resort(demo_file):
+    import subprocess
+
+    code = (
+        "import sys; sys.modules['ai_edge_litert'] = None; sys.modules['tflite_runtime'] = None\n"
+        "from detector import load_model; print(load_model('yes-no').network.runtime)"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert finished.stdout == "tensorflow\n"

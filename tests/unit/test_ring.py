@@ -84,6 +84,16 @@ def test_ring_has_room_when_the_reader_has_taken_enough():
     assert ring.wait_for_room(2, 0)
 
 
+def test_ring_waits_for_as_many_samples_as_are_wanted_but_not_across_a_gap():
+    ring = RingBuffer(100)
+    ring.write(counting(0, 3))
+    assert len(ring.take(10, 0, min_samples=5).samples) == 3  # what there is when the time is over
+    ring.write(counting(3, 2))
+    ring.write(counting(5, 2), is_after_gap=True)
+    assert ring.take(10, 60, min_samples=50).samples.tolist() == [3, 4]
+    assert ring.take(10, 60, min_samples=50).samples.tolist() == [5, 6]
+
+
 def test_ring_refuses_a_capacity_below_one():
     with pytest.raises(ValueError, match="at least 1, found 0"):
         RingBuffer(0)
