@@ -150,16 +150,19 @@ def compose_speech(
 
 def _noise_bed(items: Sequence[Item], store: WaveformStore, n_samples: int, rng: np.random.Generator) -> Audio:
     """Return noise that is not trained on, in pieces of ten seconds, each of RMS 1."""
-    noises = [position for position, item in enumerate(items) if item.kind == NOISE and item.split != TRAINING]
+    noises = [
+        position
+        for position, item in enumerate(items)
+        if item.kind == NOISE and item.split != TRAINING and store.is_audible(position)
+    ]
     if not noises:
         raise SettingsError("expected noise recordings to mix in, found none: name a folder with --noise")
     piece_samples = 160000
-    bed = np.empty(0, dtype=np.float32)
-    while len(bed) < n_samples:
+    bed = np.zeros(n_samples, dtype=np.float32)
+    for first in range(0, n_samples, piece_samples):
         piece = cut(store[int(rng.choice(noises))], piece_samples, rng)
-        if rms(piece) > 1.0:
-            bed = np.concatenate((bed, piece / np.float32(rms(piece))))
-    return bed[:n_samples]
+        add(bed, piece / np.float32(max(1.0, rms(piece))), first)
+    return bed
 
 
 def _to_samples(stream: Audio) -> NDArray[np.int16]:

@@ -1,9 +1,15 @@
+import itertools
 import random
+from collections import Counter
 
+import numpy as np
 import pytest
+import tiny_words
 
 from detector import Detection
-from training.streams import Truth, TruthWord, judge, read_truth
+from detector.errors import AudioFileError, SettingsError
+from training.dataset import VALIDATION, WaveformStore, index_folders
+from training.streams import Truth, TruthWord, compose_speech, compose_words, judge, read_truth
 
 WORDS = ("yes", "no")
 TRUTH = Truth(
@@ -79,8 +85,6 @@ def test_the_order_of_detections_changes_nothing():
 
 
 def test_a_truth_file_is_read_and_others_are_refused(tmp_path):
-    from detector.errors import AudioFileError, SettingsError
-
     file = tmp_path / "a.json"
     file.write_text('{"words": [{"word": "yes", "start_s": 1, "end_s": 1.5}], "hours": 0.1}')
     assert read_truth(file) == Truth([TruthWord("yes", 1.0, 1.5)], 0.1)
@@ -92,3 +96,69 @@ def test_a_truth_file_is_read_and_others_are_refused(tmp_path):
         read_truth(file)
     with pytest.raises(AudioFileError):
         read_truth(tmp_path / "b.json")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The tiny data set: items and their samples."""
+    folder = tmp_path_factory.mktemp("tiny")
+    items = index_folders(
+        data=[str(tiny_words.make(folder))], noise=[], speech=[str(folder / "speech")], validation_speakers=["12"]
+    )
+    build = {"folder": folder / "cache", "sample_rate_hz": 16000, "show_progress": False}
+    return items, WaveformStore.build(items, **build)
+
+
+def compose(made, **changes):
+    options = {
+        "split": VALIDATION,
+        "n_words": 40,
+        "gap_s": (0.4, 2.0),
+        "snr_db": None,
+        "sample_rate_hz": 16000,
+        "rng": np.random.default_rng(3),
+    }
+    return compose_words(*made, **(options | changes))
+
+
+def test_composed_words_stand_where_the_truth_says(made):
+    samples, truth = compose(made)
+    assert len(samples) == round(truth.hours * 3600 * 16000)
+    loud = np.abs(samples.astype(float)) > 500
+    inside = np.zeros(len(samples), dtype=bool)
+    for word in truth.words:
+        first, last = round(word.start_s * 16000), round(word.end_s * 16000)
+        inside[first:last] = True
+        assert loud[first:last].mean() > 0.5
+    assert loud[~inside].mean() < 0.01
+    gaps_s = [b.start_s - a.end_s for a, b in itertools.pairwise(truth.words)]
+    assert min(gaps_s) >= 0.4 - 1e-3
+    assert max(gaps_s) <= 2.0 + 1e-3
+    assert Counter(word.word for word in truth.words) == dict.fromkeys(tiny_words.WORDS, 10)
+
+
+def test_composed_noise_lies_as_far_below_the_words_as_asked_for(made):
+    clean, _ = compose(made)
+    noisy, truth = compose(made, snr_db=10.0)
+    noise_rms = np.sqrt(np.mean((noisy.astype(float) - clean) ** 2))
+    spans = [clean[round(w.start_s * 16000) : round(w.end_s * 16000)].astype(float) for w in truth.words]
+    words_rms = np.mean([np.sqrt(np.mean(span**2)) for span in spans])
+    assert 20 * np.log10(words_rms / noise_rms) == pytest.approx(10.0, abs=0.2)
+
+
+def test_only_some_words_are_composed_when_asked_for(made):
+    _, truth = compose(made, n_words=6, only=["up"])
+    assert {word.word for word in truth.words} == {"up"}
+    assert len({word.word for word in compose(made, n_words=3)[1].words}) == 3
+
+
+def test_composed_speech_leaves_out_utterances_with_a_keyword(made):
+    options = {"split": VALIDATION, "sample_rate_hz": 16000}
+    every, _ = compose_speech(*made, without=[], only=["flat"], **options)
+    without, truth = compose_speech(*made, without=["up"], only=[], **options)
+    only, _ = compose_speech(*made, without=[], only=["up"], **options)
+    assert truth.words == []
+    assert len(without) == round(truth.hours * 3600 * 16000)
+    assert len(every) == len(without) + len(only) - 16000  # each begins with a second of silence
+    with pytest.raises(SettingsError, match="found none that fit"):
+        compose_speech(*made, without=["flat"], only=[], **options)
