@@ -59,11 +59,15 @@ class StreamReport(msgspec.Struct, frozen=True):
     def lines(self) -> list[str]:
         """Return the report for people to read."""
         at = ", ".join(f"{word or 'elsewhere'} {count}" for word, count in self.false_accepts_at.items())
-        rows = [
-            f"missed: {self.missed.percent()}",
-            *(f"  {word}: {rate.percent()}" for word, rate in self.by_word.items()),
-            f"wrong word: {self.wrong_word.percent()}",
-            f"detected twice: {self.duplicates.percent()}",
+        rows = []
+        if self.missed.n_trials:
+            rows = [
+                f"missed: {self.missed.percent()}",
+                *(f"  {word}: {rate.percent()}" for word, rate in self.by_word.items()),
+                f"wrong word: {self.wrong_word.percent()}",
+                f"detected twice: {self.duplicates.percent()}",
+            ]
+        rows += [
             f"false accepts: {self.false_accepts.per_hour()}" + (f": {at}" if at else ""),
         ]
         if self.latency_s:

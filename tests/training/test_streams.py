@@ -36,6 +36,11 @@ def test_nothing_heard_misses_everything():
     assert report.latency_s == {}
 
 
+def test_what_was_not_tried_is_not_printed():
+    report = judge(heard(("yes", 1.6)), Truth([], hours=2.0), WORDS)
+    assert report.lines() == ["false accepts: 0.50 /h (0.01-2.79, 1 in 2.00 h): elsewhere 1"]
+
+
 def test_a_second_detection_of_a_word_is_a_duplicate_not_a_false_accept():
     report = judge(heard(("yes", 1.6), ("yes", 2.2)), TRUTH, WORDS)
     assert (report.duplicates.n_events, report.duplicates.n_trials, report.false_accepts.n_events) == (1, 2, 0)
