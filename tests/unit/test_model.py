@@ -81,7 +81,7 @@ def test_golden_features_that_differ_are_refused(pair, model):
         load_model(str(pair(frontend=frontend)))
 
 
-@pytest.mark.parametrize("change", [5, -5])
+@pytest.mark.parametrize("change", [8, -8])  # the runtimes themselves differ by up to 2
 def test_golden_scores_that_differ_by_more_than_four_steps_are_refused(pair, model, change):
     import msgspec
 
