@@ -73,15 +73,15 @@ def measure(detector: Detector, *, seconds: float) -> Costs:
 
     detector.reset()
     detector.feed(samples[: manifest.window_samples])
-    per_hop_s = _cpu_s(feed_all) / n_hops
+    per_hop_s = cpu_s(feed_all) / n_hops
     factor = per_hop_s * rate_hz / stride
     return Costs(
         real_time_factor=factor,
         cpu_percent=100.0 * factor,
         hops_per_second=rate_hz / stride,
-        frontend_us=1e6 * _cpu_s(extract_all) / n_hops,
-        model_us=1e6 * _cpu_s(score_all) / n_hops,
-        decision_us=1e6 * _cpu_s(decide_all) / n_hops,
+        frontend_us=1e6 * cpu_s(extract_all) / n_hops,
+        model_us=1e6 * cpu_s(score_all) / n_hops,
+        decision_us=1e6 * cpu_s(decide_all) / n_hops,
         resident_mb=peak_memory_mb(),
     )
 
@@ -92,7 +92,7 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes / 1e6
 
 
-def _cpu_s(work: Callable[[], None], *, n_repeats: int = 3) -> float:
+def cpu_s(work: Callable[[], object], *, n_repeats: int = 3) -> float:
     """Return the least CPU time of some runs, in seconds: the one that other programs disturbed least."""
     best_s = float("inf")
     for _ in range(n_repeats):

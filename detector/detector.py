@@ -96,15 +96,9 @@ class Detector:
         """Samples that complete the next window; fewer bring no decision."""
         return self._next_end - self._n_samples
 
-    @property
-    def n_windows(self) -> int:
-        """Windows scored so far."""
-        return self._n_windows
-
     def reset(self) -> None:
         """Begin a new stream: nothing was heard, the next sample is the first."""
         self._n_samples = 0
-        self._n_windows = 0
         self._decision.reset()
         self._begin_segment()
 
@@ -165,7 +159,6 @@ class Detector:
             self._frames[-n_new:] = frames
 
     def _score_window(self) -> Detection | None:
-        self._n_windows += 1
         scores = self.model.score(self._frames).tolist()
         decided = self._decision.decide(scores, self._n_samples, can_fire=self._n_samples >= self._full_at)
         if decided is None:

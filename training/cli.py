@@ -18,8 +18,6 @@ from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError
 from training.dataset import SPLITS, VALIDATION
 from training.verbs import VERBS
 
-log = logging.getLogger(__name__)
-
 DESCRIPTION = "Trains the models of keyword-detector: recordings in, an int8 .tflite and its manifest out."
 
 EXAMPLES = """\

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,8 +33,6 @@ from training.provenance import describe_training
 from training.quantize import convert_to_int8, correct_prior, iterate_scores, to_float32
 from training.settings import TrainSettings
 from training.train import BEST_FILE, read_history, read_settings
-
-log = logging.getLogger(__name__)
 
 MODEL_FILE = "model.tflite"
 MANIFEST_FILE = "model.json"

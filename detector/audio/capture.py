@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from types import TracebackType
 from typing import Self
@@ -10,8 +9,6 @@ from typing import Self
 from detector.audio.ring import RingBuffer
 from detector.audio.sources import AudioSource
 from detector.errors import ThreadStuckError
-
-log = logging.getLogger(__name__)
 
 POLL_S = 0.02
 """Pause between two reads of a live source: about half a block."""

@@ -8,28 +8,16 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from detector import Detector, load_model
-from detector.benchmark import measure
+from detector.benchmark import cpu_s, measure
 from detector.frontend import LogMel, StreamingLogMel
 
 DEMO = Path(__file__).parent.parent / "recordings" / "demo.flac"
-
-
-def cpu_s(work: Callable[[], object], n_repeats: int = 5) -> float:
-    """Return the least CPU time of some runs, in seconds."""
-    best = float("inf")
-    for _ in range(n_repeats):
-        started = time.process_time()
-        work()
-        best = min(best, time.process_time() - started)
-    return best
 
 
 def main() -> None:
