@@ -24,10 +24,11 @@ from detector.errors import (
     DetectorError,
     SettingsError,
 )
-from detector.manifest import Manifest, OperatingCurve, read_manifest
+from detector.manifest import Manifest, read_manifest
 from detector.model import Model, find_model, load_model
 from detector.model import list_models as find_models
 from detector.native import hide_native_messages
+from detector.operating import describe_points, pick_points
 from detector.outputs.console import Console, OutputClosed
 from detector.settings import Settings, thresholds_of
 from detector.stopping import deferred_stop
@@ -56,32 +57,23 @@ def open_detector(settings: Settings, model: Model | None = None) -> Detector:
 
 
 def pick_thresholds(manifest: Manifest, words: Sequence[str], false_accepts_per_hour: float) -> dict[str, float]:
-    """Return, for each of some words, the threshold of the fewest misses within its share of a rate of false accepts.
+    """Return the thresholds of some words for a rate of false accepts, and say what they cost.
 
     Raises
     ------
     SettingsError
         If the model has no operating curve, or none of its points is that strict.
     """
-    curve: OperatingCurve | None = manifest.operating_curve
+    curve = manifest.operating_curve
     if curve is None:
         raise SettingsError(
             f"expected a model with an operating curve for --false-accepts-per-hour, found none in '{manifest.name}': "
             "set a --threshold instead"
         )
-    chosen = {}
-    for word in words:
-        points = curve.words.get(word, [])
-        share = false_accepts_per_hour / len(words)
-        fitting = [point for point in points if point.false_accepts_per_hour <= share]
-        if not fitting:
-            raise SettingsError(
-                f"expected a point of '{word}' at {share:g} false accepts per hour, found none that strict"
-            )
-        best = min(fitting, key=lambda point: (point.miss_rate, -point.threshold))
-        chosen[word] = best.threshold
-        log.info("%s: threshold %.3f, %.1f %% misses expected", word, best.threshold, 100 * best.miss_rate)
-    return chosen
+    points = pick_points(curve, words, false_accepts_per_hour)
+    for line in describe_points(curve, points, false_accepts_per_hour):
+        log.info(line)
+    return {word: point.threshold for word, point in points.items()}
 
 
 def listen(settings: Settings, source_name: str | None) -> int:

@@ -16,7 +16,9 @@ import detector
 from detector.arguments import Parser, parse_words
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError
 from training.dataset import SPLITS, VALIDATION
-from training.verbs import VERBS
+from training.verbs import BACKENDS, VERBS
+
+CACHE_HELP = "where decoded recordings and composed windows are kept (default: %(default)s)"
 
 DESCRIPTION = "Trains the models of keyword-detector: recordings in, an int8 .tflite and its manifest out."
 
@@ -103,7 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
             type=Path,
             default=default_cache(),
             metavar="DIR",
-            help="where decoded recordings are kept (default: %(default)s)",
+            help=CACHE_HELP,
         )
 
     def add_speech(verb: argparse.ArgumentParser) -> None:
@@ -117,33 +119,66 @@ def build_parser() -> argparse.ArgumentParser:
         verb.add_argument(
             "--validation-speakers",
             type=parse_words,
-            default=(),
             metavar="ID,ID",
             help="speakers of running speech that are not trained on (default: one in ten, by a hash)",
         )
 
     verb = add("train", "train a network, quantise it to int8, measure it; a run of its own folder, resumable")
+    verb.add_argument(
+        "--recipe", type=Path, metavar="TOML", help="settings of a run, as models/recipes/ has them; flags beat it"
+    )
+    verb.add_argument(
+        "--root",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where the recipe's folders of recordings lie (default: here)",
+    )
     add_folders(verb, needs_data=False)
     add_speech(verb)
     verb.add_argument("--words", type=parse_words, metavar="yes,no", help="the keywords; every other word is 'unknown'")
     verb.add_argument(
         "--skip-words",
         type=parse_words,
-        default=(),
         metavar="know,knows",
         help="words that sound like a keyword: running speech that holds one is not trained on",
+    )
+    verb.add_argument(
+        "--left-out",
+        type=parse_words,
+        metavar="go,down",
+        help="words whose clips are not trained on, to see whether the network fires on words it has never met",
     )
     verb.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     verb.add_argument(
         "--resume", action="store_true", help="go on with the run in RUN, with the settings it began with"
     )
-    verb.add_argument("--architecture", metavar="NAME", help="network (default: ds-cnn)")
-    verb.add_argument("--epochs", type=int, metavar="N", help="epochs (default: 45)")
-    verb.add_argument("--steps-per-epoch", type=int, metavar="N", help="batches an epoch (default: 500)")
+    verb.add_argument("--architecture", metavar="NAME", help="network: ds-cnn, cnn, tc-resnet or ts-resnet")
+    verb.add_argument("--epochs", type=int, metavar="N", help="epochs (default: 40)")
+    verb.add_argument("--steps-per-epoch", type=int, metavar="N", help="batches an epoch (default: 1000)")
     verb.add_argument("--batch-size", type=int, metavar="N", help="windows a batch (default: 256)")
     verb.add_argument("--learning-rate", type=float, metavar="X", help="peak learning rate (default: 0.003)")
     verb.add_argument(
+        "--distinct-windows",
+        type=int,
+        metavar="N",
+        help="windows composed before training, about 2 kB each in the cache; each is seen several times "
+        "(default: 1000000)",
+    )
+    verb.add_argument(
         "--precision", metavar="NAME", help="auto, float32, mixed_float16 or mixed_bfloat16 (default: auto)"
+    )
+    verb.add_argument(
+        "--strategy",
+        metavar="NAME",
+        help="auto, one (device) or mirrored (over all GPUs that TensorFlow sees) (default: auto, mirrored when there "
+        "are several GPUs)",
+    )
+    verb.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default=BACKENDS[0],
+        help="framework that trains; TensorFlow exports what any of them trained (default: %(default)s)",
     )
     verb.add_argument("--seed", type=_not_negative(int), metavar="N", help="seed of all randomness (default: 0)")
     verb.add_argument(
@@ -157,9 +192,9 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--workers",
         type=_count,
-        default=max(1, (os.cpu_count() or 2) - 1),
+        default=os.cpu_count() or 1,
         metavar="N",
-        help="processes that make windows (default: %(default)s)",
+        help="processes that compose windows (default: %(default)s)",
     )
 
     verb = add("evaluate", "measure the accuracy of a model on clips, through the detector's own code")
@@ -221,6 +256,41 @@ def build_parser() -> argparse.ArgumentParser:
         help="instead of the manifest's; repeatable",
     )
     verb.add_argument("--json", action="store_true", help="print JSON")
+
+    verb = add("calibrate", "measure a model's operating curve, write it and the default thresholds into the manifest")
+    verb.add_argument("model", help="name or path of a model")
+    verb.add_argument(
+        "--words-data",
+        dest="data",
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="word clips in the Speech Commands layout, for the misses; repeatable",
+    )
+    add_speech(verb)
+    verb.add_argument(
+        "--skip-words",
+        type=parse_words,
+        default=(),
+        metavar="know,knows",
+        help="words that sound like a keyword: running speech that holds one is left out, as with the keywords",
+    )
+    verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
+    verb.add_argument("--n-words", type=_count, default=6000, metavar="N", help="words to say (default: %(default)s)")
+    verb.add_argument(
+        "--false-accepts-per-hour",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="the default thresholds are those of fewest misses within this rate (default: %(default)g)",
+    )
+    verb.add_argument(
+        "--seed", type=_not_negative(int), default=0, metavar="N", help="of the words' order (default: 0)"
+    )
+    verb.add_argument("--picture", type=Path, metavar="PNG", help="draw the curve, too")
+    verb.add_argument("--json", action="store_true", help="print the curve as JSON")
+    verb.add_argument("--dry-run", action="store_true", help="measure, but leave the manifest as it is")
+    verb.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help=CACHE_HELP)
 
     verb = add("export", "copy the model of a finished run to a folder of models, under a name")
     verb.add_argument("run", type=Path, metavar="RUN", help="folder of the run")

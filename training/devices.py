@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 
 from detector.errors import SettingsError
 
+STRATEGIES = ("auto", "one", "mirrored")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 
 
@@ -58,3 +63,45 @@ def choose_precision(precision: str) -> str:
     if precision == "auto":
         return "mixed_float16" if list_gpus() else "float32"
     return precision
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How a batch is divided among devices."""
+
+    distribution: Any = None
+    """A tf.distribute strategy; None trains on one device."""
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Return the context in which a model must be built."""
+        return contextlib.nullcontext() if self.distribution is None else self.distribution.scope()
+
+    def synchronise(self, model: keras.Model) -> None:
+        """Let batch normalisation see the whole batch: several devices then compute what one would."""
+        if self.distribution is not None:
+            for layer in model.layers:
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.synchronized = True
+
+
+def choose_strategy(strategy: str) -> Strategy:
+    """Return the strategy for a setting: "auto" is mirrored when TensorFlow sees several GPUs, else one device.
+
+    "mirrored" without GPUs divides a batch among the logical CPUs, as tests do.
+
+    Raises
+    ------
+    SettingsError
+        If the setting is none of `STRATEGIES`, or several devices are asked for with a backend other than TensorFlow.
+    """
+    if strategy not in STRATEGIES:
+        raise SettingsError(f"expected a strategy of {', '.join(STRATEGIES)}, found '{strategy}'")
+    backend = keras.backend.backend()
+    if strategy == "mirrored" and backend != "tensorflow":
+        raise SettingsError(f"expected the TensorFlow backend for --strategy mirrored, found {backend}")
+    if strategy == "one" or backend != "tensorflow" or (strategy == "auto" and len(list_gpus()) < 2):
+        return Strategy()
+    import tensorflow as tf
+
+    devices = [device.name for device in tf.config.list_logical_devices("GPU" if list_gpus() else "CPU")]
+    return Strategy(tf.distribute.MirroredStrategy(devices))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,9 +27,9 @@ from detector.manifest import (
 from detector.model import Model, Network
 from training.dataset import TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word, index
 from training.evaluate_clips import ClipReport, evaluate_clips, gather_clips
-from training.features import BatchMaker
+from training.features import FeatureStore
 from training.provenance import describe_training
-from training.quantize import convert_to_int8, correct_prior, iterate_scores, to_float32
+from training.quantize import convert_to_int8, correct_prior, iterate_scores, soften, to_float32
 from training.settings import TrainSettings
 from training.train import BEST_FILE, read_history, read_settings
 
@@ -47,7 +46,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     float32: ClipReport
 
 
-def finish(run: Path, *, cache: Path, show_progress: bool = True) -> Evaluation:
+def finish(run: Path, *, cache: Path, n_workers: int = 1, show_progress: bool = True) -> Evaluation:
     """Quantise the best network of a run, measure it, and write the pair into the run's folder.
 
     Raises
@@ -66,11 +65,18 @@ def finish(run: Path, *, cache: Path, show_progress: bool = True) -> Evaluation:
     store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz, show_progress=show_progress)
     network = to_float32(keras.models.load_model(best, compile=False), settings.architecture)
 
-    maker = BatchMaker(settings, items, store, TRAINING)
-    n_batches = math.ceil(N_REPRESENTATIVE / settings.batch_size)
-    made = [maker.make(step) for step in range(n_batches)]
-    representative = np.concatenate([batch for batch, _ in made])[:N_REPRESENTATIVE]
-    correct_prior(network, np.concatenate([labels for _, labels in made]), settings.prior_correction)
+    windows = FeatureStore.build(
+        settings,
+        items,
+        store,
+        TRAINING,
+        n_windows=N_REPRESENTATIVE,
+        n_workers=n_workers,
+        show_progress=show_progress,
+    )
+    representative = windows.read(np.arange(N_REPRESENTATIVE))
+    correct_prior(network, windows.labels, settings.prior_correction)
+    soften(network, settings.temperature)
     flatbuffer = convert_to_int8(network, representative)
 
     manifest = describe(settings, items, store, flatbuffer, run)

@@ -1,38 +1,54 @@
-"""Batches of features, made in worker processes while the network trains on the last one.
+"""Composed windows as features, made once by worker processes and kept, so that the network never waits for them.
 
-Batch number `step` of a run is a function of the seed and `step` alone: however many workers there are, and wherever a
-run was interrupted, the network sees the same windows in the same order.
+Composing a window costs several times what a small network's training step on it does. So a run composes a million or
+more at the start, and sees each a few times, masked anew. Runs with the same seed, recordings and window settings share
+them: architectures are compared on the very same windows.
 """
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from detector.frontend import LogMel
-from training.augment import mask_features
+from detector.model import dequantize, quantize
 from training.dataset import TRAINING, VALIDATION, Item, WaveformStore
 from training.settings import TrainSettings
 from training.windows import WindowComposer
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 WINDOWS_AT_ONCE = 8
 """Windows whose features are computed in one call: few enough to stay in the processor's cache."""
+SHARD_WINDOWS = 8192
+"""Windows of one file, and of one task of a worker."""
+FEATURE_SCALE, FEATURE_ZERO = 1.0 / 121.0, -7
+"""Features are kept as int8, from -1 to 1.1: as finely as the int8 network itself takes them."""
+ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_": "268435456"}
+"""Environment of the workers. glibc returns arrays of this size to the system when they are freed, and page faults on
+the next ones take longer than the arithmetic; kept, they make the front end twice as fast."""
 
-Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
+Windows = tuple[NDArray[np.float32], NDArray[np.uint8]]
+"""Features, shape (n, n_frames, n_mels), and positions of the labels, shape (n,)."""
 
 _SALTS = {TRAINING: 0, VALIDATION: 1}
+_CODE = ("windows.py", "augment.py", "rooms.py", "features.py", "dataset.py", "../detector/frontend.py")
 
 
 def compute_features(log_mel: LogMel, windows: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -41,40 +57,139 @@ def compute_features(log_mel: LogMel, windows: NDArray[np.int16]) -> NDArray[np.
     return np.concatenate([log_mel(windows[first : first + n]) for first in range(0, len(windows), n)])
 
 
-class BatchMaker:
-    """Makes any batch of a split. One process only."""
+class FeatureStore:
+    """The composed windows of one split, in memory-mapped files. Safe between threads."""
 
-    def __init__(self, settings: TrainSettings, items: Sequence[Item], store: WaveformStore, split: str) -> None:
-        self._settings = settings
-        self._composer = WindowComposer(settings, items, store, split)
+    def __init__(self, shards: Sequence[Path]) -> None:
+        """Open shards that `build` has written."""
+        self._features = [np.load(file, mmap_mode="r") for file in shards]
+        self._labels = np.concatenate([np.load(_labels_file(file)) for file in shards])
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """Position of each window's label, shape (n_windows,)."""
+        return self._labels
+
+    def read(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return the features of some windows, shape (n_rows, n_frames, n_mels)."""
+        taken = [self._features[row // SHARD_WINDOWS][row % SHARD_WINDOWS] for row in rows.tolist()]
+        return dequantize(np.stack(taken), FEATURE_SCALE, FEATURE_ZERO)
+
+    @classmethod
+    def build(
+        cls,
+        settings: TrainSettings,
+        items: Sequence[Item],
+        waveforms: WaveformStore,
+        split: str,
+        *,
+        n_windows: int,
+        n_workers: int,
+        show_progress: bool,
+    ) -> FeatureStore:
+        """Compose at least `n_windows` windows beside the waveforms, or reuse those of an earlier run.
+
+        Window k is a function of the settings, the recordings and k alone. What was composed before an interruption
+        is kept.
+        """
+        stem = f"{waveforms.file.stem}-{split}-{_fingerprint(settings)}"
+        shards = [waveforms.file.with_name(f"{stem}-{k:04d}.npy") for k in range(-(-n_windows // SHARD_WINDOWS))]
+        missing = {k: file for k, file in enumerate(shards) if not file.exists()}
+        if missing:
+            with (
+                _environment(ALLOCATOR),
+                # "spawn": a fork of a process that runs TensorFlow's threads may deadlock.
+                ProcessPoolExecutor(
+                    min(n_workers, len(missing)),
+                    mp_context=multiprocessing.get_context("spawn"),
+                    initializer=_start_worker,
+                    initargs=(settings, items, waveforms.file, split),
+                ) as pool,
+                tqdm(
+                    total=len(missing) * SHARD_WINDOWS,
+                    desc=f"composing {split} windows",
+                    unit="window",
+                    unit_scale=True,
+                    disable=not show_progress,
+                ) as bar,
+            ):
+                tasks = [pool.submit(_write_shard, k, file) for k, file in missing.items()]
+                try:
+                    for task in as_completed(tasks):
+                        task.result()
+                        bar.update(SHARD_WINDOWS)
+                except BaseException:
+                    pool.shutdown(cancel_futures=True)
+                    raise
+        return cls(shards)
+
+
+def _labels_file(shard: Path) -> Path:
+    return shard.with_suffix(".labels.npy")
+
+
+def _fingerprint(settings: TrainSettings) -> str:
+    """Return a name for everything beside the recordings that decides what the windows are, code included."""
+    digest = hashlib.sha256()
+    parts = (
+        settings.seed,
+        settings.words,
+        settings.skip_words,
+        settings.left_out,
+        settings.window_s,
+        settings.frontend,
+        settings.windows,
+    )
+    digest.update(msgspec.json.encode(parts))
+    for name in _CODE:
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for processes that are started within, where the user has not."""
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+
+
+class ShardMaker:
+    """Composes any shard of a split. One process only."""
+
+    def __init__(self, settings: TrainSettings, items: Sequence[Item], waveforms: WaveformStore, split: str) -> None:
+        self._seed = (settings.seed, _SALTS[split])
+        self._composer = WindowComposer(settings, items, waveforms, split)
         self._log_mel = LogMel(settings.frontend)
-        self._split = split
 
-    def make(self, step: int) -> Batch:
-        """Make batch `step`: features, shape (batch_size, n_frames, n_mels), and label positions, (batch_size,)."""
-        rng = np.random.default_rng([self._settings.seed, _SALTS[self._split], step])
-        drawn = [self._composer.draw(rng) for _ in range(self._settings.batch_size)]
-        features = compute_features(self._log_mel, np.stack([samples for samples, _ in drawn]))
-        if self._split == TRAINING:
-            windows = self._settings.windows
-            features = mask_features(
-                features,
-                rng,
-                probability=windows.mask,
-                max_frames=windows.mask_frames,
-                max_bands=windows.mask_bands,
-            )
-        return features, np.array([label for _, label in drawn])
+    def make(self, shard: int) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
+        """Make shard number `shard`: quantised features and labels of `SHARD_WINDOWS` windows."""
+        rng = np.random.default_rng([*self._seed, shard])
+        labels = np.empty(SHARD_WINDOWS, dtype=np.uint8)
+        features = []
+        for first in range(0, SHARD_WINDOWS, WINDOWS_AT_ONCE):
+            drawn = [self._composer.draw(rng) for _ in range(WINDOWS_AT_ONCE)]
+            labels[first : first + WINDOWS_AT_ONCE] = [label for _, label in drawn]
+            frames = self._log_mel(np.stack([samples for samples, _ in drawn]))
+            features.append(quantize(frames, FEATURE_SCALE, FEATURE_ZERO))
+        return np.concatenate(features), labels
 
 
-_maker: BatchMaker
+_maker: ShardMaker
 
 
-def _start_worker(settings: TrainSettings, items: Sequence[Item], store_file: Path, split: str) -> None:
+def _start_worker(settings: TrainSettings, items: Sequence[Item], waveforms_file: Path, split: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     global _maker  # noqa: PLW0603 - the one state of a worker process, set once by its initialiser
-    _maker = BatchMaker(settings, items, WaveformStore(store_file), split)
+    _maker = ShardMaker(settings, items, WaveformStore(waveforms_file), split)
 
 
 def _end_with_parent(parent: int) -> None:
@@ -84,39 +199,11 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _make(step: int) -> Batch:
-    return _maker.make(step)
-
-
-class BatchStream:
-    """Batches from worker processes, in order, a few ahead of the consumer."""
-
-    def __init__(
-        self, settings: TrainSettings, items: Sequence[Item], store: WaveformStore, split: str, *, n_workers: int
-    ) -> None:
-        self._n_ahead = 4 * n_workers
-        # "spawn": a fork of a process that runs TensorFlow's threads may deadlock.
-        self._pool = ProcessPoolExecutor(
-            n_workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(settings, items, store.file, split),
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def batches(self, first: int, last: int) -> Iterator[Batch]:
-        """Yield the batches first ... last - 1."""
-        ahead: deque[Future[Batch]] = deque()
-        for step in range(first, last):
-            ahead.append(self._pool.submit(_make, step))
-            if len(ahead) > self._n_ahead:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+def _write_shard(shard: int, file: Path) -> None:
+    features, labels = _maker.make(shard)
+    # Whole or not at all, and the labels first: the features' presence says that both are there.
+    with TemporaryDirectory(dir=file.parent) as folder:
+        for content, target in ((labels, _labels_file(file)), (features, file)):
+            partial = Path(folder) / target.name
+            np.save(partial, content)
+            partial.replace(target)

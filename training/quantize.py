@@ -35,7 +35,7 @@ def to_float32(model: keras.Model, architecture: str) -> keras.Model:
     return plain
 
 
-def correct_prior(model: keras.Model, labels: NDArray[np.int64], strength: float) -> None:
+def correct_prior(model: keras.Model, labels: NDArray[np.integer], strength: float) -> None:
     """Free a network in place from how often each label stood in training (logit adjustment, Menon et al. 2021).
 
     Negatives outnumber in training, so that they are learned well, not because silence is that rare or speech that
@@ -54,6 +54,16 @@ def correct_prior(model: keras.Model, labels: NDArray[np.int64], strength: float
     kernel, bias = layer.get_weights()
     shares = (np.bincount(labels, minlength=len(bias)) + 1.0) / (len(labels) + len(bias))
     layer.set_weights([kernel, (bias - strength * np.log(shares)).astype(bias.dtype)])
+
+
+def soften(model: keras.Model, temperature: float) -> None:
+    """Divide a network's logits by a temperature, in place (Guo et al. 2017).
+
+    A trained network is nearly always nearly sure. Softened, the scores spread over the 256 steps that the int8 output
+    has, the average of several windows weighs doubt, and thresholds lie where they can be told apart.
+    """
+    layer = model.get_layer("scores")
+    layer.set_weights([weights / temperature for weights in layer.get_weights()])
 
 
 def convert_to_int8(model: keras.Model, representative: NDArray[np.float32]) -> bytes:
@@ -89,11 +99,20 @@ def convert_to_int8(model: keras.Model, representative: NDArray[np.float32]) -> 
     # It prints a summary of the saved model, and notes of the compiler.
     with contextlib.redirect_stdout(io.StringIO()), native_messages_to_log(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        flatbuffer: bytes = converter.convert()
+        flatbuffer = _strip_names(converter.convert())
     unexpected = sorted(set(list_ops(flatbuffer)) - EXPECTED_OPS)
     if unexpected:
         raise ModelFormatError(f"expected only {', '.join(sorted(EXPECTED_OPS))}, found {', '.join(unexpected)}")
     return flatbuffer
+
+
+def _strip_names(flatbuffer: bytes) -> bytes:
+    """Take the names of tensors out of a .tflite: no runtime needs them, and they are a tenth of so small a file."""
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(flatbuffer))
+    flatbuffer_utils.strip_strings(model)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def list_ops(flatbuffer: bytes) -> list[str]:

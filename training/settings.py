@@ -23,18 +23,25 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     other_word: Probability = 0.18
     running_speech: Probability = 0.25
     """Share cut anywhere out of running speech. The rest of the windows is noise, labelled silence."""
-    neighbour: Probability = 0.5
+    neighbour: Probability = 0.3
     """Probability, on each side of a word, that another sound is heard there."""
-    neighbour_gap_s: tuple[NotNegative, NotNegative] = (0.03, 0.5)
-    """Range of the pause between a word and its neighbour, in seconds."""
+    neighbour_gap_s: tuple[NotNegative, NotNegative] = (0.1, 0.6)
+    """Range of the pause between a word and its neighbour, in seconds: a command stands alone, speech runs on."""
+    hidden_part: Probability = 0.08
+    """The part of a keyword that may stick out of the window before it no longer counts as whole."""
     kept_part: tuple[Probability, Probability] = (0.2, 0.5)
     """Range of the part of a cut keyword that stays in the window."""
-    speed: Probability = 0.3
-    """Probability that a word is said faster or slower, pitch included."""
-    speed_range: tuple[Positive, Positive] = (0.88, 1.14)
+    speed: Probability = 0.4
+    """Probability that a word, or running speech, is said faster or slower, pitch included."""
+    speed_range: tuple[Positive, Positive] = (0.85, 1.18)
+    reverberation: Probability = 0.3
+    """Probability that what is said is said in a room."""
+    reverberation_s: tuple[Positive, Positive] = (0.1, 0.7)
+    """Range of the rooms' reverberation times (RT60), in seconds."""
+    n_rooms: PositiveInt = 400
     noise: Probability = 0.75
     """Probability that noise is mixed into a window with speech."""
-    snr_db: tuple[float, float] = (0.0, 30.0)
+    snr_db: tuple[float, float] = (0.0, 25.0)
     """Range of the signal-to-noise ratio, in dB, measured against the speech while it sounds."""
     noise_speed: Probability = 0.4
     """Probability that a noise is played faster or slower."""
@@ -45,7 +52,12 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Probability that the window passes a one-tap filter, as microphones differ in treble and bass."""
     tilt_range: tuple[float, float] = (-0.6, 0.6)
     """Range of the filter's coefficient a in y[n] = x[n] + a x[n - 1]."""
-    gain_db: tuple[float, float] = (-22.0, 8.0)
+    equalise: Probability = 0.2
+    """Probability that the window's spectrum is shaped by a drawn curve, one in four of which ends at 4 kHz or below,
+    as telephones and 8 kHz sources do."""
+    equalise_db: Positive = 8.0
+    """The curve's knots lie within this many dB of 0."""
+    gain_db: tuple[float, float] = (-26.0, 8.0)
     """Range of the gain of the finished window, in dB; what exceeds full scale clips, as in a microphone."""
     mask: Probability = 0.5
     """Probability of each SpecAugment mask (Park et al. 2019), one in time and one in frequency."""
@@ -91,18 +103,25 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Speakers of running speech set aside; empty: chosen by a hash, one in ten."""
     skip_words: tuple[Text, ...] = ()
     """Words that sound like a keyword ("know" for "no"): utterances that hold one are left out of the negatives."""
+    left_out: tuple[Text, ...] = ()
+    """Words whose clips are left out of training, to see whether the network fires on words it has never met."""
     architecture: Text = "ds-cnn"
-    epochs: PositiveInt = 45
-    steps_per_epoch: PositiveInt = 500
+    epochs: PositiveInt = 40
+    steps_per_epoch: PositiveInt = 1000
     batch_size: PositiveInt = 256
     learning_rate: Positive = 3e-3
     warmup_steps: PositiveInt = 500
     weight_decay: NotNegative = 1e-3
-    label_smoothing: Probability = 0.05
+    label_smoothing: Probability = 0.0
     prior_correction: Probability = 0.5
     """How far the finished network is freed from the shares of its training windows: 0 not at all, 1 wholly."""
-    validation_windows: PositiveInt = 8192
+    temperature: Positive = 2.0
+    """What the finished network's logits are divided by, so that its scores use their range."""
+    validation_windows: PositiveInt = 16384
+    distinct_windows: PositiveInt = 1_000_000
+    """Windows that are composed, once, before training; each is seen again, masked anew, until the epochs are over."""
     precision: Text = "auto"
+    strategy: Text = "auto"
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     window_s: Positive = 1.0
     frontend: FrontendSettings = FrontendSettings()

@@ -15,13 +15,15 @@ from typing import Any
 import keras
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from detector.errors import SettingsError
 from training.architectures import build_model, check_architecture
+from training.augment import mask_features
 from training.dataset import TRAINING, VALIDATION, WaveformStore, describe_items, index
-from training.devices import choose_precision, describe_devices
-from training.features import BatchMaker, BatchStream
+from training.devices import choose_precision, choose_strategy, describe_devices
+from training.features import FeatureStore
 from training.provenance import note_provenance
 from training.settings import TrainSettings
 
@@ -30,9 +32,11 @@ log = logging.getLogger(__name__)
 SETTINGS_FILE = "settings.json"
 HISTORY_FILE = "history.jsonl"
 BEST_FILE = "best.keras"
+ORDER_SALT, MASK_SALT = 2, 3
+"""They keep the random numbers of the order and the masks apart from those of the windows."""
 
 
-def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
+def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
     settings: TrainSettings | None, run: Path, *, cache: Path, n_workers: int, show_progress: bool = True
 ) -> Path:
     """Train a network; return the file of the best weights.
@@ -79,73 +83,141 @@ def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
     inaudible = [item.path for position, item in enumerate(items) if not store.is_audible(position)]
     if inaudible:
         log.warning("%d recordings without sound are left out, the first is %s", len(inaudible), inaudible[0])
-    maker = BatchMaker(settings, items, store, VALIDATION)
-    n_batches = -(-settings.validation_windows // settings.batch_size)
-    made = [maker.make(step) for step in tqdm(range(n_batches), "validation windows", disable=not show_progress)]
-    validation_x = np.concatenate([features for features, _ in made])[..., None]
-    validation_y = np.eye(len(settings.labels), dtype=np.float32)[np.concatenate([labels for _, labels in made])]
+    n_steps = settings.epochs * settings.steps_per_epoch
+    n_windows = {
+        TRAINING: min(settings.distinct_windows, n_steps * settings.batch_size),
+        VALIDATION: settings.validation_windows,
+    }
+    windows = {
+        split: FeatureStore.build(
+            settings, items, store, split, n_windows=n, n_workers=n_workers, show_progress=show_progress
+        )
+        for split, n in n_windows.items()
+    }
+    eye = np.eye(len(settings.labels), dtype=np.float32)
+    rows = np.arange(settings.validation_windows)
+    validation_x = windows[VALIDATION].read(rows)[..., None]
+    validation_y = eye[windows[VALIDATION].labels[rows]]
 
     # ---- network and optimiser
-    n_steps = settings.epochs * settings.steps_per_epoch
     n_warmup = min(settings.warmup_steps, n_steps // 10)
     first_epoch, checkpoint = find_checkpoint(run)
-    if checkpoint is not None:
-        model = keras.models.load_model(checkpoint)
-    else:
-        n_frames, n_mels = validation_x.shape[1:3]
-        model = build_model(settings.architecture, n_frames=n_frames, n_mels=n_mels, n_labels=len(settings.labels))
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0, n_steps - n_warmup, warmup_target=settings.learning_rate, warmup_steps=n_warmup
-        )
-        model.compile(
-            keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, clipnorm=1.0),
-            keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
-            metrics=["accuracy"],
-            jit_compile=False,  # XLA is eight times slower on a CPU
-        )
+    strategy = choose_strategy(settings.strategy)
+    with strategy.scope():
+        if checkpoint is not None:
+            model = keras.models.load_model(checkpoint)
+        else:
+            n_frames, n_mels = validation_x.shape[1:3]
+            model = build_model(settings.architecture, n_frames=n_frames, n_mels=n_mels, n_labels=len(settings.labels))
+            schedule = keras.optimizers.schedules.CosineDecay(
+                0.0, n_steps - n_warmup, warmup_target=settings.learning_rate, warmup_steps=n_warmup
+            )
+            strategy.synchronise(model)
+            model.compile(
+                keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, clipnorm=1.0),
+                keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
+                metrics=["accuracy"],
+                jit_compile=False,  # XLA is eight times slower on a CPU
+            )
     history = read_history(run)[:first_epoch]
-    n_windows = settings.steps_per_epoch * settings.batch_size
-    log.info("%s: %d parameters, %d windows an epoch", settings.architecture, model.count_params(), n_windows)
+    n_seen = settings.steps_per_epoch * settings.batch_size
+    log.info("%s: %d parameters, %d windows an epoch", settings.architecture, model.count_params(), n_seen)
     note_provenance(run, first_epoch)
 
     # ---- loop
-    eye = np.eye(len(settings.labels), dtype=np.float32)
-    with BatchStream(settings, items, store, TRAINING, n_workers=n_workers) as stream:
-        batches = stream.batches(first_epoch * settings.steps_per_epoch, n_steps)
-        for epoch in range(first_epoch, settings.epochs):
-            _seed(model, settings.seed, epoch)
-            bar = tqdm(
-                range(settings.steps_per_epoch), f"epoch {epoch + 1}/{settings.epochs}", disable=not show_progress
-            )
-            total = {"loss": 0.0, "accuracy": 0.0}
-            for step in bar:
-                features, labels = next(batches)
-                metrics = model.train_on_batch(features[..., None], eye[labels], return_dict=True)
-                total = {name: value + float(metrics[name]) for name, value in total.items()}
-                if step % 10 == 9:
-                    bar.set_postfix({name: f"{value / (step + 1):.3f}" for name, value in total.items()})
-            validation = model.evaluate(validation_x, validation_y, batch_size=1024, verbose=0, return_dict=True)
-            row: dict[str, Any] = {"epoch": epoch + 1}
-            row |= {name: value / settings.steps_per_epoch for name, value in total.items()}
-            row |= {f"validation_{name}": float(validation[name]) for name in total}
-            history.append(row)
-            log.info(
-                "epoch %d/%d: loss %.4f, validation loss %.4f, accuracy %.4f",
-                row["epoch"],
-                settings.epochs,
-                row["loss"],
-                row["validation_loss"],
-                row["validation_accuracy"],
-            )
-            # The checkpoint comes last: what was interrupted before it is done again, from the one before.
-            write_whole(run / HISTORY_FILE, "".join(json.dumps(row) + "\n" for row in history).encode())
-            if row["validation_loss"] <= min(row["validation_loss"] for row in history):
-                _save(model, run / BEST_FILE)
-            _save(model, run / f"checkpoint-{epoch + 1:04d}.keras")
-            if checkpoint is not None:
-                checkpoint.unlink(missing_ok=True)
-            checkpoint = run / f"checkpoint-{epoch + 1:04d}.keras"
+    for epoch in range(first_epoch, settings.epochs):
+        _seed(model, settings.seed, epoch)
+        title = f"epoch {epoch + 1}/{settings.epochs}"
+        fitted = model.fit(
+            Batches(settings, windows[TRAINING], epoch),
+            epochs=1,
+            shuffle=False,
+            verbose=0,
+            callbacks=[Progress(title, settings.steps_per_epoch)] if show_progress else [],
+        )
+        validation = model.evaluate(validation_x, validation_y, batch_size=1024, verbose=0, return_dict=True)
+        row: dict[str, Any] = {"epoch": epoch + 1}
+        row |= {name: float(values[-1]) for name, values in fitted.history.items()}
+        row |= {f"validation_{name}": float(validation[name]) for name in ("loss", "accuracy")}
+        history.append(row)
+        log.info(
+            "%s: loss %.4f, validation loss %.4f, accuracy %.4f",
+            title,
+            row["loss"],
+            row["validation_loss"],
+            row["validation_accuracy"],
+        )
+        # The checkpoint comes last: what was interrupted before it is done again, from the one before.
+        write_whole(run / HISTORY_FILE, "".join(json.dumps(row) + "\n" for row in history).encode())
+        if row["validation_loss"] <= min(row["validation_loss"] for row in history):
+            _save(model, run / BEST_FILE)
+        _save(model, run / f"checkpoint-{epoch + 1:04d}.keras")
+        if checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
+        checkpoint = run / f"checkpoint-{epoch + 1:04d}.keras"
     return run / BEST_FILE
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """The batches of one epoch: functions of the seed and their number in the run alone."""
+
+    def __init__(self, settings: TrainSettings, windows: FeatureStore, epoch: int) -> None:
+        super().__init__(workers=1, max_queue_size=16)
+        self._settings = settings
+        self._windows = windows
+        self._first = epoch * settings.steps_per_epoch
+        self._eye = np.eye(len(settings.labels), dtype=np.float32)
+        self._order: tuple[int, NDArray[np.int64]] | None = None
+
+    def __len__(self) -> int:
+        return self._settings.steps_per_epoch
+
+    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return a batch: features, shape (batch_size, n_frames, n_mels, 1), and one-hot labels."""
+        settings = self._settings
+        number = self._first + step
+        rows = self._choose(number)
+        masks = settings.windows
+        features = mask_features(
+            self._windows.read(rows),
+            np.random.default_rng([settings.seed, MASK_SALT, number]),
+            probability=masks.mask,
+            max_frames=masks.mask_frames,
+            max_bands=masks.mask_bands,
+        )
+        return features[..., None], self._eye[self._windows.labels[rows]]
+
+    def _choose(self, number: int) -> NDArray[np.int64]:
+        """Return the rows of batch `number`: pass after pass through all windows, each in an order of its own."""
+        n_windows, size = len(self._windows), self._settings.batch_size
+        rows = np.arange(number * size, (number + 1) * size)
+        chosen = np.empty(size, dtype=np.int64)
+        for cycle in np.unique(rows // n_windows).tolist():
+            if self._order is None or self._order[0] != cycle:
+                rng = np.random.default_rng([self._settings.seed, ORDER_SALT, cycle])
+                self._order = cycle, rng.permutation(n_windows)
+            inside = rows // n_windows == cycle
+            chosen[inside] = self._order[1][rows[inside] % n_windows]
+        return chosen
+
+
+class Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    """A bar on stderr for one epoch."""
+
+    def __init__(self, title: str, n_steps: int) -> None:
+        super().__init__()
+        self._bar = tqdm(total=n_steps, desc=title)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Move on by a batch."""
+        self._bar.update()
+        if batch % 10 == 0 and logs:
+            self._bar.set_postfix({name: f"{value:.3f}" for name, value in logs.items()})
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Finish the bar."""
+        del logs
+        self._bar.close()
 
 
 def find_checkpoint(run: Path) -> tuple[int, Path | None]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +14,16 @@ from typing import Any
 
 import msgspec
 
-from detector.errors import SettingsError
+from detector.errors import DetectorError, SettingsError
 from detector.native import native_messages_to_log
+from training.recipe import FOLDERS, read_recipe
+from training.settings import TrainSettings
 
 log = logging.getLogger(__name__)
 
 COMPOSED_RATE_HZ = 16000
+CALIBRATION_GAP_S = (0.4, 2.0)
+BACKENDS = ("tensorflow", "torch", "jax")
 
 RUN_OPTIONS = (
     "data",
@@ -25,57 +32,42 @@ RUN_OPTIONS = (
     "speech",
     "validation_speakers",
     "skip_words",
+    "left_out",
     "architecture",
     "epochs",
     "steps_per_epoch",
     "batch_size",
     "learning_rate",
+    "distinct_windows",
     "precision",
+    "strategy",
     "seed",
     "licence",
+    "recipe",
 )
 """Options of `train` that belong to a run for good."""
 
 
-def _import_keras() -> None:
+def _import_keras(backend: str = BACKENDS[0]) -> None:
+    """Import Keras on a framework, with the first messages of native code in the log alone."""
+    os.environ["KERAS_BACKEND"] = backend
     try:
         with native_messages_to_log():
-            import keras  # noqa: F401
+            importlib.import_module(backend)
+            importlib.import_module("keras")
     except ImportError as exc:
-        raise SettingsError(
-            "expected TensorFlow and Keras for training, found none: pip install 'keyword-detector[train]'"
-        ) from exc
+        extra = "pip install 'keyword-detector[train]'" if backend == "tensorflow" else f"pip install {backend} keras"
+        raise SettingsError(f"expected {backend} and Keras for training, found none: {extra}") from exc
 
 
 def run_train(options: argparse.Namespace) -> None:
     """Train, or go on with a run; then quantise and measure."""
-    from training.settings import TrainSettings
-
-    if not options.resume and not (options.data and options.words):
-        raise SettingsError("expected --data and --words for a new run, or --resume to go on with one")
-    if options.resume:
-        given = [name for name in RUN_OPTIONS if getattr(options, name)]
-        if given:
-            flag = given[0].replace("_", "-")
-            raise SettingsError(f"expected no --{flag} with --resume: a run goes on with the settings it began with")
-    chosen: dict[str, Any] = {
-        name: getattr(options, name)
-        for name in ("architecture", "epochs", "steps_per_epoch", "batch_size", "learning_rate", "precision", "seed")
-        if getattr(options, name) is not None
-    }
-    fields = {
-        **chosen,
-        "data": [str(Path(folder).resolve()) for folder in options.data],
-        "words": options.words,
-        "noise": [str(Path(folder).resolve()) for folder in options.noise],
-        "speech": [str(Path(folder).resolve()) for folder in options.speech],
-        "validation_speakers": options.validation_speakers,
-        "skip_words": options.skip_words,
-        "licences": dict(options.licence),
-    }
-    settings = None if options.resume else _convert(TrainSettings, fields)
-    _import_keras()
-    from training.export import finish
+    given = {name: value for name in RUN_OPTIONS if (value := getattr(options, name)) not in (None, [])}
+    if options.resume and given:
+        flag = next(iter(given)).replace("_", "-")
+        raise SettingsError(f"expected no --{flag} with --resume: a run goes on with the settings it began with")
+    settings = None if options.resume else _new_settings(given, options.root)
+    _import_keras(options.backend)
     from training.provenance import check_licences
     from training.train import train
 
@@ -83,10 +75,45 @@ def run_train(options: argparse.Namespace) -> None:
         check_licences(settings.licences, (*settings.data, *settings.noise, *settings.speech))
     show = sys.stderr.isatty()
     train(settings, options.out, cache=options.cache, n_workers=options.workers, show_progress=show)
-    evaluation = finish(options.out, cache=options.cache, show_progress=show)
+    if options.backend != "tensorflow":
+        _finish_elsewhere(options)
+        return
+    from training.export import finish
+
+    evaluation = finish(options.out, cache=options.cache, n_workers=options.workers, show_progress=show)
     _print(evaluation.int8.lines())
     _print([f"before quantisation: {evaluation.float32.accuracy.percent()}"])
     log.info("next: keyword-trainer export %s --name NAME", options.out)
+
+
+def _new_settings(given: dict[str, Any], root: Path) -> TrainSettings:
+    """Return the settings of a new run: the recipe's, where flags say nothing else."""
+    fields = read_recipe(given.pop("recipe"), root) if "recipe" in given else {}
+    for name in FOLDERS:
+        if name in given:
+            given[name] = [str(Path(folder).resolve()) for folder in given[name]]
+    if "licence" in given:
+        given["licences"] = {**fields.get("licences", {}), **dict(given.pop("licence"))}
+    fields |= given
+    if not (fields.get("data") and fields.get("words")):
+        raise SettingsError("expected --data and --words for a new run, or a --recipe, or --resume to go on with one")
+    settings: TrainSettings = _convert(TrainSettings, fields)
+    return settings
+
+
+def _finish_elsewhere(options: argparse.Namespace) -> None:
+    """Quantise and measure in a process of its own, as Keras cannot change its backend."""
+    if importlib.util.find_spec("tensorflow") is None:
+        log.info(
+            "trained. TensorFlow exports it: where it is installed, keyword-trainer train --resume --out %s",
+            options.out,
+        )
+        return
+    command = [sys.executable, "-m", "training", "train", "--resume", "--out", str(options.out)]
+    command += ["--cache", str(options.cache), "--workers", str(options.workers)]
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise DetectorError(f"expected TensorFlow to export the run, found that it ended with {code}")
 
 
 def _convert(kind: type[Any], fields: dict[str, Any]) -> Any:
@@ -102,9 +129,9 @@ def _index(options: argparse.Namespace, sample_rate_hz: int) -> Any:
 
     items = index_folders(
         data=options.data,
-        noise=options.noise,
+        noise=getattr(options, "noise", ()),
         speech=getattr(options, "speech", ()),
-        validation_speakers=getattr(options, "validation_speakers", ()),
+        validation_speakers=getattr(options, "validation_speakers", None) or (),
     )
     show = sys.stderr.isatty()
     return items, WaveformStore.build(items, folder=options.cache, sample_rate_hz=sample_rate_hz, show_progress=show)
@@ -179,6 +206,61 @@ def run_evaluate_stream(options: argparse.Namespace) -> None:
     _print_report(judge(detections, truth, listener.words), as_json=options.json)
 
 
+def run_calibrate(options: argparse.Namespace) -> None:
+    """Measure the operating curve and write it into the manifest."""
+    import numpy as np
+
+    from detector.manifest import read_manifest, write_manifest
+    from detector.model import Model, find_model
+    from detector.operating import describe_points, pick_points
+    from training.operating import measure_curve, score_stream, with_thresholds
+    from training.streams import compose_speech, compose_words
+
+    file = find_model(options.model)
+    manifest = read_manifest(file)
+    model = Model(manifest, file.with_suffix(".tflite").read_bytes())
+    if not options.speech:
+        raise SettingsError("expected --speech: false accepts are counted in running speech")
+    rate_hz = manifest.frontend.sample_rate_hz
+    items, store = _index(options, rate_hz)
+    spoken, spoken_truth = compose_words(
+        items,
+        store,
+        split=options.split,
+        n_words=options.n_words,
+        gap_s=CALIBRATION_GAP_S,
+        snr_db=None,
+        sample_rate_hz=rate_hz,
+        rng=np.random.default_rng(options.seed),
+    )
+    without = (*manifest.words, *options.skip_words)
+    running, running_truth = compose_speech(
+        items, store, split=options.split, without=without, only=(), sample_rate_hz=rate_hz
+    )
+    show = sys.stderr.isatty()
+    curve = measure_curve(
+        manifest,
+        spoken=(score_stream(model, spoken, show_progress=show), spoken_truth),
+        running=(score_stream(model, running, show_progress=show), running_truth),
+        measured_on=f"{options.split} speakers: {len(spoken_truth.words)} words said alone, {running_truth.hours:.2f} "
+        f"hours of running speech without the utterances that hold {', '.join(without)}",
+        show_progress=show,
+    )
+    points = pick_points(curve, manifest.words, options.false_accepts_per_hour)
+    for line in describe_points(curve, points, options.false_accepts_per_hour):
+        log.info(line)
+    if not options.dry_run:
+        chosen = with_thresholds(manifest, {word: point.threshold for word, point in points.items()})
+        write_manifest(msgspec.structs.replace(chosen, operating_curve=curve), file)
+        log.info("wrote %s", file)
+    if options.picture:
+        from training.pictures import draw_curve
+
+        draw_curve(curve, points, options.picture, title=manifest.name)
+    if options.json:
+        _print([msgspec.json.encode(curve).decode()])
+
+
 def run_export(options: argparse.Namespace) -> None:
     """Write the pair of a finished run."""
     _import_keras()
@@ -210,5 +292,6 @@ VERBS = {
     "evaluate": run_evaluate,
     "compose": run_compose,
     "evaluate-stream": run_evaluate_stream,
+    "calibrate": run_calibrate,
     "export": run_export,
 }

@@ -1,8 +1,8 @@
 """One-second training windows, composed as the detector will meet them.
 
 A clip per window, as tutorials do it, trains a classifier that has never met half a word, or two. Here a window holds a
-whole keyword anywhere, with other sounds before and after it; or a keyword that the window's edge cuts, which is
-`unknown`; or another word, running speech or noise. Each gets its own noise, level and clipping.
+keyword anywhere, whole or nearly so, with other sounds before and after it; or a keyword that the window's edge cuts,
+which is `unknown`; or another word, running speech or noise. Each gets its own room, noise, level and clipping.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augment import Audio, add, change_speed, cut, db_to_factor, fade, noise_factor, rms, tilt
+from training.augment import Audio, add, change_speed, cut, db_to_factor, equalise, fade, noise_factor, rms, tilt
 from training.dataset import NOISE, SPEECH, WORD, Item, WaveformStore, find_word, holds_any_word
+from training.rooms import reverberate, simulate_rooms
 from training.settings import SILENCE, UNKNOWN, TrainSettings
 
 FADE_S = 0.005
@@ -37,10 +38,10 @@ class WindowComposer:
         ]
         clips: dict[str, list[int]] = {}
         for position, item in chosen:
-            if item.kind == WORD:
+            if item.kind == WORD and item.word not in settings.left_out:
                 clips.setdefault(item.word, []).append(position)
-        self._clips = {word: np.array(positions) for word, positions in clips.items()}
-        self._other_words = sorted(set(clips) - set(settings.words))
+        self._clips = {word: clips.get(word, []) for word in settings.words}
+        self._other_words = [p for word in sorted(clips) if word not in settings.words for p in clips[word]]
         taboo = (*settings.words, *settings.skip_words)
         self._speech = [p for p, item in chosen if item.kind == SPEECH and not holds_any_word(item, taboo)]
         self._noise = [p for p, item in chosen if item.kind == NOISE]
@@ -58,6 +59,10 @@ class WindowComposer:
         self._bounds = np.cumsum(shares / shares.sum())[:-1]
         self._n = settings.window_samples
         self._rate_hz = settings.frontend.sample_rate_hz
+        rng = np.random.default_rng(settings.seed)
+        self._hiss = rng.standard_normal(64 * self._n, dtype=np.float32)
+        n_rooms = windows.n_rooms if windows.reverberation else 0
+        self._rooms = simulate_rooms(n_rooms, windows.reverberation_s, self._rate_hz, rng)
 
     def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int16], int]:
         """Draw one window: its samples, shape (window_samples,), and the position of its label."""
@@ -67,15 +72,16 @@ class WindowComposer:
         label = UNKNOWN
         if kind == 0:
             label, word = self._draw_keyword(rng)
-            spare = self._n - len(word)
-            self._place_with_neighbours(canvas, word, int(rng.integers(0, spare + 1)), rng)
+            hidden = int(windows.hidden_part * len(word))
+            start = int(rng.integers(-hidden, self._n - len(word) + hidden + 1))
+            self._place_with_neighbours(canvas, word, start, rng)
         elif kind == 1:
             _, word = self._draw_keyword(rng)
             kept = round(len(word) * rng.uniform(*windows.kept_part))
             start = self._n - kept if rng.random() < 0.5 else kept - len(word)
             self._place_with_neighbours(canvas, word, start, rng)
         elif kind == 2:
-            word = self._draw_word(str(rng.choice(self._other_words)), rng)
+            word = self._draw_word(self._other_words, rng)
             hidden = len(word) // 2
             start = int(rng.integers(-hidden, self._n - len(word) + hidden + 1))
             self._place_with_neighbours(canvas, word, start, rng)
@@ -88,11 +94,11 @@ class WindowComposer:
 
     def _draw_keyword(self, rng: np.random.Generator) -> tuple[str, Audio]:
         word = str(rng.choice(self.settings.words))
-        return word, self._draw_word(word, rng)
+        return word, self._draw_word(self._clips[word], rng)
 
-    def _draw_word(self, word: str, rng: np.random.Generator) -> Audio:
-        """Draw a clip of a word, trimmed to the word and a little of what surrounds it, at most a window long."""
-        samples = self._store[int(rng.choice(self._clips[word]))]
+    def _draw_word(self, clips: Sequence[int], rng: np.random.Generator) -> Audio:
+        """Draw one of some clips, trimmed to the word and a little of what surrounds it, at most a window long."""
+        samples = self._store[clips[int(rng.integers(len(clips)))]]
         start, end = find_word(samples, self._rate_hz)
         margin = self._rate_hz // 20
         start, end = max(0, start - int(rng.integers(margin))), min(len(samples), end + int(rng.integers(margin)))
@@ -103,21 +109,23 @@ class WindowComposer:
 
     def _cut_speech(self, rng: np.random.Generator) -> Audio:
         """Cut a window out of running speech, but not out of a pause in it."""
-        samples = self._store[int(rng.choice(self._speech))]
+        windows = self.settings.windows
+        samples = self._store[self._speech[rng.integers(len(self._speech))]]
+        factor = rng.uniform(*windows.speed_range) if rng.random() < windows.speed else 1.0
         for _ in range(5):
-            piece = cut(samples, self._n, rng)
+            piece = cut(samples, math.ceil(self._n * factor) + 1, rng)
             if rms(piece) > PAUSE_LEVEL * rms(cut(samples, min(len(samples), 10 * self._n), rng)):
                 break
-        return piece
+        return (piece if factor == 1.0 else change_speed(piece, factor))[: self._n]
 
     def _draw_neighbour(self, rng: np.random.Generator) -> Audio:
         """Draw a sound that may stand beside a word: another word (no keyword) or a piece of running speech."""
         length = round(rng.uniform(0.2, 0.8) * self._rate_hz)
         if self._speech and (not self._other_words or rng.random() < 0.5):
-            piece = cut(self._store[int(rng.choice(self._speech))], length, rng)
+            piece = cut(self._store[self._speech[rng.integers(len(self._speech))]], length, rng)
             return fade(piece, round(FADE_S * self._rate_hz))
         if self._other_words:
-            return self._draw_word(str(rng.choice(self._other_words)), rng)
+            return self._draw_word(self._other_words, rng)
         return np.zeros(length, dtype=np.float32)
 
     def _place_with_neighbours(self, canvas: Audio, word: Audio, start: int, rng: np.random.Generator) -> None:
@@ -137,8 +145,11 @@ class WindowComposer:
             add(canvas, neighbour * np.float32(factor), at)
 
     def _finish(self, canvas: Audio, rng: np.random.Generator, *, is_silent: bool) -> Audio:
-        """Mix in noise, then what the microphone does: its frequency response, its level, its own noise."""
+        """Add the room and its noise, then what the microphone does: frequency response, level, its own noise."""
         windows = self.settings.windows
+        speech_rms = rms(canvas) * (self._n / max(1, int(np.count_nonzero(canvas)))) ** 0.5
+        if not is_silent and rng.random() < windows.reverberation:
+            canvas = reverberate(canvas, self._rooms[rng.integers(len(self._rooms))])
         if is_silent or rng.random() < windows.noise:
             noise = self._draw_noise(rng)
             if is_silent:
@@ -146,14 +157,14 @@ class WindowComposer:
                 factor = db_to_factor(rng.uniform(-20.0, 20.0)) if rng.random() < 0.85 else 0.0
                 canvas = noise * np.float32(factor)
             else:
-                snr_db = rng.uniform(*windows.snr_db)
-                speech_rms = rms(canvas) * (self._n / max(1, int(np.count_nonzero(canvas)))) ** 0.5
-                canvas = canvas + noise * np.float32(noise_factor(speech_rms, rms(noise), snr_db))
+                factor = noise_factor(speech_rms, rms(noise), rng.uniform(*windows.snr_db))
+                canvas = canvas + noise * np.float32(factor)
         if rng.random() < windows.tilt:
             canvas = tilt(canvas, rng.uniform(*windows.tilt_range))
+        if rng.random() < windows.equalise:
+            canvas = equalise(canvas, rng, strength_db=windows.equalise_db, sample_rate_hz=self._rate_hz)
         canvas = canvas * np.float32(db_to_factor(rng.uniform(*windows.gain_db)))
-        hiss = rng.standard_normal(self._n, dtype=np.float32) * np.float32(rng.exponential(QUIET_RMS))
-        return canvas + hiss
+        return canvas + cut(self._hiss, self._n, rng) * np.float32(rng.exponential(QUIET_RMS))
 
     def _draw_noise(self, rng: np.random.Generator) -> Audio:
         if (
@@ -173,5 +184,5 @@ class WindowComposer:
     def _cut_noise(self, rng: np.random.Generator) -> Audio:
         windows = self.settings.windows
         factor = rng.uniform(*windows.noise_speed_range) if rng.random() < windows.noise_speed else 1.0
-        piece = cut(self._store[int(rng.choice(self._noise))], math.ceil(self._n * factor) + 1, rng)
+        piece = cut(self._store[self._noise[rng.integers(len(self._noise))]], math.ceil(self._n * factor) + 1, rng)
         return piece[: self._n] if factor == 1.0 else change_speed(piece, factor)[: self._n]

@@ -1,10 +1,14 @@
+from functools import partial
+
+import msgspec
 import numpy as np
 import pytest
 import tiny_words
 
 from detector.frontend import LogMel, StreamingLogMel
+from training import features
 from training.dataset import TRAINING, VALIDATION, WORD, WaveformStore, index
-from training.features import BatchMaker, BatchStream, compute_features
+from training.features import FeatureStore, ShardMaker, compute_features
 from training.settings import SILENCE, UNKNOWN, TrainSettings, WindowSettings
 from training.windows import WindowComposer
 
@@ -19,6 +23,7 @@ def made(tmp_path_factory):
         speech=(str(folder / "speech"),),
         validation_speakers=("12",),
         batch_size=64,
+        windows=WindowSettings(n_rooms=20),
     )
     items = index(settings)
     return (
@@ -30,8 +35,6 @@ def made(tmp_path_factory):
 
 def compose(made, n, **windows):
     settings, items, store = made
-    import msgspec
-
     settings = msgspec.structs.replace(settings, windows=WindowSettings(**windows))
     composer, rng = WindowComposer(settings, items, store, TRAINING), np.random.default_rng(5)
     drawn = [composer.draw(rng) for _ in range(n)]
@@ -50,7 +53,15 @@ def test_windows_come_in_the_shares_that_the_settings_say(made):
 
 
 def test_a_keyword_window_holds_the_whole_word_and_a_cut_one_at_most_half(made):
-    quiet = {"noise": 0.0, "neighbour": 0.0, "speed": 0.0, "tilt": 0.0, "gain_db": (0.0, 0.0)}
+    quiet = {
+        "noise": 0.0,
+        "neighbour": 0.0,
+        "speed": 0.0,
+        "tilt": 0.0,
+        "equalise": 0.0,
+        "reverberation": 0.0,
+        "gain_db": (0.0, 0.0),
+    }
     only = {"other_word": 0.0, "running_speech": 0.0}
     whole, labels = compose(made, 200, keyword=1.0, partial_keyword=0.0, **only, **quiet)
     assert set(labels) == {"up", "down"}
@@ -106,29 +117,63 @@ def test_training_and_validation_share_no_speaker_and_no_noise(made):
     assert used[TRAINING].isdisjoint(used[VALIDATION])
 
 
-def test_a_batch_is_a_matter_of_seed_and_step_alone(made):
+@pytest.fixture
+def few(monkeypatch):
+    """Make shards small enough for a test."""
+    monkeypatch.setattr(features, "SHARD_WINDOWS", 64)
+
+
+def test_a_shard_is_a_matter_of_seed_and_number_alone(made, few):
     settings, items, store = made
-    maker = BatchMaker(settings, items, store, TRAINING)
-    first, again, other = maker.make(3), maker.make(3), maker.make(4)
+    first, again = (ShardMaker(settings, items, store, TRAINING).make(3) for _ in range(2))
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])
-    assert not np.array_equal(first[0], other[0])
+    assert not np.array_equal(first[0], ShardMaker(settings, items, store, TRAINING).make(4)[0])
+    other_seed = msgspec.structs.replace(settings, seed=1)
+    assert not np.array_equal(first[0], ShardMaker(other_seed, items, store, TRAINING).make(3)[0])
 
 
-def test_worker_processes_give_the_same_batches_in_order(made):
+def test_kept_windows_are_the_composed_ones_as_finely_as_int8_holds_them(made, few):
     settings, items, store = made
-    maker = BatchMaker(settings, items, store, TRAINING)
-    with BatchStream(settings, items, store, TRAINING, n_workers=2) as stream:
-        for step, (features, labels) in zip(range(2, 7), stream.batches(2, 7), strict=True):
-            expected = maker.make(step)
-            np.testing.assert_array_equal(features, expected[0])
-            np.testing.assert_array_equal(labels, expected[1])
+    maker = ShardMaker(settings, items, store, TRAINING)
+    folder = store.file.parent
+    shards = []
+    for k in range(3):
+        quantized, labels = maker.make(k)
+        np.save(folder / f"kept-{k}.npy", quantized)
+        np.save(folder / f"kept-{k}.labels.npy", labels)
+        shards.append(folder / f"kept-{k}.npy")
+    kept = FeatureStore(shards)
+    assert len(kept) == 3 * 64
+    composer, rng = WindowComposer(settings, items, store, TRAINING), np.random.default_rng([0, 0, 1])
+    drawn = [composer.draw(rng) for _ in range(64)]
+    expected = compute_features(LogMel(settings.frontend), np.stack([samples for samples, _ in drawn]))
+    rows = np.array([64 + 5, 64, 127])
+    np.testing.assert_allclose(kept.read(rows), np.clip(expected[rows - 64], -1.0, 1.107), atol=0.5 / 121 + 1e-6)
+    assert kept.labels[64:128].tolist() == [label for _, label in drawn]
+
+
+def test_workers_compose_what_is_missing_and_nothing_else(made):
+    settings, items, store = made
+    build = partial(
+        FeatureStore.build, settings, items, store, VALIDATION, n_windows=9000, n_workers=2, show_progress=False
+    )
+    kept = build()
+    assert len(kept) == 2 * features.SHARD_WINDOWS
+    labels, (first, second) = kept.labels.copy(), sorted(store.file.parent.glob("*validation*-000?.npy"))
+    before = first.stat().st_mtime_ns
+    content = second.read_bytes()
+    second.unlink()
+    again = build()
+    assert first.stat().st_mtime_ns == before
+    assert second.read_bytes() == content
+    np.testing.assert_array_equal(again.labels, labels)
 
 
 def test_training_sees_the_detectors_features_to_the_bit(made):
     windows, _ = compose(made, 20)
-    features = compute_features(LogMel(made[0].frontend), windows)
-    for samples, expected in zip(windows, features, strict=True):
+    computed = compute_features(LogMel(made[0].frontend), windows)
+    for samples, expected in zip(windows, computed, strict=True):
         streaming = StreamingLogMel(made[0].frontend)
         heard = np.concatenate([streaming.feed(samples[first : first + 777]) for first in range(0, 16000, 777)])
         np.testing.assert_array_equal(heard, expected)

@@ -1,0 +1,79 @@
+"""The operating point: from a measured curve to one threshold per word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from detector.errors import SettingsError
+from detector.manifest import OperatingCurve, OperatingPoint
+
+
+def pick_points(
+    curve: OperatingCurve, words: Sequence[str], false_accepts_per_hour: float
+) -> dict[str, OperatingPoint]:
+    """Pick the points of fewest misses whose false accepts together stay within a rate.
+
+    A word whose score rarely rises by mistake leaves its share to the others: all divisions of the permitted events
+    among the words are compared.
+
+    Parameters
+    ----------
+    curve : OperatingCurve
+    words : sequence of str
+        The words that are listened for.
+    false_accepts_per_hour : float
+        Of all words together, above 0. When the curve's hours cannot show a rate that low, each word gets the point of
+        fewest misses among those without a single false accept.
+
+    Raises
+    ------
+    SettingsError
+        If the words have no points that are strict enough.
+    """
+    n_permitted = int(false_accepts_per_hour * curve.hours + 1e-9)
+    # Events spent so far -> the fewest misses they can buy, summed over the words, and the points that do.
+    best: dict[int, tuple[float, dict[str, OperatingPoint]]] = {0: (0.0, {})}
+    for word in words:
+        bought: dict[int, tuple[float, dict[str, OperatingPoint]]] = {}
+        for n_spent, (misses, points) in best.items():
+            for n_events, point in _fewest_misses(curve, word, n_permitted - n_spent).items():
+                total = misses + point.miss_rate
+                if n_spent + n_events not in bought or total < bought[n_spent + n_events][0]:
+                    bought[n_spent + n_events] = total, {**points, word: point}
+        best = bought
+    if not best:
+        raise SettingsError(
+            f"expected points of {', '.join(words)} at {false_accepts_per_hour:g} false accepts per hour together, "
+            "found none that strict"
+        )
+    return min(best.values(), key=lambda choice: choice[0])[1]
+
+
+def _fewest_misses(curve: OperatingCurve, word: str, n_permitted: int) -> dict[int, OperatingPoint]:
+    """Return, by the number of false accepts, the point of fewest misses; of equals the strictest."""
+    cheapest: dict[int, OperatingPoint] = {}
+    for point in curve.words.get(word, []):
+        n_events = round(point.false_accepts_per_hour * curve.hours)
+        rank = (point.miss_rate, -point.threshold)
+        if n_events <= n_permitted and (
+            n_events not in cheapest or rank < (cheapest[n_events].miss_rate, -cheapest[n_events].threshold)
+        ):
+            cheapest[n_events] = point
+    return cheapest
+
+
+def describe_points(
+    curve: OperatingCurve, points: Mapping[str, OperatingPoint], false_accepts_per_hour: float
+) -> list[str]:
+    """Return what was chosen and what to expect of it, a line each."""
+    lines = [
+        f"{word}: threshold {point.threshold:g}, expected to miss {100 * point.miss_rate:.1f} % "
+        f"({100 * point.miss_rate_interval[0]:.1f}-{100 * point.miss_rate_interval[1]:.1f} %)"
+        for word, point in points.items()
+    ]
+    if false_accepts_per_hour * curve.hours < 1.0:
+        lines.append(
+            f"warning: {false_accepts_per_hour:g} false accepts per hour is below what was measured: {curve.hours:.2f} "
+            f"hours can show no rate below {1.0 / curve.hours:.2g} per hour; chosen are thresholds without any there"
+        )
+    return lines

@@ -1,0 +1,31 @@
+"""Recipes: the settings of a run in a TOML file, so that a shipped model can be made again in one command."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from detector.errors import SettingsError
+
+FOLDERS = ("data", "noise", "speech")
+
+
+def read_recipe(file: Path, root: Path) -> dict[str, Any]:
+    """Read a recipe: fields of `TrainSettings`, folders of recordings made absolute from `root`.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such file, or it is not TOML.
+    """
+    try:
+        recipe = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsError(f"expected a recipe, found that {file} cannot be read ({exc.strerror})") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"expected a recipe in TOML, found in {file}: {exc}") from exc
+    for name in FOLDERS:
+        if isinstance(recipe.get(name), list):
+            recipe[name] = [str((root / folder).resolve()) for folder in recipe[name]]
+    return recipe

@@ -1,0 +1,67 @@
+"""Rooms that words are said in: impulse responses simulated by the image-source method (Allen and Berkley 1979)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import oaconvolve
+
+from detector.errors import SettingsError
+from training.augment import Audio
+
+SMALLEST_M, LARGEST_M = (2.5, 2.5, 2.3), (8.0, 6.0, 3.5)
+"""Range of a room's length, width and height, in metres."""
+WALL_DISTANCE_M = 0.3
+"""Nobody speaks, and no microphone stands, nearer to a wall."""
+MAX_ORDER = 15
+"""Reflections that are followed; later ones are below the noise at the reverberation times drawn."""
+
+
+def simulate_rooms(
+    n_rooms: int, reverberation_s: tuple[float, float], sample_rate_hz: int, rng: np.random.Generator
+) -> list[Audio]:
+    """Simulate impulse responses of drawn rooms, places and reverberation times (RT60).
+
+    Returns
+    -------
+    list of ndarray of float32, shape (n_samples,)
+        Each begins with the direct sound and has the energy 1, so that it moves nothing and keeps the level.
+
+    Raises
+    ------
+    SettingsError
+        If pyroomacoustics is not installed.
+    """
+    try:
+        import pyroomacoustics
+    except ImportError as exc:
+        raise SettingsError("expected pyroomacoustics to simulate rooms: pip install pyroomacoustics") from exc
+    responses: list[Audio] = []
+    while len(responses) < n_rooms:
+        size = rng.uniform(SMALLEST_M, LARGEST_M)
+        try:
+            absorption, order = pyroomacoustics.inverse_sabine(rng.uniform(*reverberation_s), size)
+        except ValueError:
+            continue  # no wall absorbs enough for so short a reverberation in so large a room
+        room = pyroomacoustics.ShoeBox(
+            size,
+            fs=sample_rate_hz,
+            materials=pyroomacoustics.Material(absorption),
+            max_order=min(order, MAX_ORDER),
+        )
+        room.add_source(rng.uniform(WALL_DISTANCE_M, size - WALL_DISTANCE_M))
+        room.add_microphone(rng.uniform(WALL_DISTANCE_M, size - WALL_DISTANCE_M))
+        room.compute_rir()
+        responses.append(_normalise(room.rir[0][0]))
+    return responses
+
+
+def _normalise(response: NDArray[np.floating]) -> Audio:
+    direct = int(np.flatnonzero(np.abs(response) > 0.1 * np.abs(response).max())[0])
+    heard = response[direct:]
+    return np.asarray(heard / np.sqrt(np.dot(heard, heard)), dtype=np.float32)
+
+
+def reverberate(samples: Audio, response: Audio) -> Audio:
+    """Return samples as they sound in a room, same shape; what reverberates beyond their end is dropped."""
+    return np.asarray(oaconvolve(samples, response)[: len(samples)], dtype=np.float32)
