@@ -94,16 +94,27 @@ def tc_resnet(n_frames: int, n_mels: int, n_labels: int, *, channels: tuple[int,
 
 
 def ts_resnet(
-    n_frames: int, n_mels: int, n_labels: int, *, channels: int, sizes: tuple[int, ...], last: int
+    n_frames: int,
+    n_mels: int,
+    n_labels: int,
+    *,
+    stem: tuple[int, ...],
+    channels: int,
+    sizes: tuple[int, ...],
+    last: int,
 ) -> keras.Model:
     """Time-channel separable convolutions with residuals, after MatchboxNet (Majumdar and Ginsburg 2020).
 
-    Mel bands are channels from the start, so that all arithmetic is in matrix products over 25 frames: by far the
-    cheapest to train and to run.
+    Bands of frequency become channels early, so that nearly all arithmetic is in matrix products over 25 frames: by far
+    the cheapest to train and to run. Before that a `stem` of two-dimensional filters (5x5, then 3x3) finds edges and
+    glides wherever in frequency they are; without one, the mel bands themselves are the channels.
     """
     features = keras.Input((n_frames, n_mels, 1), name="features")
-    x = layers.Reshape((n_frames, 1, n_mels))(features)
-    x = _convolve(x, channels, (5, 1), stride=(2, 1))
+    x = features
+    for k, n_filters in enumerate(stem):
+        x = _convolve(x, n_filters, 3 if k else 5, stride=(1, 2) if k else 2)
+    x = layers.Reshape((x.shape[1], 1, x.shape[2] * x.shape[3]))(x)
+    x = _convolve(x, channels, 1) if stem else _convolve(x, channels, (5, 1), stride=(2, 1))
     for size in sizes:
         y = _separable(x, channels, size=(size, 1))
         y = layers.DepthwiseConv2D((size, 1), padding="same", use_bias=False)(y)
@@ -117,7 +128,11 @@ ARCHITECTURES: dict[str, Callable[[int, int, int], keras.Model]] = {
     "ds-cnn": ds_cnn,
     "cnn": partial(cnn, channels=(24, 40, 56, 80)),
     "tc-resnet": partial(tc_resnet, channels=(24, 32, 40, 48)),
-    "ts-resnet": partial(ts_resnet, channels=64, sizes=(7, 9, 11), last=96),
+    "ts-resnet": partial(ts_resnet, stem=(), channels=64, sizes=(7, 9, 11), last=96),
+    "ts8": partial(ts_resnet, stem=(8,), channels=64, sizes=(7, 9, 11), last=96),
+    "ts16": partial(ts_resnet, stem=(16,), channels=64, sizes=(7, 9, 11), last=96),
+    "ts16-24": partial(ts_resnet, stem=(16, 24), channels=64, sizes=(7, 9, 11), last=96),
+    "ts24-32": partial(ts_resnet, stem=(24, 32), channels=64, sizes=(7, 11), last=96),
 }
 
 

@@ -16,17 +16,20 @@ UNKNOWN = "unknown"
 class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How training windows are composed: what the detector will meet, keywords being the exception."""
 
-    keyword: Probability = 0.28
+    keyword: Probability = 0.22
     """Share of windows that hold a whole keyword."""
-    partial_keyword: Probability = 0.11
+    partial_keyword: Probability = 0.09
     """Share that hold a keyword cut by the window's edge; labelled unknown."""
-    other_word: Probability = 0.18
-    running_speech: Probability = 0.25
+    other_word: Probability = 0.17
+    running_speech: Probability = 0.30
     """Share cut anywhere out of running speech. The rest of the windows is noise, labelled silence."""
-    neighbour: Probability = 0.3
-    """Probability, on each side of a word, that another sound is heard there."""
-    neighbour_gap_s: tuple[NotNegative, NotNegative] = (0.1, 0.6)
-    """Range of the pause between a word and its neighbour, in seconds: a command stands alone, speech runs on."""
+    keyword_neighbour: Probability = 0.25
+    """Probability, on each side of a keyword, that another sound is heard there."""
+    keyword_gap_s: tuple[NotNegative, NotNegative] = (0.2, 0.7)
+    """Range of the pause between a keyword and its neighbour, in seconds: a command stands alone, speech runs on."""
+    other_neighbour: Probability = 0.5
+    """The same for words, and parts of words, that are no keywords."""
+    other_gap_s: tuple[NotNegative, NotNegative] = (0.03, 0.5)
     hidden_part: Probability = 0.08
     """The part of a keyword that may stick out of the window before it no longer counts as whole."""
     kept_part: tuple[Probability, Probability] = (0.2, 0.5)
@@ -113,7 +116,7 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     warmup_steps: PositiveInt = 500
     weight_decay: NotNegative = 1e-3
     label_smoothing: Probability = 0.0
-    prior_correction: Probability = 0.5
+    prior_correction: Probability = 1.0
     """How far the finished network is freed from the shares of its training windows: 0 not at all, 1 wholly."""
     temperature: Positive = 2.0
     """What the finished network's logits are divided by, so that its scores use their range."""

@@ -41,7 +41,10 @@ class WindowComposer:
             if item.kind == WORD and item.word not in settings.left_out:
                 clips.setdefault(item.word, []).append(position)
         self._clips = {word: clips.get(word, []) for word in settings.words}
-        self._other_words = [p for word in sorted(clips) if word not in settings.words for p in clips[word]]
+        others = [p for word in sorted(clips) if word not in settings.words for p in clips[word]]
+        by_folder = [[p for p in others if items[p].path.startswith(f"{folder}/")] for folder in settings.data]
+        self._other_words = [positions for positions in by_folder if positions]
+        """Clips of other words, by data folder: each folder is heard equally often, however many clips it has."""
         taboo = (*settings.words, *settings.skip_words)
         self._speech = [p for p, item in chosen if item.kind == SPEECH and not holds_any_word(item, taboo)]
         self._noise = [p for p, item in chosen if item.kind == NOISE]
@@ -74,17 +77,17 @@ class WindowComposer:
             label, word = self._draw_keyword(rng)
             hidden = int(windows.hidden_part * len(word))
             start = int(rng.integers(-hidden, self._n - len(word) + hidden + 1))
-            self._place_with_neighbours(canvas, word, start, rng)
+            self._place(canvas, word, start, rng, neighbour=windows.keyword_neighbour, gap_s=windows.keyword_gap_s)
         elif kind == 1:
             _, word = self._draw_keyword(rng)
             kept = round(len(word) * rng.uniform(*windows.kept_part))
             start = self._n - kept if rng.random() < 0.5 else kept - len(word)
-            self._place_with_neighbours(canvas, word, start, rng)
+            self._place(canvas, word, start, rng, neighbour=windows.other_neighbour, gap_s=windows.other_gap_s)
         elif kind == 2:
-            word = self._draw_word(self._other_words, rng)
+            word = self._draw_other_word(rng)
             hidden = len(word) // 2
             start = int(rng.integers(-hidden, self._n - len(word) + hidden + 1))
-            self._place_with_neighbours(canvas, word, start, rng)
+            self._place(canvas, word, start, rng, neighbour=windows.other_neighbour, gap_s=windows.other_gap_s)
         elif kind == 3:
             canvas += self._cut_speech(rng)
         else:
@@ -95,6 +98,9 @@ class WindowComposer:
     def _draw_keyword(self, rng: np.random.Generator) -> tuple[str, Audio]:
         word = str(rng.choice(self.settings.words))
         return word, self._draw_word(self._clips[word], rng)
+
+    def _draw_other_word(self, rng: np.random.Generator) -> Audio:
+        return self._draw_word(self._other_words[int(rng.integers(len(self._other_words)))], rng)
 
     def _draw_word(self, clips: Sequence[int], rng: np.random.Generator) -> Audio:
         """Draw one of some clips, trimmed to the word and a little of what surrounds it, at most a window long."""
@@ -125,24 +131,32 @@ class WindowComposer:
             piece = cut(self._store[self._speech[rng.integers(len(self._speech))]], length, rng)
             return fade(piece, round(FADE_S * self._rate_hz))
         if self._other_words:
-            return self._draw_word(self._other_words, rng)
+            return self._draw_other_word(rng)
         return np.zeros(length, dtype=np.float32)
 
-    def _place_with_neighbours(self, canvas: Audio, word: Audio, start: int, rng: np.random.Generator) -> None:
+    def _place(
+        self,
+        canvas: Audio,
+        word: Audio,
+        start: int,
+        rng: np.random.Generator,
+        *,
+        neighbour: float,
+        gap_s: tuple[float, float],
+    ) -> None:
         """Write a word at `start` (it may stick out), and perhaps a neighbour on each side of it."""
-        windows = self.settings.windows
         level = rms(word)
         add(canvas, word, start)
         for side in (-1, 1):
-            gap = round(rng.uniform(*windows.neighbour_gap_s) * self._rate_hz)
+            gap = round(rng.uniform(*gap_s) * self._rate_hz)
             room = start - gap if side < 0 else self._n - (start + len(word) + gap)
-            if room <= 0 or rng.random() >= windows.neighbour:
+            if room <= 0 or rng.random() >= neighbour:
                 continue
-            neighbour = self._draw_neighbour(rng)
+            sound = self._draw_neighbour(rng)
             # Whoever speaks next stands about as near to the microphone: a level within 8 dB of the word's.
-            factor = noise_factor(level, rms(neighbour), rng.uniform(-8.0, 8.0))
-            at = start - gap - len(neighbour) if side < 0 else start + len(word) + gap
-            add(canvas, neighbour * np.float32(factor), at)
+            factor = noise_factor(level, rms(sound), rng.uniform(-8.0, 8.0))
+            at = start - gap - len(sound) if side < 0 else start + len(word) + gap
+            add(canvas, sound * np.float32(factor), at)
 
     def _finish(self, canvas: Audio, rng: np.random.Generator, *, is_silent: bool) -> Audio:
         """Add the room and its noise, then what the microphone does: frequency response, level, its own noise."""

@@ -139,6 +139,37 @@ def test_the_trained_model_listens(trained, data, tmp_path):
     ]
 
 
+def test_a_calibrated_model_picks_its_thresholds_from_its_curve(trained, data, tmp_path):
+    for suffix in (".json", ".tflite"):
+        (tmp_path / f"mine{suffix}").write_bytes(trained[1].with_suffix(suffix).read_bytes())
+    mine = tmp_path / "mine.json"
+    common = ["calibrate", mine, "--words-data", data, "--speech", data.parent / "speech"]
+    common += ["--validation-speakers", "12", "--cache", data.parent / "cache", "--n-words", 60]
+    before = mine.read_bytes()
+    dry = trainer(*common, "--dry-run", "--json")
+    assert dry.returncode == 0, dry.stderr
+    assert mine.read_bytes() == before
+    calibrated = trainer(*common, "--picture", tmp_path / "curve.png")
+    assert calibrated.returncode == 0, calibrated.stderr
+    assert "warning: 1 false accepts per hour is below what was measured" in calibrated.stderr
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    manifest = json.loads(mine.read_text())
+    curve = manifest["operating_curve"]
+    assert curve == json.loads(dry.stdout)
+    for word in ("up", "down"):
+        points = curve["words"][word]
+        misses = [point["miss_rate"] for point in points]
+        assert misses == sorted(misses)
+        assert all(point["miss_rate_interval"][0] <= point["miss_rate"] for point in points)
+        rates = [point["false_accepts_per_hour"] for point in points]
+        (chosen,) = [p for p in points if p["threshold"] == manifest["decision"]["words"][word]["threshold"]]
+        assert chosen["false_accepts_per_hour"] == min(rates)
+    checked = run("check", "--model", mine, "--false-accepts-per-hour", 1e6, "--json")
+    assert checked.returncode == 0, checked.stderr
+    assert "up: threshold" in checked.stderr
+    assert json.loads(checked.stdout)["words"]["up"] <= manifest["decision"]["words"]["up"]["threshold"]
+
+
 def test_a_run_that_is_killed_goes_on_where_it_was(trained, data, tmp_path):
     out = tmp_path / "tiny"
     process = subprocess.Popen(

@@ -55,7 +55,8 @@ def test_windows_come_in_the_shares_that_the_settings_say(made):
 def test_a_keyword_window_holds_the_whole_word_and_a_cut_one_at_most_half(made):
     quiet = {
         "noise": 0.0,
-        "neighbour": 0.0,
+        "keyword_neighbour": 0.0,
+        "other_neighbour": 0.0,
         "speed": 0.0,
         "tilt": 0.0,
         "equalise": 0.0,
