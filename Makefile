@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MACHINE := $(shell uname -m)
-# PulseAudio and the rest stand in for a microphone in the tests; the detector itself needs libportaudio2 alone.
-TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins
+# PulseAudio stands in for a microphone in the tests, espeak-ng speaks words; the detector needs libportaudio2 alone.
+TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins espeak-ng
 
 .DEFAULT_GOAL := help
 

@@ -204,6 +204,37 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("--seed", type=_not_negative(int), default=0, metavar="N", help="chooses the clips (default: 0)")
     verb.add_argument("--json", action="store_true", help="print JSON")
 
+    verb = add("synthesize", "speak words with espeak-ng, and flite where installed: negatives of the whole dictionary")
+    verb.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the clips, in the Speech Commands layout"
+    )
+    verb.add_argument("--words", type=parse_words, required=True, metavar="yes,no", help="the keywords")
+    verb.add_argument(
+        "--vocabulary",
+        action="append",
+        default=[],
+        metavar="FILE|DIR",
+        help="a text, a list of words, or transcripts in LibriSpeech's or LJ Speech's layout; repeatable",
+    )
+    verb.add_argument(
+        "--skip-speakers", type=parse_words, default=(), metavar="ID,ID", help="speakers whose transcripts are not read"
+    )
+    verb.add_argument(
+        "--also",
+        type=parse_words,
+        default=(),
+        metavar="go,down",
+        help="words that are said often (default: the words of the vocabulary that sound nearly like a keyword)",
+    )
+    for option, default, text in (
+        ("--n-words", 4000, "words of the vocabulary, the most frequent first"),
+        ("--clips-per-keyword", 300, "clips of each keyword"),
+        ("--clips-per-neighbour", 60, "clips of each word that is said often"),
+        ("--clips-per-word", 3, "clips of each other word"),
+    ):
+        verb.add_argument(option, type=_count, default=default, metavar="N", help=f"{text} (default: %(default)s)")
+    verb.add_argument("--seed", type=_not_negative(int), default=0, metavar="N", help="of all randomness (default: 0)")
+
     verb = add("compose", "compose a recording with known truth: single words with pauses, or running speech")
     add_folders(verb, needs_data=False)
     add_speech(verb)

@@ -144,14 +144,9 @@ def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item
         If there is no such folder, or no recording in it.
     """
     root, paths = Path(name), _find_some_recordings(name)
-    transcripts: dict[str, str] = {}
-    for file in root.rglob("*.trans.txt"):
-        lines = file.read_text(encoding="utf-8").splitlines()
-        transcripts |= dict(line.split(" ", 1) for line in lines if " " in line)
     metadata = root / "metadata.csv"
-    if metadata.is_file():
-        rows = (line.split("|") for line in metadata.read_text(encoding="utf-8").splitlines())
-        transcripts |= {row[0]: row[-1] for row in rows}
+    files = [*root.rglob("*.trans.txt"), *([metadata] if metadata.is_file() else [])]
+    transcripts = {utterance: text for file in files for utterance, text in read_transcripts(file).items()}
     speakers = [root.resolve().name if metadata.is_file() else path.stem.split("-")[0] for path in paths]
     set_aside = set(validation_speakers)
     if not validation_speakers:
@@ -160,8 +155,22 @@ def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item
             set_aside = {min(speakers)}
     for path, speaker in zip(paths, speakers, strict=True):
         split = VALIDATION if speaker in set_aside else TRAINING
-        words = re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*", transcripts.get(path.stem, "").upper())
+        words = find_words(transcripts.get(path.stem, ""))
         yield Item(path=str(path), kind=SPEECH, split=split, speaker=speaker, transcript=" ".join(words))
+
+
+def read_transcripts(file: Path) -> dict[str, str]:
+    """Return what is said in each utterance that a LibriSpeech `*.trans.txt` or an LJ Speech `metadata.csv` lists."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    if file.name == "metadata.csv":
+        rows = [line.split("|") for line in lines]
+        return {row[0]: row[-1] for row in rows}
+    return dict(line.split(" ", 1) for line in lines if " " in line)
+
+
+def find_words(text: str) -> list[str]:
+    """Return the words of a text in upper case, without digits and punctuation."""
+    return re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*", text.upper())
 
 
 def index_folders(
@@ -248,10 +257,10 @@ def read_recording(path: str, sample_rate_hz: int) -> NDArray[np.int16]:
     return to_int16(resample(samples.mean(axis=1), rate_hz, sample_rate_hz))
 
 
-def find_word(samples: NDArray[np.int16], sample_rate_hz: int) -> tuple[int, int]:
+def find_word(samples: NDArray[np.int16], sample_rate_hz: int, *, floor: float = 0.01) -> tuple[int, int]:
     """Return where the word of a clip begins and ends, in samples.
 
-    The span from the first to the last 10 ms whose energy exceeds 1 % of the mean of the three loudest.
+    The span from the first to the last 10 ms whose energy exceeds the part `floor` of the mean of the three loudest.
     """
     step = sample_rate_hz // 100
     n_steps = len(samples) // step
@@ -259,7 +268,7 @@ def find_word(samples: NDArray[np.int16], sample_rate_hz: int) -> tuple[int, int
         return 0, len(samples)
     steps = samples[: n_steps * step].reshape(n_steps, step).astype(np.float64)
     energy = (steps**2).mean(axis=1)
-    loud = np.flatnonzero(energy > 0.01 * np.sort(energy)[-3:].mean())
+    loud = np.flatnonzero(energy > floor * np.sort(energy)[-3:].mean())
     if loud.size == 0:
         return 0, len(samples)
     return int(loud[0]) * step, (int(loud[-1]) + 1) * step

@@ -156,3 +156,22 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     def window_samples(self) -> int:
         """Samples in one window."""
         return round(self.window_s * self.frontend.sample_rate_hz)
+
+
+class SynthesisSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which words are synthesised, and how often. Equal settings, texts and engines give equal clips."""
+
+    words: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    """The keywords."""
+    vocabulary: tuple[Text, ...] = ()
+    """Texts that the other words are read from."""
+    skip_speakers: tuple[Text, ...] = ()
+    """Speakers of the texts whose words are not read."""
+    also: tuple[Text, ...] = ()
+    """Words said as often as neighbours of the keywords, instead of those found in the vocabulary."""
+    n_words: PositiveInt = 4000
+    """Words of the vocabulary, the most frequent first."""
+    clips_per_keyword: PositiveInt = 300
+    clips_per_neighbour: PositiveInt = 60
+    clips_per_word: PositiveInt = 3
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -151,6 +151,18 @@ def run_evaluate(options: argparse.Namespace) -> None:
     _print_report(report, as_json=options.json)
 
 
+def run_synthesize(options: argparse.Namespace) -> None:
+    """Speak words with speech synthesisers."""
+    from training.settings import SynthesisSettings
+    from training.synthesize import synthesize
+
+    if not options.vocabulary and not options.also:
+        raise SettingsError("expected --vocabulary TEXT or --also go,down: without other words there are no negatives")
+    fields = {name: getattr(options, name) for name in SynthesisSettings.__struct_fields__}
+    settings = _convert(SynthesisSettings, fields)
+    _print(synthesize(settings, options.out, show_progress=sys.stderr.isatty()))
+
+
 def run_compose(options: argparse.Namespace) -> None:
     """Compose a recording and its truth."""
     import numpy as np
@@ -290,6 +302,7 @@ def _print(lines: Sequence[str]) -> None:
 VERBS = {
     "train": run_train,
     "evaluate": run_evaluate,
+    "synthesize": run_synthesize,
     "compose": run_compose,
     "evaluate-stream": run_evaluate_stream,
     "calibrate": run_calibrate,

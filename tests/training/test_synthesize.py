@@ -1,0 +1,276 @@
+import json
+import logging
+import shutil
+
+import msgspec
+import numpy as np
+import pytest
+import soundfile
+from commands import KEYWORD_TRAINER, assert_one_line, run
+
+from detector.errors import DetectorError, SettingsError
+
+pytest.importorskip("tqdm", reason="needs the extra train: pip install 'keyword-detector[train-cpu]'")
+
+from training import synthesize as synthesis
+from training import voices as engines
+from training.dataset import index_words
+from training.settings import SynthesisSettings
+from training.vocabulary import differs_by_one, read_vocabulary, sort_vocabulary
+from training.voices import LANGUAGES, describe_engines, find_voices, pronounce, speak
+
+needs_espeak = pytest.mark.skipif(
+    shutil.which("espeak-ng") is None, reason="needs espeak-ng: apt-get install espeak-ng"
+)
+
+VOCABULARY = "the cat know the dog, the nose; the cat would go yesterday Go banana knows yes"
+
+
+@pytest.fixture
+def text(tmp_path):
+    file = tmp_path / "text.txt"
+    file.write_text(VOCABULARY)
+    return file
+
+
+@pytest.fixture(scope="session")
+def voices():
+    return find_voices()
+
+
+@pytest.fixture
+def known_voices(voices, monkeypatch):
+    """Spare the search for voices, which speaks with each."""
+    monkeypatch.setattr(synthesis, "find_voices", lambda: voices)
+
+
+def settings(text, **changes):
+    few = {"clips_per_keyword": 6, "clips_per_neighbour": 3, "clips_per_word": 1, "n_words": 4}
+    return SynthesisSettings(words=("yes", "no"), vocabulary=(str(text),), **{**few, **changes})
+
+
+def synthesize(chosen, out):
+    return synthesis.synthesize(chosen, out, show_progress=False)
+
+
+def contents(folder):
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+@needs_espeak
+def test_clips_are_found_as_speech_commands_with_a_voice_as_speaker(tmp_path, text, voices, known_voices):
+    (line,) = synthesize(settings(text), tmp_path / "out")
+    items = list(index_words(str(tmp_path / "out")))
+    assert len(items) == 2 * 6 + 4 * 3 + 3
+    assert f"{len(items)} clips of 9 words" in line
+    assert {item.word for item in items} == {"yes", "no", "the", "cat", "dog", "nose", "knows", "go", "yesterday"}
+    assert {item.speaker for item in items} <= {voice.name for voice in voices}
+    for item in items:
+        samples, rate_hz = soundfile.read(item.path, dtype="int16")
+        assert (rate_hz, samples.ndim, soundfile.info(item.path).subtype) == (16000, 1, "PCM_16")
+        assert samples.any()
+        assert 0.1 < len(samples) / rate_hz < 2.0
+
+
+@needs_espeak
+def test_the_seed_decides_every_byte(tmp_path, text, known_voices):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        synthesize(settings(text, seed=seed), tmp_path / name)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert contents(tmp_path / "a").keys() != contents(tmp_path / "c").keys()
+
+
+@needs_espeak
+def test_homophones_are_left_out_and_named(tmp_path, text, caplog, known_voices):
+    with caplog.at_level(logging.INFO):
+        synthesize(settings(text, also=("know", "go")), tmp_path / "out")
+    assert "left out, as they sound like a keyword: know (no)" in caplog.text
+    assert not (tmp_path / "out/know").exists()
+    assert len(list((tmp_path / "out/go").iterdir())) == 3
+    summary = json.loads((tmp_path / "out/synthesis.json").read_text())
+    assert summary["homophones_left_out"] == {"know": "no"}
+    assert summary["n_clips"] == 2 * 6 + 3 + 3
+    assert str(tmp_path) not in json.dumps(summary)
+
+
+@needs_espeak
+def test_words_that_are_almost_a_keyword_or_begin_or_end_with_one_are_its_neighbours():
+    words = ["nose", "go", "yesterday", "casino", "yet", "banana", "know", "note", "elephant"]
+    vocabulary = sort_vocabulary(words, ["yes", "no"], LANGUAGES)
+    assert vocabulary.homophones == {"know": "no"}
+    assert vocabulary.neighbours == {
+        "nose": "no",
+        "go": "no",
+        "yesterday": "yes",
+        "casino": "no",
+        "yet": "yes",
+        "note": "no",
+    }
+    assert vocabulary.words == [word for word in words if word != "know"]
+
+
+@needs_espeak
+def test_an_accent_is_enough_to_be_a_homophone():
+    assert pronounce(["four"], "en-us") != pronounce(["for"], "en-us")
+    assert sort_vocabulary(["for", "to", "won"], ["one", "two", "four"], LANGUAGES).homophones == {
+        "for": "four",
+        "to": "two",
+        "won": "one",
+    }
+
+
+@needs_espeak
+def test_words_are_pronounced_each_by_itself():
+    assert pronounce(["to", "no", "to"], "en-us") == [("t", "u\u02d0"), ("n", "o\u028a"), ("t", "u\u02d0")]
+    assert pronounce([], "en-us") == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("no", "no", True),
+        ("no", "go", True),
+        ("no", "o", True),
+        ("no", "nos", True),
+        ("aa", "aaa", True),
+        ("no", "on", False),
+        ("no", "", False),
+        ("yes", "gas", False),
+        ("abc", "cab", False),
+    ],
+)
+def test_one_change_makes_neighbours(one, other, expected):
+    assert differs_by_one(one, other) is expected
+    assert differs_by_one(other, one) is expected
+
+
+def test_the_vocabulary_is_read_most_frequent_first_without_the_speakers_to_skip(tmp_path, text):
+    assert read_vocabulary([str(text)])[:3] == ["the", "cat", "go"]
+    for speaker, said in (("19", "OH DON'T"), ("26", "A SECRET")):
+        folder = tmp_path / "speech" / speaker
+        folder.mkdir(parents=True)
+        (folder / f"{speaker}-1.trans.txt").write_text(f"{speaker}-1-0000 {said}\n")
+    assert read_vocabulary([str(tmp_path / "speech")], ["26"]) == ["oh", "don't"]
+    lj_speech = tmp_path / "ljspeech"
+    lj_speech.mkdir()
+    (lj_speech / "metadata.csv").write_text("LJ001-0001|No. 7|No, seven, no\n")
+    assert read_vocabulary([str(lj_speech)]) == read_vocabulary([str(lj_speech / "metadata.csv")]) == ["no", "seven"]
+    with pytest.raises(SettingsError, match="no transcript of '27'"):
+        read_vocabulary([str(tmp_path / "speech")], ["27"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SettingsError, match=r"expected \*.trans.txt or metadata.csv in .*empty, found none"):
+        read_vocabulary([str(tmp_path / "empty")])
+    with pytest.raises(SettingsError, match=r"expected a text in .*missing.txt"):
+        read_vocabulary([str(tmp_path / "missing.txt")])
+
+
+@needs_espeak
+def test_an_interrupted_run_is_finished_to_what_it_would_have_been(tmp_path, text, monkeypatch, known_voices):
+    synthesize(settings(text), tmp_path / "whole")
+    spoken = []
+
+    def speak_ten(voice, word, **how):
+        if len(spoken) == 10:
+            raise KeyboardInterrupt
+        spoken.append(word)
+        return speak(voice, word, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(synthesis, "speak", speak_ten)
+        with pytest.raises(KeyboardInterrupt):
+            synthesize(settings(text), tmp_path / "resumed")
+    assert len(list((tmp_path / "resumed").glob("*/*.flac"))) == 10
+    assert not (tmp_path / "resumed/synthesis.json").exists()
+    kept = next((tmp_path / "resumed").glob("*/*.flac"))
+    written_ns = kept.stat().st_mtime_ns
+    synthesize(settings(text), tmp_path / "resumed")
+    assert kept.stat().st_mtime_ns == written_ns
+    assert contents(tmp_path / "resumed") == contents(tmp_path / "whole")
+
+
+@needs_espeak
+def test_a_folder_of_something_else_is_left_alone(tmp_path, text, known_voices):
+    synthesize(settings(text), tmp_path / "out")
+    before = contents(tmp_path / "out")
+    with pytest.raises(SettingsError, match="the same settings, texts and engines"):
+        synthesize(settings(text, seed=1), tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+    with pytest.raises(SettingsError, match="to be empty or begun by this command"):
+        synthesize(settings(text), tmp_path)
+
+
+@needs_espeak
+def test_clips_without_sound_are_counted_and_left_out(tmp_path, text, monkeypatch, caplog, known_voices):
+    def speak_all_but_go(voice, word, **how):
+        return np.zeros(800 * (voice.engine == "flite"), np.int16) if word == "go" else speak(voice, word, **how)
+
+    monkeypatch.setattr(synthesis, "speak", speak_all_but_go)
+    synthesize(settings(text), tmp_path / "out")
+    assert "left out: 3 of 27 clips, in which the voice made no sound" in caplog.text
+    assert not (tmp_path / "out/go").exists()
+    assert json.loads((tmp_path / "out/synthesis.json").read_text())["n_clips_without_sound"] == 3
+
+
+def test_at_most_a_tenth_of_a_second_of_silence_is_left_around_a_word():
+    samples = np.zeros(16000, dtype=np.int16)
+    samples[4000:8000] = 3000
+    samples[8000:8800] = 30  # the end of an "s", 40 dB below
+    trimmed = synthesis.trim(samples, 16000)
+    np.testing.assert_array_equal(trimmed, samples[4000 - 1600 : 8800 + 1600])
+    assert synthesis.trim(np.zeros(16000, dtype=np.int16), 16000).size == 0
+
+
+@needs_espeak
+def test_pace_and_pitch_are_heard(voices):
+    for engine in describe_engines():
+        voice = next(voice for voice in voices if voice.engine == engine)
+        slow, fast, high = (
+            speak(voice, "yesterday", pace=pace, pitch=pitch) for pace, pitch in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+        )
+        assert len(slow) > 1.2 * len(fast)
+        assert slow.tobytes() != high.tobytes()
+
+
+def test_a_missing_engine_is_named_with_what_installs_it(tmp_path, text, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SettingsError, match=r"espeak-ng .*found none: .*sudo apt-get install espeak-ng"):
+        synthesize(settings(text), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo broken >&2; exit 3", r"found exit code 3 \(broken\)"),
+        ("echo noise", "expected a recording"),
+        ("sleep 5", "found it running"),
+    ],
+)
+def test_an_engine_that_fails_is_an_error(tmp_path, monkeypatch, script, message):
+    program = tmp_path / "espeak-ng"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(engines, "ESPEAK", str(program))
+    monkeypatch.setattr(engines, "CLIP_TIMEOUT_S", 0.5)
+    voice = engines.Voice(name="espeak-en-us", engine=str(program), code="en-us", share=1.0)
+    with pytest.raises(DetectorError, match=message):
+        speak(voice, "no", pace=0.5, pitch=0.5)
+
+
+@pytest.mark.parametrize("word", ["../up", "-v", "a_nohash_1", "7", "up ", "up\n"])
+def test_words_that_cannot_be_said_or_name_a_folder_are_refused(tmp_path, text, word):
+    with pytest.raises(SettingsError, match="expected words of letters"):
+        synthesize(msgspec.structs.replace(settings(text), also=(word,)), tmp_path / "out")
+
+
+@needs_espeak
+def test_the_command_speaks_words(tmp_path, text):
+    finished = run(
+        *("synthesize", "--out", tmp_path / "out", "--words", "yes", "--vocabulary", text, "--n-words", 1),
+        *("--clips-per-keyword", 2, "--clips-per-neighbour", 1, "--clips-per-word", 1, "--seed", 3),
+        command=KEYWORD_TRAINER,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.startswith(f"{tmp_path / 'out'}: 4 clips of 3 words in ")
+    finished = run("synthesize", "--out", tmp_path / "out", "--words", "yes", command=KEYWORD_TRAINER)
+    assert_one_line(finished, 78, "expected --vocabulary TEXT or --also go,down")
