@@ -136,6 +136,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_folders(verb, needs_data=False)
     add_speech(verb)
+    verb.add_argument(
+        "--synthetic",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="words of `keyword-trainer synthesize`: trained on, never measured on; repeatable",
+    )
     verb.add_argument("--words", type=parse_words, metavar="yes,no", help="the keywords; every other word is 'unknown'")
     verb.add_argument(
         "--skip-words",

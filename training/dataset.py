@@ -174,7 +174,12 @@ def find_words(text: str) -> list[str]:
 
 
 def index_folders(
-    *, data: Sequence[str], noise: Sequence[str], speech: Sequence[str], validation_speakers: Sequence[str]
+    *,
+    data: Sequence[str],
+    noise: Sequence[str],
+    speech: Sequence[str],
+    validation_speakers: Sequence[str],
+    synthetic: Sequence[str] = (),
 ) -> list[Item]:
     """Find all recordings of some folders, in an order that does not depend on the file system.
 
@@ -187,6 +192,8 @@ def index_folders(
     # Versions 0.01 and 0.02 of Speech Commands share clips: the same name under the same word is the same recording.
     unique = {(item.word, Path(item.path).stem): item for item in reversed(words)}
     items = sorted(unique.values(), key=lambda item: (item.word, item.path))
+    for name in synthetic:
+        items += [msgspec.structs.replace(item, split=TRAINING) for item in index_words(name)]
     for name in data:
         for folder in sorted(Path(name).rglob(NOISE_FOLDER)):
             items += index_noise(str(folder))
@@ -226,6 +233,7 @@ def index(settings: TrainSettings) -> list[Item]:
         noise=settings.noise,
         speech=settings.speech,
         validation_speakers=settings.validation_speakers,
+        synthetic=settings.synthetic,
     )
     for word in settings.words:
         for split in (TRAINING, VALIDATION):

@@ -20,6 +20,7 @@ import numpy as np
 import detector
 from detector.errors import SettingsError
 from training.dataset import TRAINING, Item
+from training.recipe import FOLDERS
 from training.settings import TrainSettings
 
 PROVENANCE_FILE = "provenance.json"
@@ -81,10 +82,10 @@ def describe_training(
     settings: TrainSettings, items: Sequence[Item], run: Path, history: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return what a manifest says of a training; nothing of the machine's own paths."""
-    folders = (*settings.data, *settings.noise, *settings.speech)
+    folders = (*settings.data, *settings.synthetic, *settings.noise, *settings.speech)
     names = name_folders(folders)
     recipe = msgspec.to_builtins(settings)
-    for key in ("data", "noise", "speech"):
+    for key in FOLDERS:
         recipe[key] = [names[folder] for folder in recipe[key]]
     return {
         "sessions": read_provenance(run),

@@ -8,7 +8,7 @@ from typing import Any
 
 from detector.errors import SettingsError
 
-FOLDERS = ("data", "noise", "speech")
+FOLDERS = ("data", "synthetic", "noise", "speech")
 
 
 def read_recipe(file: Path, root: Path) -> dict[str, Any]:

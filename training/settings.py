@@ -98,6 +98,8 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     data: tuple[Text, ...]
     """Folders in the Speech Commands layout."""
     words: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    synthetic: tuple[Text, ...] = ()
+    """Folders of words from speech synthesisers, in the same layout: trained on, never measured on."""
     noise: tuple[Text, ...] = ()
     """Folders of noise recordings, beside the `_background_noise_` of the data folders."""
     speech: tuple[Text, ...] = ()

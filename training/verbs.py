@@ -28,6 +28,7 @@ BACKENDS = ("tensorflow", "torch", "jax")
 RUN_OPTIONS = (
     "data",
     "words",
+    "synthetic",
     "noise",
     "speech",
     "validation_speakers",
@@ -72,7 +73,7 @@ def run_train(options: argparse.Namespace) -> None:
     from training.train import train
 
     if settings is not None:
-        check_licences(settings.licences, (*settings.data, *settings.noise, *settings.speech))
+        check_licences(settings.licences, (*settings.data, *settings.synthetic, *settings.noise, *settings.speech))
     show = sys.stderr.isatty()
     train(settings, options.out, cache=options.cache, n_workers=options.workers, show_progress=show)
     if options.backend != "tensorflow":
