@@ -42,7 +42,8 @@ class WindowComposer:
                 clips.setdefault(item.word, []).append(position)
         self._clips = {word: clips.get(word, []) for word in settings.words}
         others = [p for word in sorted(clips) if word not in settings.words for p in clips[word]]
-        by_folder = [[p for p in others if items[p].path.startswith(f"{folder}/")] for folder in (*settings.data, *settings.synthetic)]
+        folders = (*settings.data, *settings.synthetic)
+        by_folder = [[p for p in others if items[p].path.startswith(f"{folder}/")] for folder in folders]
         self._other_words = [positions for positions in by_folder if positions]
         """Clips of other words, by data folder: each folder is heard equally often, however many clips it has."""
         taboo = (*settings.words, *settings.skip_words)
