@@ -128,11 +128,9 @@ ARCHITECTURES: dict[str, Callable[[int, int, int], keras.Model]] = {
     "ds-cnn": ds_cnn,
     "cnn": partial(cnn, channels=(24, 40, 56, 80)),
     "tc-resnet": partial(tc_resnet, channels=(24, 32, 40, 48)),
-    "ts-resnet": partial(ts_resnet, stem=(), channels=64, sizes=(7, 9, 11), last=96),
-    "ts8": partial(ts_resnet, stem=(8,), channels=64, sizes=(7, 9, 11), last=96),
-    "ts16": partial(ts_resnet, stem=(16,), channels=64, sizes=(7, 9, 11), last=96),
-    "ts16-24": partial(ts_resnet, stem=(16, 24), channels=64, sizes=(7, 9, 11), last=96),
-    "ts24-32": partial(ts_resnet, stem=(24, 32), channels=64, sizes=(7, 11), last=96),
+    "ts-resnet": partial(ts_resnet, stem=(8,), channels=64, sizes=(7, 9, 11), last=96),
+    "ts-resnet-tiny": partial(ts_resnet, stem=(8,), channels=28, sizes=(7, 9, 11), last=48),
+    "ts-resnet-wide": partial(ts_resnet, stem=(12,), channels=96, sizes=(7, 9, 11), last=128),
 }
 
 

@@ -1,0 +1,56 @@
+"""Every network there is becomes an int8 file of ordinary operations that answers as the float network does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detector.errors import SettingsError
+
+pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore")]  # TensorFlow's own warnings
+
+NAMES = ["ds-cnn", "cnn", "tc-resnet", "ts-resnet", "ts-resnet-tiny", "ts-resnet-wide"]
+
+
+def test_every_architecture_is_tried_here():
+    from training.architectures import ARCHITECTURES
+
+    assert sorted(ARCHITECTURES) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_architecture_quantises_and_keeps_its_answers(name, rng):
+    import keras
+
+    from detector.model import Network
+    from training.architectures import build_model
+    from training.quantize import convert_to_int8
+
+    model = build_model(name, n_frames=49, n_mels=40, n_labels=4)
+    level = rng.uniform(-1.0, 0.5, (200, 1, 1))
+    features = np.clip(level + rng.standard_normal((200, 49, 40)) * 0.3, -1.0, 1.1).astype(np.float32)
+    # An untrained network answers everything alike; a last layer of the right range tells its features apart.
+    layer = model.get_layer("scores")
+    before = keras.Model(model.inputs, layer.input).predict(features[..., None], verbose=0)
+    kernel = rng.standard_normal((before.shape[1], 4)) / before.std() / 4
+    layer.set_weights([kernel, -before.mean(axis=0) @ kernel])
+    expected = model.predict(features[..., None], verbose=0)
+    network = Network(convert_to_int8(model, features))
+    assert network.input_shape == (1, 49, 40, 1)
+    scores = np.stack([network.score(window) for window in features])
+    np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=0.02)
+    assert np.abs(scores - expected).mean() < 0.1
+    assert np.corrcoef(scores.ravel(), expected.ravel())[0, 1] > 0.9
+
+
+def test_the_tiny_one_is_tiny():
+    from training.architectures import build_model
+
+    assert build_model("ts-resnet-tiny", n_frames=49, n_mels=40, n_labels=4).count_params() <= 15_000
+
+
+def test_an_architecture_that_there_is_not_is_refused():
+    from training.architectures import build_model
+
+    with pytest.raises(SettingsError, match="expected an architecture of ds-cnn, cnn"):
+        build_model("transformer", n_frames=49, n_mels=40, n_labels=4)
