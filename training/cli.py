@@ -314,7 +314,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="words that sound like a keyword: running speech that holds one is left out, as with the keywords",
     )
     verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
-    verb.add_argument("--n-words", type=_count, default=6000, metavar="N", help="words to say (default: %(default)s)")
     verb.add_argument(
         "--false-accepts-per-hour",
         type=float,

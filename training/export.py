@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,13 +26,17 @@ from detector.manifest import (
     write_manifest,
 )
 from detector.model import Model, Network
-from training.dataset import TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word, index
+from detector.operating import describe_points, pick_points
+from training.dataset import SPEECH, TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word, index
 from training.evaluate_clips import ClipReport, evaluate_clips, gather_clips
 from training.features import FeatureStore
+from training.operating import calibrate, with_points
 from training.provenance import describe_training
 from training.quantize import convert_to_int8, correct_prior, iterate_scores, soften, to_float32
 from training.settings import TrainSettings
 from training.train import BEST_FILE, read_history, read_settings
+
+log = logging.getLogger(__name__)
 
 MODEL_FILE = "model.tflite"
 MANIFEST_FILE = "model.json"
@@ -95,6 +100,21 @@ def finish(run: Path, *, cache: Path, n_workers: int = 1, show_progress: bool = 
             measured_on=f"clips of validation speakers, mean of the recalls of {', '.join(int8.present())}",
         ),
     )
+    if any(item.kind == SPEECH and item.split == VALIDATION for item in items):
+        curve = calibrate(
+            Model(manifest, flatbuffer),
+            items,
+            store,
+            split=VALIDATION,
+            skip_words=settings.skip_words,
+            show_progress=show_progress,
+        )
+        points = pick_points(curve, manifest.words, settings.decision.false_accepts_per_hour)
+        for line in describe_points(curve, points, settings.decision.false_accepts_per_hour):
+            log.info(line)
+        manifest = with_points(manifest, curve, points)
+    else:
+        log.info("no running speech is set aside for validation: thresholds stay at %g", settings.decision.threshold)
     (run / MODEL_FILE).write_bytes(flatbuffer)
     write_manifest(manifest, run / MANIFEST_FILE)
     evaluation = Evaluation(int8, float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -14,11 +14,14 @@ from detector.detector import Detection, override_thresholds
 from detector.frontend import LogMel
 from detector.manifest import Manifest, OperatingCurve, OperatingPoint
 from detector.model import Model
+from training.dataset import WORD, Item, WaveformStore
 from training.statistics import hourly_rate
-from training.streams import Truth, judge
+from training.streams import Truth, compose_speech, compose_words, judge
 
 THRESHOLDS = tuple(round(float(x), 4) for x in 1.0 / (1.0 + np.exp(-np.linspace(-4.0, 6.0, 81))))
 """From 0.018 to 0.998, equally spaced in the logit."""
+GAP_S = (0.4, 2.0)
+"""Range of the pauses between words."""
 
 
 def score_stream(model: Model, samples: NDArray[np.int16], *, show_progress: bool = False) -> NDArray[np.float32]:
@@ -66,6 +69,58 @@ def decide_all(scores: NDArray[np.float32], manifest: Manifest, words: Sequence[
 def with_thresholds(manifest: Manifest, thresholds: dict[str, float]) -> Manifest:
     """Return a manifest with other thresholds; re-arm levels keep their ratio."""
     return msgspec.structs.replace(manifest, decision=override_thresholds(manifest.decision, thresholds))
+
+
+def with_points(manifest: Manifest, curve: OperatingCurve, points: Mapping[str, OperatingPoint]) -> Manifest:
+    """Return a manifest with an operating curve and the thresholds of points on it."""
+    chosen = with_thresholds(manifest, {word: point.threshold for word, point in points.items()})
+    return msgspec.structs.replace(chosen, operating_curve=curve)
+
+
+def calibrate(
+    model: Model,
+    items: Sequence[Item],
+    store: WaveformStore,
+    *,
+    split: str,
+    skip_words: Sequence[str],
+    seed: int = 0,
+    show_progress: bool = False,
+) -> OperatingCurve:
+    """Measure a model's operating curve on the recordings of a split.
+
+    Misses are counted in a stream of all clips of the keywords, said alone; false accepts in the running speech,
+    without the utterances that hold a keyword or one of `skip_words`.
+
+    Raises
+    ------
+    SettingsError
+        If the split has no clips of the keywords or no running speech.
+    """
+    manifest = model.manifest
+    rate_hz = manifest.frontend.sample_rate_hz
+    n_words = sum(item.kind == WORD and item.split == split and item.word in manifest.words for item in items)
+    spoken, spoken_truth = compose_words(
+        items,
+        store,
+        split=split,
+        n_words=n_words,
+        gap_s=GAP_S,
+        snr_db=None,
+        sample_rate_hz=rate_hz,
+        rng=np.random.default_rng(seed),
+        only=manifest.words,
+    )
+    without = (*manifest.words, *skip_words)
+    running, running_truth = compose_speech(items, store, split=split, without=without, only=(), sample_rate_hz=rate_hz)
+    return measure_curve(
+        manifest,
+        spoken=(score_stream(model, spoken, show_progress=show_progress), spoken_truth),
+        running=(score_stream(model, running, show_progress=show_progress), running_truth),
+        measured_on=f"{split} speakers: {n_words} keywords said alone; {running_truth.hours:.2f} hours of running "
+        f"speech without the utterances that hold {', '.join(without)}",
+        show_progress=show_progress,
+    )
 
 
 def measure_curve(

@@ -83,11 +83,14 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class DecisionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The decision that a trained model is given in its manifest."""
 
-    stride_s: Positive = 0.08
+    stride_s: Positive = 0.06
     """From the end of one window to the end of the next."""
-    smoothing_windows: PositiveInt = 3
+    smoothing_windows: PositiveInt = 4
     refractory_s: NotNegative = 0.7
+    false_accepts_per_hour: Positive = 1.0
+    """Thresholds are those of fewest misses within this rate, of all words together, on the validation speakers."""
     threshold: Probability = 0.8
+    """Of all words, where there is no running speech to measure false accepts on."""
     rearm_ratio: Probability = 0.5
     """The level below which a word is armed again, as a part of its threshold."""
 

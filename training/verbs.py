@@ -22,7 +22,6 @@ from training.settings import TrainSettings
 log = logging.getLogger(__name__)
 
 COMPOSED_RATE_HZ = 16000
-CALIBRATION_GAP_S = (0.4, 2.0)
 BACKENDS = ("tensorflow", "torch", "jax")
 
 RUN_OPTIONS = (
@@ -221,50 +220,31 @@ def run_evaluate_stream(options: argparse.Namespace) -> None:
 
 def run_calibrate(options: argparse.Namespace) -> None:
     """Measure the operating curve and write it into the manifest."""
-    import numpy as np
-
     from detector.manifest import read_manifest, write_manifest
     from detector.model import Model, find_model
     from detector.operating import describe_points, pick_points
-    from training.operating import measure_curve, score_stream, with_thresholds
-    from training.streams import compose_speech, compose_words
+    from training.operating import calibrate, with_points
 
     file = find_model(options.model)
     manifest = read_manifest(file)
     model = Model(manifest, file.with_suffix(".tflite").read_bytes())
     if not options.speech:
         raise SettingsError("expected --speech: false accepts are counted in running speech")
-    rate_hz = manifest.frontend.sample_rate_hz
-    items, store = _index(options, rate_hz)
-    spoken, spoken_truth = compose_words(
+    items, store = _index(options, manifest.frontend.sample_rate_hz)
+    curve = calibrate(
+        model,
         items,
         store,
         split=options.split,
-        n_words=options.n_words,
-        gap_s=CALIBRATION_GAP_S,
-        snr_db=None,
-        sample_rate_hz=rate_hz,
-        rng=np.random.default_rng(options.seed),
-    )
-    without = (*manifest.words, *options.skip_words)
-    running, running_truth = compose_speech(
-        items, store, split=options.split, without=without, only=(), sample_rate_hz=rate_hz
-    )
-    show = sys.stderr.isatty()
-    curve = measure_curve(
-        manifest,
-        spoken=(score_stream(model, spoken, show_progress=show), spoken_truth),
-        running=(score_stream(model, running, show_progress=show), running_truth),
-        measured_on=f"{options.split} speakers: {len(spoken_truth.words)} words said alone, {running_truth.hours:.2f} "
-        f"hours of running speech without the utterances that hold {', '.join(without)}",
-        show_progress=show,
+        skip_words=options.skip_words,
+        seed=options.seed,
+        show_progress=sys.stderr.isatty(),
     )
     points = pick_points(curve, manifest.words, options.false_accepts_per_hour)
     for line in describe_points(curve, points, options.false_accepts_per_hour):
         log.info(line)
     if not options.dry_run:
-        chosen = with_thresholds(manifest, {word: point.threshold for word, point in points.items()})
-        write_manifest(msgspec.structs.replace(chosen, operating_curve=curve), file)
+        write_manifest(with_points(manifest, curve, points), file)
         log.info("wrote %s", file)
     if options.picture:
         from training.pictures import draw_curve

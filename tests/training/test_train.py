@@ -144,7 +144,7 @@ def test_a_calibrated_model_picks_its_thresholds_from_its_curve(trained, data, t
         (tmp_path / f"mine{suffix}").write_bytes(trained[1].with_suffix(suffix).read_bytes())
     mine = tmp_path / "mine.json"
     common = ["calibrate", mine, "--words-data", data, "--speech", data.parent / "speech"]
-    common += ["--validation-speakers", "12", "--cache", data.parent / "cache", "--n-words", 60]
+    common += ["--validation-speakers", "12", "--cache", data.parent / "cache"]
     before = mine.read_bytes()
     dry = trainer(*common, "--dry-run", "--json")
     assert dry.returncode == 0, dry.stderr

@@ -1,0 +1,94 @@
+"""The operating curve: counted by the detector's own rules, on cases whose counts are known."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from detector import Detector
+from detector.manifest import OperatingCurve, OperatingPoint
+from detector.operating import pick_points
+from training.operating import THRESHOLDS, decide_all, measure_curve, score_stream, with_points, with_thresholds
+from training.streams import Truth, TruthWord, detect_stream
+
+
+@pytest.fixture
+def manifest(model):
+    """The shipped manifest, with a decision that is easy to follow: no smoothing, half a second of rest."""
+    decision = msgspec.structs.replace(model.manifest.decision, smoothing_windows=1, refractory_s=0.5)
+    return msgspec.structs.replace(model.manifest, decision=decision)
+
+
+def scores_of(manifest, n_windows, **peaks):
+    """Return scores of zero but for peaks: word -> [(window, score), ...]."""
+    scores = np.zeros((n_windows, len(manifest.labels)), dtype=np.float32)
+    for word, heights in peaks.items():
+        for window, score in heights:
+            scores[window, manifest.labels.index(word)] = score
+    return scores
+
+
+def end_s(manifest, window):
+    return manifest.window_s + window * manifest.stride_s
+
+
+def test_scores_and_decisions_apart_give_what_the_detector_gives(model, demo_samples):
+    detections = decide_all(score_stream(model, demo_samples), model.manifest, model.manifest.words)
+    expected = detect_stream(Detector(model), demo_samples)
+    assert len(expected) >= 8
+    assert [(d.keyword, d.time_s) for d in detections] == [(d.keyword, d.time_s) for d in expected]
+    np.testing.assert_allclose([d.score for d in detections], [d.score for d in expected], atol=1e-6)
+
+
+def test_every_threshold_is_counted_event_by_event(manifest):
+    # Spoken: "yes" at windows 50 and 150 scores 0.9 and 0.5; "no" at 250 is not heard at all.
+    spoken = scores_of(manifest, 300, yes=[(50, 0.9), (51, 0.9), (150, 0.5)])
+    words = [("yes", 50), ("yes", 150), ("no", 250)]
+    truth = Truth(
+        [TruthWord(word, end_s(manifest, k) - 0.5, end_s(manifest, k) - 0.1) for word, k in words], hours=0.01
+    )
+    # Running speech of two hours: "no" rises once for long to 0.7, once to 0.3.
+    running = scores_of(manifest, 400, no=[*((k, 0.7) for k in range(100, 105)), (300, 0.3)])
+    curve = measure_curve(
+        manifest, spoken=(spoken, truth), running=(running, Truth([], hours=2.0)), measured_on="made-up scores"
+    )
+    assert (curve.hours, curve.measured_on) == (2.0, "made-up scores")
+    for word, limits in (("yes", [(0.5, 0.0), (0.9, 0.5), (2.0, 1.0)]), ("no", [(2.0, 1.0)])):
+        for point in curve.words[word]:
+            expected = next(miss for limit, miss in limits if point.threshold <= limit)
+            assert point.miss_rate == pytest.approx(expected)
+            assert point.miss_rate_interval[0] <= point.miss_rate <= point.miss_rate_interval[1]
+    for point in curve.words["no"]:
+        n_events = (point.threshold <= 0.7) + (point.threshold <= 0.3)
+        assert point.false_accepts_per_hour == pytest.approx(n_events / 2.0)
+        assert point.false_accepts_per_hour_interval[0] <= n_events / 2.0 < point.false_accepts_per_hour_interval[1]
+    assert all(point.false_accepts_per_hour == 0.0 for point in curve.words["yes"])
+    assert [point.threshold for point in curve.words["yes"]] == list(THRESHOLDS)
+
+
+def test_one_long_high_score_counts_once(manifest):
+    for n_windows in (3, 8):  # as long as a word lasts, within the refractory time and beyond
+        scores = scores_of(manifest, 100, yes=[(k, 0.95) for k in range(20, 20 + n_windows * 3)])
+        tried = with_thresholds(manifest, dict.fromkeys(manifest.words, 0.5))
+        assert [d.keyword for d in decide_all(scores, tried, manifest.words)] == ["yes"]
+
+
+def test_a_calibrated_manifest_holds_curve_and_thresholds(manifest):
+    def point(threshold, rate, miss):
+        return OperatingPoint(
+            threshold=threshold,
+            false_accepts_per_hour=rate,
+            false_accepts_per_hour_interval=(0.0, 9.0),
+            miss_rate=miss,
+            miss_rate_interval=(0.0, 1.0),
+        )
+
+    curve = OperatingCurve(
+        measured_on="made-up", hours=1.0, words={"yes": [point(0.4, 0.0, 0.1)], "no": [point(0.6, 1.0, 0.2)]}
+    )
+    old = manifest.decision.words["yes"]
+    calibrated = with_points(manifest, curve, pick_points(curve, manifest.words, 1.0))
+    assert calibrated.operating_curve == curve
+    assert {word: limits.threshold for word, limits in calibrated.decision.words.items()} == {"yes": 0.4, "no": 0.6}
+    assert calibrated.decision.words["yes"].rearm / 0.4 == pytest.approx(old.rearm / old.threshold)
