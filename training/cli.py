@@ -242,7 +242,17 @@ def build_parser() -> argparse.ArgumentParser:
         verb.add_argument(option, type=_count, default=default, metavar="N", help=f"{text} (default: %(default)s)")
     verb.add_argument("--seed", type=_not_negative(int), default=0, metavar="N", help="of all randomness (default: 0)")
 
-    verb = add("compose", "compose a recording with known truth: single words with pauses, or running speech")
+    verb.add_argument(
+        "--offsets",
+        type=_count,
+        metavar="N",
+        help="measure instead how much scores depend on where windows fall: a word's spread over N shifts by a sample",
+    )
+    verb.add_argument(
+        "--clips-per-word", type=_count, default=100, metavar="N", help="with --offsets (default: %(default)s)"
+    )
+
+    verb = add("compose", "compose a recording with known truth: words with pauses, running speech, or both mixed")
     add_folders(verb, needs_data=False)
     add_speech(verb)
     verb.add_argument(
@@ -265,6 +275,13 @@ def build_parser() -> argparse.ArgumentParser:
         default=(),
         metavar="yes,no",
         help="running speech: leave out utterances with one of these words",
+    )
+    verb.add_argument(
+        "--confusable",
+        type=parse_words,
+        default=(),
+        metavar="know,now",
+        help="running speech: mark utterances with one of these words, so that what fires there is counted apart",
     )
     verb.add_argument(
         "--only",
@@ -293,6 +310,26 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="WORD=X",
         help="instead of the manifest's; repeatable",
     )
+    verb.add_argument(
+        "--condition",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="put the recording under a condition first, and print a table: clean, snr-20, snr-10, snr-5, snr-0 (dB, "
+        "with --noise), near, reverberant, gain-10, gain-20, gain-30 (dB), rate-8000, rate-44100, rate-48000 (Hz), "
+        "lost-1 (%% of the samples), or all; repeatable",
+    )
+    verb.add_argument("--noise", action="append", default=[], metavar="DIR", help="noise recordings; repeatable")
+    verb.add_argument("--seed", type=_not_negative(int), default=0, metavar="N", help="of all randomness (default: 0)")
+    verb.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help=CACHE_HELP)
+    verb.add_argument("--json", action="store_true", help="print JSON")
+
+    verb = add("compare", "tell whether one model is better than another on a recording, by a paired bootstrap")
+    verb.add_argument("first", help="name or path of a model")
+    verb.add_argument("second", help="the model whose gain or loss is reported")
+    verb.add_argument("--recording", type=Path, required=True, metavar="WAV")
+    verb.add_argument("--truth", type=Path, required=True, metavar="JSON")
+    verb.add_argument("--seed", type=_not_negative(int), default=0, metavar="N", help="of the resamples (default: 0)")
     verb.add_argument("--json", action="store_true", help="print JSON")
 
     verb = add("calibrate", "measure a model's operating curve, write it and the default thresholds into the manifest")

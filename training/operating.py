@@ -14,9 +14,10 @@ from detector.detector import Detection, override_thresholds
 from detector.frontend import LogMel
 from detector.manifest import Manifest, OperatingCurve, OperatingPoint
 from detector.model import Model
+from training.compose import SPEECH_GAP_S, Truth, compose, speech_pieces, word_pieces
 from training.dataset import WORD, Item, WaveformStore
+from training.judge import judge
 from training.statistics import hourly_rate
-from training.streams import Truth, compose_speech, compose_words, judge
 
 THRESHOLDS = tuple(round(float(x), 4) for x in 1.0 / (1.0 + np.exp(-np.linspace(-4.0, 6.0, 81))))
 """From 0.018 to 0.998, equally spaced in the logit."""
@@ -100,19 +101,14 @@ def calibrate(
     manifest = model.manifest
     rate_hz = manifest.frontend.sample_rate_hz
     n_words = sum(item.kind == WORD and item.split == split and item.word in manifest.words for item in items)
-    spoken, spoken_truth = compose_words(
-        items,
-        store,
-        split=split,
-        n_words=n_words,
-        gap_s=GAP_S,
-        snr_db=None,
-        sample_rate_hz=rate_hz,
-        rng=np.random.default_rng(seed),
-        only=manifest.words,
+    rng = np.random.default_rng(seed)
+    clips = word_pieces(
+        items, store, split=split, n_words=n_words, sample_rate_hz=rate_hz, rng=rng, only=manifest.words
     )
+    spoken, spoken_truth = compose(clips, gap_s=GAP_S, sample_rate_hz=rate_hz, rng=rng)
     without = (*manifest.words, *skip_words)
-    running, running_truth = compose_speech(items, store, split=split, without=without, only=(), sample_rate_hz=rate_hz)
+    utterances = speech_pieces(items, store, split=split, without=without)
+    running, running_truth = compose(utterances, gap_s=SPEECH_GAP_S, sample_rate_hz=rate_hz, rng=rng)
     return measure_curve(
         manifest,
         spoken=(score_stream(model, spoken, show_progress=show_progress), spoken_truth),

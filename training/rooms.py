@@ -32,28 +32,64 @@ def simulate_rooms(
     SettingsError
         If pyroomacoustics is not installed.
     """
+    responses: list[Audio] = []
+    while len(responses) < n_rooms:
+        size = rng.uniform(SMALLEST_M, LARGEST_M)
+        places = rng.uniform(WALL_DISTANCE_M, size - WALL_DISTANCE_M, (2, 3))
+        response = _simulate(size, rng.uniform(*reverberation_s), *places, sample_rate_hz=sample_rate_hz)
+        if response is not None:
+            responses.append(response)
+    return responses
+
+
+def simulate_room(
+    size_m: tuple[float, float, float],
+    reverberation_s: float,
+    distance_m: float,
+    sample_rate_hz: int,
+    rng: np.random.Generator,
+) -> Audio:
+    """Simulate one room, the speaker at a distance from the microphone, both at drawn places.
+
+    Raises
+    ------
+    SettingsError
+        If pyroomacoustics is not installed, or no such room exists.
+    """
+    size = np.array(size_m)
+    for _ in range(1000):
+        microphone, direction = rng.uniform(WALL_DISTANCE_M, size - WALL_DISTANCE_M), rng.standard_normal(3)
+        speaker = microphone + distance_m * direction / np.linalg.norm(direction)
+        if ((speaker > WALL_DISTANCE_M) & (speaker < size - WALL_DISTANCE_M)).all():
+            response = _simulate(size, reverberation_s, speaker, microphone, sample_rate_hz=sample_rate_hz)
+            if response is not None:
+                return response
+    raise SettingsError(f"expected a room of {size_m} m with {distance_m:g} m between two places, found none")
+
+
+def _simulate(
+    size: NDArray[np.floating],
+    reverberation_s: float,
+    speaker: NDArray[np.floating],
+    microphone: NDArray[np.floating],
+    *,
+    sample_rate_hz: int,
+) -> Audio | None:
+    """Return an impulse response, or None when no walls absorb enough for so short a reverberation."""
     try:
         import pyroomacoustics
     except ImportError as exc:
         raise SettingsError("expected pyroomacoustics to simulate rooms: pip install pyroomacoustics") from exc
-    responses: list[Audio] = []
-    while len(responses) < n_rooms:
-        size = rng.uniform(SMALLEST_M, LARGEST_M)
-        try:
-            absorption, order = pyroomacoustics.inverse_sabine(rng.uniform(*reverberation_s), size)
-        except ValueError:
-            continue  # no wall absorbs enough for so short a reverberation in so large a room
-        room = pyroomacoustics.ShoeBox(
-            size,
-            fs=sample_rate_hz,
-            materials=pyroomacoustics.Material(absorption),
-            max_order=min(order, MAX_ORDER),
-        )
-        room.add_source(rng.uniform(WALL_DISTANCE_M, size - WALL_DISTANCE_M))
-        room.add_microphone(rng.uniform(WALL_DISTANCE_M, size - WALL_DISTANCE_M))
-        room.compute_rir()
-        responses.append(_normalise(room.rir[0][0]))
-    return responses
+    try:
+        absorption, order = pyroomacoustics.inverse_sabine(reverberation_s, size)
+    except ValueError:
+        return None
+    material = pyroomacoustics.Material(absorption)
+    room = pyroomacoustics.ShoeBox(size, fs=sample_rate_hz, materials=material, max_order=min(order, MAX_ORDER))
+    room.add_source(speaker)
+    room.add_microphone(microphone)
+    room.compute_rir()
+    return _normalise(room.rir[0][0])
 
 
 def _normalise(response: NDArray[np.floating]) -> Audio:

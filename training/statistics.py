@@ -23,14 +23,39 @@ class Rate(msgspec.Struct, frozen=True):
 
     def percent(self) -> str:
         """Return a proportion for people to read: `2.5 % (1.9-3.3 %, 40 of 1600)`."""
-        return (
-            f"{100 * self.value:.2f} % ({100 * self.low:.2f}-{100 * self.high:.2f} %, "
-            f"{self.n_events} of {self.n_trials:g})"
-        )
+        return f"{self._percent()} %, {self.n_events} of {self.n_trials:g})"
+
+    def brief_percent(self) -> str:
+        """Return a proportion for a table: `2.5 % (1.9-3.3)`."""
+        return f"{self._percent()})"
+
+    def _percent(self) -> str:
+        value, low, high = 100 * self.value, 100 * self.low, 100 * self.high
+        n = decimals(low, high)
+        return f"{value:.{n}f} % ({low:.{n}f}-{high:.{n}f}"
 
     def per_hour(self) -> str:
-        """Return a rate per hour for people to read."""
-        return f"{self.value:.2f} /h ({self.low:.2f}-{self.high:.2f}, {self.n_events} in {self.n_trials:.2f} h)"
+        """Return a rate per hour for people to read: `2.5 /h (0.7-6.3, 5 in 2.00 h)`.
+
+        Without any event there is no estimate, only a bound: `none in 2.00 h (at most 1.8 /h)`.
+        """
+        n = decimals(self.low, self.high)
+        if self.n_events == 0:
+            return f"none in {self.n_trials:.2f} h (at most {self.high:.{n}f} /h)"
+        return f"{self.value:.{n}f} /h ({self.low:.{n}f}-{self.high:.{n}f}, {self.n_events} in {self.n_trials:.2f} h)"
+
+    def brief_per_hour(self) -> str:
+        """Return a rate per hour for a table: `2.5 (0.7-6.3)`, or `0 (at most 1.8)`."""
+        n = decimals(self.low, self.high)
+        if self.n_events == 0:
+            return f"0 (at most {self.high:.{n}f})"
+        return f"{self.value:.{n}f} ({self.low:.{n}f}-{self.high:.{n}f})"
+
+
+def decimals(low: float, high: float) -> int:
+    """Return how many decimals an interval supports: those that show its width with two digits, at most three."""
+    width = high - low
+    return 3 if width <= 0.0 else max(0, min(3, 1 - math.floor(math.log10(width))))
 
 
 def proportion(n_events: int, n_trials: int) -> Rate:

@@ -128,7 +128,7 @@ def _index(options: argparse.Namespace, sample_rate_hz: int) -> Any:
     from training.dataset import WaveformStore, index_folders
 
     items = index_folders(
-        data=options.data,
+        data=getattr(options, "data", ()),
         noise=getattr(options, "noise", ()),
         speech=getattr(options, "speech", ()),
         validation_speakers=getattr(options, "validation_speakers", None) or (),
@@ -138,16 +138,29 @@ def _index(options: argparse.Namespace, sample_rate_hz: int) -> Any:
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
-    """Measure clip accuracy."""
+    """Measure clip accuracy, or how much scores depend on where windows fall."""
     from detector.model import load_model
     from training.evaluate_clips import evaluate_clips, gather_clips
+    from training.spread import measure_spread
 
     model = load_model(options.model)
     items, store = _index(options, model.manifest.frontend.sample_rate_hz)
+    show = sys.stderr.isatty()
+    if options.offsets:
+        spread = measure_spread(
+            model,
+            items,
+            store,
+            split=options.split,
+            n_offsets=options.offsets,
+            n_clips_per_word=options.clips_per_word,
+            seed=options.seed,
+            show_progress=show,
+        )
+        _print_report(spread, as_json=options.json)
+        return
     features, truths = gather_clips(items, store, model.manifest, split=options.split, seed=options.seed)
-    report = evaluate_clips(
-        model.score, features, truths, model.manifest, split=options.split, show_progress=sys.stderr.isatty()
-    )
+    report = evaluate_clips(model.score, features, truths, model.manifest, split=options.split, show_progress=show)
     _print_report(report, as_json=options.json)
 
 
@@ -167,10 +180,18 @@ def run_compose(options: argparse.Namespace) -> None:
     """Compose a recording and its truth."""
     import numpy as np
 
-    from training.streams import compose_speech, compose_words, write_stream
+    from training.compose import (
+        SPEECH_GAP_S,
+        Piece,
+        compose,
+        speech_pieces,
+        untrained_noises,
+        word_pieces,
+        write_stream,
+    )
 
-    if bool(options.data) == bool(options.speech):
-        raise SettingsError("expected either --data (single words) or --speech (running speech)")
+    if not options.data and not options.speech:
+        raise SettingsError("expected --data (single words), --speech (running speech), or both")
     if options.speech and not options.without and not options.only:
         raise SettingsError(
             "expected --without yes,no with --speech: where a keyword stands in running speech is not known, "
@@ -179,43 +200,103 @@ def run_compose(options: argparse.Namespace) -> None:
     if options.gap_s[0] > options.gap_s[1]:
         raise SettingsError(f"expected --gap-s MIN MAX, found {options.gap_s[0]:g} above {options.gap_s[1]:g}")
     items, store = _index(options, COMPOSED_RATE_HZ)
+    rng = np.random.default_rng(options.seed)
+    pieces: list[Piece] = []
     if options.data:
-        samples, truth = compose_words(
+        pieces += word_pieces(
             items,
             store,
             split=options.split,
             n_words=options.n_words,
-            gap_s=tuple(options.gap_s),
-            snr_db=options.snr_db,
             sample_rate_hz=COMPOSED_RATE_HZ,
-            rng=np.random.default_rng(options.seed),
-            only=options.only,
+            rng=rng,
+            only=() if options.speech else options.only,
         )
-    else:
-        samples, truth = compose_speech(
+    if options.speech:
+        pieces += speech_pieces(
             items,
             store,
             split=options.split,
             without=options.without,
             only=options.only,
-            sample_rate_hz=COMPOSED_RATE_HZ,
+            confusable=options.confusable,
         )
+    if options.data and options.speech:
+        pieces = [pieces[k] for k in rng.permutation(len(pieces))]
+    samples, truth = compose(
+        pieces,
+        gap_s=tuple(options.gap_s) if options.data else SPEECH_GAP_S,
+        sample_rate_hz=COMPOSED_RATE_HZ,
+        rng=rng,
+        noises=untrained_noises(items, store) if options.snr_db is not None else (),
+        snr_db=options.snr_db,
+    )
     write_stream(samples, truth, options.out, COMPOSED_RATE_HZ)
-    _print([f"{options.out}: {truth.hours:.2f} h, {len(truth.words)} words"])
+    confusable = f", {len(truth.confusable)} confusable utterances apart" if truth.confusable else ""
+    _print([f"{options.out}: {truth.hours:.2f} h, {len(truth.words)} words{confusable}"])
 
 
 def run_evaluate_stream(options: argparse.Namespace) -> None:
-    """Measure misses, false accepts and delay on a recording."""
+    """Measure misses, false accepts and delay on a recording, perhaps under several conditions."""
+    import numpy as np
+
     from detector.detector import Detector
+    from training.compose import read_truth, untrained_noises
+    from training.conditions import CONDITIONS, apply, detect_passages, table
     from training.dataset import read_recording
-    from training.streams import detect_stream, judge, read_truth
+    from training.judge import judge
 
     listener = Detector.load(options.model, thresholds=dict(options.threshold))
     truth = read_truth(options.truth)
     rate_hz = listener.model.manifest.frontend.sample_rate_hz
     samples = read_recording(str(options.recording), rate_hz)
-    detections = detect_stream(listener, samples, show_progress=sys.stderr.isatty())
-    _print_report(judge(detections, truth, listener.words), as_json=options.json)
+    conditions = CONDITIONS if "all" in options.condition else tuple(options.condition) or ("clean",)
+    noises = []
+    if options.noise:
+        items, store = _index(options, rate_hz)
+        noises = untrained_noises(items, store)
+    reports = {}
+    for condition in conditions:
+        if len(conditions) > 1:
+            log.info("%s", condition)
+        passages = apply(
+            condition,
+            samples,
+            truth,
+            sample_rate_hz=rate_hz,
+            noises=noises,
+            rng=np.random.default_rng(options.seed),
+        )
+        listener.reset()
+        detections = detect_passages(listener, passages, show_progress=sys.stderr.isatty())
+        reports[condition] = judge(detections, truth, listener.words)
+    if not options.condition:
+        _print_report(reports["clean"], as_json=options.json)
+    else:
+        _print([msgspec.json.encode(reports).decode()] if options.json else table(reports))
+
+
+def run_compare(options: argparse.Namespace) -> None:
+    """Compare two models on one recording."""
+    from detector.detector import Detector
+    from training.compare import compare
+    from training.compose import read_truth
+    from training.conditions import detect_stream
+    from training.dataset import read_recording
+
+    truth = read_truth(options.truth)
+    listeners = [Detector.load(name) for name in (options.first, options.second)]
+    if listeners[0].words != listeners[1].words:
+        raise SettingsError(
+            f"expected two models of the same words, found {', '.join(listeners[0].words)} and "
+            f"{', '.join(listeners[1].words)}"
+        )
+    detections = []
+    for listener in listeners:
+        samples = read_recording(str(options.recording), listener.model.manifest.frontend.sample_rate_hz)
+        detections.append(detect_stream(listener, samples, show_progress=sys.stderr.isatty()))
+    report = compare(detections[0], detections[1], truth, listeners[0].words, seed=options.seed)
+    _print_report(report, as_json=options.json)
 
 
 def run_calibrate(options: argparse.Namespace) -> None:
@@ -286,6 +367,7 @@ VERBS = {
     "synthesize": run_synthesize,
     "compose": run_compose,
     "evaluate-stream": run_evaluate_stream,
+    "compare": run_compare,
     "calibrate": run_calibrate,
     "export": run_export,
 }

@@ -9,8 +9,9 @@ import pytest
 from detector import Detector
 from detector.manifest import OperatingCurve, OperatingPoint
 from detector.operating import pick_points
+from training.compose import Truth, TruthWord
+from training.conditions import detect_stream
 from training.operating import THRESHOLDS, decide_all, measure_curve, score_stream, with_points, with_thresholds
-from training.streams import Truth, TruthWord, detect_stream
 
 
 @pytest.fixture

@@ -139,6 +139,37 @@ def test_the_trained_model_listens(trained, data, tmp_path):
     ]
 
 
+def test_conditions_comparison_and_spread(trained, data, tmp_path):
+    cache = ["--cache", data.parent / "cache"]
+    stream = tmp_path / "stream.wav"
+    options = ["--n-words", 12, "--without", "up,down", "--validation-speakers", "12"]
+    composed = trainer("compose", "--data", data, "--speech", data.parent / "speech", *cache, *options, "--out", stream)
+    assert composed.returncode == 0, composed.stderr
+    recording = ["--recording", stream, "--truth", stream.with_suffix(".json")]
+    conditions = ["--condition", "clean", "--condition", "snr-10", "--condition", "lost-1"]
+    noise = ["--noise", data / "_background_noise_", *cache]
+    table = trainer("evaluate-stream", trained[1], *recording, *conditions, *noise)
+    assert table.returncode == 0, table.stderr
+    assert [line.split()[0] for line in table.stdout.splitlines()] == ["condition", "clean", "snr-10", "lost-1"]
+    answer = trainer("evaluate-stream", trained[1], *recording, *conditions, *noise, "--json")
+    reports = json.loads(answer.stdout)
+    assert {name: report["missed"]["n_trials"] for name, report in reports.items()} == {
+        "clean": 6,
+        "snr-10": 6,
+        "lost-1": 6,
+    }
+    assert_one_line(
+        trainer("evaluate-stream", trained[1], *recording, "--condition", "wet"), 78, "expected a condition of clean"
+    )
+    same = trainer("compare", trained[1], trained[1], *recording, "--json")
+    assert json.loads(same.stdout)["missed"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert_one_line(trainer("compare", trained[1], "yes-no", *recording), 78, "expected two models of the same words")
+    options = ["--split", "testing", "--offsets", 8, "--clips-per-word", 2, "--json"]
+    spread = json.loads(trainer("evaluate", trained[1], "--data", data, *cache, *options).stdout)
+    assert (spread["n_clips"], spread["n_offsets"]) == (4, 8)
+    assert 0.0 <= spread["median"] <= spread["p90"] <= 1.0
+
+
 def test_a_calibrated_model_picks_its_thresholds_from_its_curve(trained, data, tmp_path):
     for suffix in (".json", ".tflite"):
         (tmp_path / f"mine{suffix}").write_bytes(trained[1].with_suffix(suffix).read_bytes())

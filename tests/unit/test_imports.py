@@ -46,5 +46,11 @@ def test_training_leaves_threads_and_the_command_line_of_the_detector_alone():
     pytest.importorskip("tqdm", reason="needs the extra train: pip install 'keyword-detector[train-cpu]'")
     pytest.importorskip("scipy", reason="needs the extra train: pip install 'keyword-detector[train-cpu]'")
     forbidden = ["detector.audio.capture", "detector.cli", "detector.pipeline", "detector.outputs.console"]
-    for module in ("training.cli", "training.streams", "training.evaluate_clips", "training.features"):
+    for module in (
+        "training.cli",
+        "training.compose",
+        "training.judge",
+        "training.evaluate_clips",
+        "training.features",
+    ):
         assert imported(module, forbidden) == []

@@ -1,0 +1,64 @@
+"""Two models on one recording, on outcomes whose difference is known."""
+
+import numpy as np
+import pytest
+
+from detector import Detection
+from training.compare import bootstrap, compare
+from training.compose import Truth, TruthWord
+
+WORDS = ("yes", "no")
+TRUTH = Truth([TruthWord("yes", 10.0 * k, 10.0 * k + 0.5) for k in range(1, 201)], hours=1.0)
+
+
+def heard(positions, extra_s=()):
+    return [Detection("yes", 0.9, 10.0 * k + 0.6, 10.0 * k) for k in positions] + [
+        Detection("no", 0.9, time_s, time_s - 0.5) for time_s in extra_s
+    ]
+
+
+def test_the_same_model_twice_is_the_same():
+    detections = heard(range(1, 150), [3005.0, 3100.0])
+    comparison = compare(detections, detections, TRUTH, WORDS)
+    assert (comparison.missed.value, comparison.missed.low, comparison.missed.high) == (0.0, 0.0, 0.0)
+    assert comparison.false_accepts_per_hour.value == 0.0
+    assert not comparison.missed.is_certain()
+    assert comparison.lines()[0].endswith("undecided")
+
+
+def test_a_model_that_misses_more_is_found_out():
+    comparison = compare(heard(range(1, 191)), heard(range(1, 151)), TRUTH, WORDS)
+    assert comparison.missed.value == pytest.approx(40 / 200)
+    assert 0.12 < comparison.missed.low < 0.2 < comparison.missed.high < 0.28
+    assert comparison.missed.is_certain()
+    assert "the second has more" in comparison.lines()[0]
+
+
+def test_a_handful_of_misses_decides_nothing():
+    comparison = compare(heard(range(1, 198)), heard(range(3, 201)), TRUTH, WORDS)
+    assert comparison.missed.value == pytest.approx((2 - 3) / 200)
+    assert comparison.missed.low < 0.0 < comparison.missed.high
+
+
+def test_false_accepts_are_counted_by_the_hour():
+    extra_s = [2500.0 + 61.0 * k for k in range(15)]
+    comparison = compare(heard(range(1, 201), extra_s), heard(range(1, 201)), TRUTH, WORDS)
+    assert comparison.false_accepts_per_hour.value == pytest.approx(-15.0)
+    assert comparison.false_accepts_per_hour.low < -15.0 < comparison.false_accepts_per_hour.high < 0.0
+    assert "fewer" in comparison.lines()[1]
+
+
+def test_the_interval_is_that_of_the_bootstraps_definition(rng):
+    """Against resampling case by case, without the shortcut of counting equal differences."""
+    first, second = rng.random(120) < 0.3, rng.random(120) < 0.2
+    value, low, high = bootstrap(first, second, rng=np.random.default_rng(0))
+    difference = second.astype(float) - first
+    drawn = np.random.default_rng(1).integers(0, 120, (10000, 120))
+    expected = np.quantile(difference[drawn].mean(axis=1), [0.025, 0.975])
+    assert value == pytest.approx(difference.mean())
+    np.testing.assert_allclose([low, high], expected, atol=0.01)
+
+
+def test_it_is_a_matter_of_the_seed():
+    pair = heard(range(1, 191)), heard(range(1, 171))
+    assert compare(*pair, TRUTH, WORDS, seed=3) == compare(*pair, TRUTH, WORDS, seed=3)

@@ -1,0 +1,128 @@
+"""Recordings composed from pieces: what is said stands where the truth says."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+import tiny_words
+
+from detector.errors import AudioFileError, SettingsError
+from training.compose import (
+    SPEECH_GAP_S,
+    Truth,
+    TruthWord,
+    compose,
+    read_truth,
+    speech_pieces,
+    untrained_noises,
+    word_pieces,
+)
+from training.dataset import VALIDATION, WaveformStore, index_folders
+
+
+def test_a_truth_file_is_read_and_others_are_refused(tmp_path):
+    file = tmp_path / "a.json"
+    file.write_text('{"words": [{"word": "yes", "start_s": 1, "end_s": 1.5}], "hours": 0.1}')
+    assert read_truth(file) == Truth([TruthWord("yes", 1.0, 1.5)], 0.1)
+    file.write_text('{"words": 3}')
+    with pytest.raises(SettingsError, match="expected"):
+        read_truth(file)
+    file.write_text('{"words": [], "hours": 0}')
+    with pytest.raises(SettingsError, match="hours"):
+        read_truth(file)
+    with pytest.raises(AudioFileError):
+        read_truth(tmp_path / "b.json")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The tiny data set: items and their samples."""
+    folder = tmp_path_factory.mktemp("tiny")
+    items = index_folders(
+        data=[str(tiny_words.make(folder))], noise=[], speech=[str(folder / "speech")], validation_speakers=["12"]
+    )
+    build = {"folder": folder / "cache", "sample_rate_hz": 16000, "show_progress": False}
+    return items, WaveformStore.build(items, **build)
+
+
+def words(made, *, n_words=40, snr_db=None, only=(), seed=3):
+    rng = np.random.default_rng(seed)
+    pieces = word_pieces(*made, split=VALIDATION, n_words=n_words, sample_rate_hz=16000, rng=rng, only=only)
+    noises = untrained_noises(*made) if snr_db is not None else ()
+    return compose(pieces, gap_s=(0.4, 2.0), sample_rate_hz=16000, rng=rng, noises=noises, snr_db=snr_db)
+
+
+def speech(made, **changes):
+    pieces = speech_pieces(*made, split=VALIDATION, **({"without": []} | changes))
+    return compose(pieces, gap_s=SPEECH_GAP_S, sample_rate_hz=16000, rng=np.random.default_rng(3))
+
+
+def test_composed_words_stand_where_the_truth_says(made):
+    samples, truth = words(made)
+    assert len(samples) == round(truth.hours * 3600 * 16000)
+    loud = np.abs(samples.astype(float)) > 500
+    inside = np.zeros(len(samples), dtype=bool)
+    for word in truth.words:
+        first, last = round(word.start_s * 16000), round(word.end_s * 16000)
+        inside[first:last] = True
+        assert loud[first:last].mean() > 0.5
+    assert loud[~inside].mean() < 0.01
+    gaps_s = [b.start_s - a.end_s for a, b in itertools.pairwise(truth.words)]
+    assert min(gaps_s) >= 0.4 - 1e-3
+    assert max(gaps_s) <= 2.0 + 1e-3
+    assert Counter(word.word for word in truth.words) == dict.fromkeys(tiny_words.WORDS, 10)
+
+
+def test_composed_noise_lies_as_far_below_the_words_as_asked_for(made):
+    clean, _ = words(made)
+    noisy, truth = words(made, snr_db=10.0)
+    noise_rms = np.sqrt(np.mean((noisy.astype(float) - clean) ** 2))
+    spans = [clean[round(w.start_s * 16000) : round(w.end_s * 16000)].astype(float) for w in truth.words]
+    words_rms = np.mean([np.sqrt(np.mean(span**2)) for span in spans])
+    assert 20 * np.log10(words_rms / noise_rms) == pytest.approx(10.0, abs=0.2)
+
+
+def test_only_some_words_are_composed_when_asked_for(made):
+    _, truth = words(made, n_words=6, only=["up"])
+    assert {word.word for word in truth.words} == {"up"}
+    assert len({word.word for word in words(made, n_words=3)[1].words}) == 3
+
+
+def test_equal_seeds_compose_equal_recordings(made):
+    first, again, other = words(made, seed=5), words(made, seed=5), words(made, seed=6)
+    np.testing.assert_array_equal(first[0], again[0])
+    assert first[1] == again[1]
+    assert first[1] != other[1]
+
+
+def test_composed_speech_leaves_out_utterances_with_a_keyword(made):
+    every, _ = speech(made, only=["flat"])
+    without, truth = speech(made, without=["up"])
+    only, _ = speech(made, only=["up"])
+    assert (truth.words, truth.confusable) == ([], [])
+    assert len(without) == round(truth.hours * 3600 * 16000)
+    # Each begins with one second of silence and ends with two; between two utterances lies half a second.
+    assert len(every) == len(without) + len(only) - 3 * 16000 + 8000
+    with pytest.raises(SettingsError, match="found none that fit"):
+        speech(made, without=["flat"])
+
+
+def test_confusable_utterances_are_marked_and_their_time_does_not_count(made):
+    samples, truth = speech(made, confusable=["up"])
+    assert {utterance.word for utterance in truth.confusable} == {"up"}
+    marked_s = sum(utterance.end_s - utterance.start_s for utterance in truth.confusable)
+    assert truth.hours * 3600 == pytest.approx(len(samples) / 16000 - marked_s)
+    for utterance in truth.confusable:
+        assert np.abs(samples[round(utterance.start_s * 16000) : round(utterance.end_s * 16000)]).max() > 1000
+
+
+def test_words_and_speech_can_be_mixed(made):
+    pieces = word_pieces(*made, split=VALIDATION, n_words=5, sample_rate_hz=16000, rng=np.random.default_rng(1))
+    pieces = [pieces[0], *speech_pieces(*made, split=VALIDATION, without=[]), *pieces[1:]]
+    samples, truth = compose(pieces, gap_s=(1.0, 1.0), sample_rate_hz=16000, rng=np.random.default_rng(1))
+    assert len(truth.words) == 5
+    starts = [word.start_s for word in truth.words]
+    assert starts == sorted(starts)
+    said_s = sum((piece.last - piece.first) / 16000 for piece in pieces)
+    assert len(samples) / 16000 == pytest.approx(1.0 + said_s + (len(pieces) - 1) * 1.0 + 2.0)

@@ -1,0 +1,110 @@
+"""Conditions change what they say they change, and nothing stands elsewhere afterwards."""
+
+import numpy as np
+import pytest
+
+from detector import Detector
+from detector.errors import SettingsError
+from training.compose import Truth, TruthWord
+from training.conditions import CONDITIONS, apply, detect_passages, detect_stream, speech_level, table
+from training.judge import judge
+
+RATE_HZ = 16000
+
+
+@pytest.fixture
+def beeps(rng):
+    """Six seconds of faint noise with a beep in each, and their truth."""
+    samples = rng.standard_normal(6 * RATE_HZ) * 2.0
+    words = []
+    for k in range(6):
+        first, last = k * RATE_HZ + 4000, k * RATE_HZ + 9000
+        samples[first:last] += 4000 * np.sin(np.arange(last - first) * 0.4)
+        words.append(TruthWord("beep", first / RATE_HZ, last / RATE_HZ))
+    return np.rint(samples).astype(np.int16), Truth(words, hours=6 / 3600)
+
+
+def put(condition, beeps, rng, noises=()):
+    passages = apply(condition, *beeps, sample_rate_hz=RATE_HZ, noises=noises, rng=rng)
+    (samples, n_lost), *rest = passages
+    assert (n_lost, rest) == (0, [])
+    return samples.astype(float)
+
+
+def test_clean_changes_nothing(beeps, rng):
+    np.testing.assert_array_equal(put("clean", beeps, rng), beeps[0])
+
+
+@pytest.mark.parametrize("snr_db", [20, 10, 5, 0])
+def test_noise_lies_as_far_below_the_words_as_the_name_says(beeps, rng, snr_db):
+    hum = np.rint(500 * np.sin(np.arange(5 * RATE_HZ) * 0.05)).astype(np.int16)
+    noise = put(f"snr-{snr_db}", beeps, rng, [hum]) - beeps[0]
+    level = 20 * np.log10(speech_level(*beeps, RATE_HZ) / np.sqrt(np.mean(noise**2)))
+    assert level == pytest.approx(snr_db, abs=0.2)
+
+
+def test_without_words_the_level_is_that_of_what_sounds(beeps):
+    with_words = speech_level(*beeps, RATE_HZ)
+    assert speech_level(beeps[0], Truth([], hours=1.0), RATE_HZ) == pytest.approx(with_words, rel=0.1)
+
+
+@pytest.mark.parametrize("gain_db", [10, 20, 30])
+def test_gain_is_gain(beeps, rng, gain_db):
+    np.testing.assert_allclose(put(f"gain-{gain_db}", beeps, rng), beeps[0] * 10 ** (-gain_db / 20), atol=0.51)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 44100, 48000])
+def test_another_rate_keeps_what_it_can_hold_in_its_place(beeps, rng, rate_hz):
+    through = put(f"rate-{rate_hz}", beeps, rng)
+    assert abs(len(through) - len(beeps[0])) <= 2
+    n = min(len(through), len(beeps[0]))
+    assert np.corrcoef(through[:n], beeps[0][:n])[0, 1] > 0.999
+
+
+@pytest.mark.parametrize(("room", "heard_after"), [("near", False), ("reverberant", True)])
+def test_rooms_reverberate_and_move_nothing(beeps, rng, room, heard_after):
+    there = put(room, beeps, rng)
+    assert len(there) == len(beeps[0])
+    for word in beeps[1].words:
+        first, last = round(word.start_s * RATE_HZ), round(word.end_s * RATE_HZ)
+        assert np.abs(there[first - 1600 : first - 160]).max() < 400
+        assert np.abs(there[first : first + 160]).max() > 400
+        after = np.sqrt(np.mean(there[last + 1600 : last + 3200] ** 2))
+        assert (after > 50) == heard_after
+
+
+def test_losses_are_one_percent_and_known(beeps, rng):
+    passages = apply("lost-1", *beeps, sample_rate_hz=RATE_HZ, noises=(), rng=rng)
+    n_lost = sum(lost for _, lost in passages)
+    assert n_lost == pytest.approx(0.01 * len(beeps[0]), abs=1600)
+    assert n_lost + sum(len(samples) for samples, _ in passages) == len(beeps[0])
+    at = 0
+    for samples, lost in passages:
+        np.testing.assert_array_equal(samples, beeps[0][at : at + len(samples)])
+        at += len(samples) + lost
+
+
+def test_a_detector_hears_through_losses_at_the_right_time(detector, demo_samples, demo_truth):
+    clean = detect_stream(detector, demo_samples)
+    at = round((demo_truth[0]["start_s"] - 2.0) * RATE_HZ)  # before the first word, long enough to warm up again
+    detector.reset()
+    lossy = detect_passages(detector, [(demo_samples[:at], 320), (demo_samples[at + 320 :], 0)])
+    assert [d.keyword for d in lossy] == [d.keyword for d in clean]
+    assert lossy[0].time_s == pytest.approx(clean[0].time_s, abs=0.1)
+
+
+def test_the_table_has_a_line_for_each(model):
+    truth = Truth([TruthWord("yes", 1.0, 1.4)], hours=0.5)
+    reports = {name: judge([], truth, Detector(model).words) for name in ("clean", "near")}
+    lines = table(reports)
+    assert [line.split()[0] for line in lines] == ["condition", "clean", "near"]
+    assert "100 % (21-100)" in lines[1]
+    assert "0 (at most 7.4)" in lines[1]
+
+
+def test_what_there_is_not_is_refused(beeps, rng):
+    with pytest.raises(SettingsError, match="expected a condition of clean, snr-20"):
+        put("underwater", beeps, rng)
+    with pytest.raises(SettingsError, match="name a folder with --noise"):
+        put("snr-10", beeps, rng)
+    assert len(set(CONDITIONS)) == len(CONDITIONS)

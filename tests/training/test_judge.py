@@ -1,0 +1,113 @@
+"""Events counted on hand-made cases whose right counts are known."""
+
+import random
+
+import pytest
+
+from detector import Detection
+from training.compose import Truth, TruthWord
+from training.judge import judge
+
+WORDS = ("yes", "no")
+TRUTH = Truth(
+    [TruthWord("yes", 1.0, 1.5), TruthWord("no", 3.0, 3.5), TruthWord("down", 5.0, 5.5), TruthWord("yes", 7.0, 7.5)],
+    hours=0.5,
+)
+
+
+def heard(*detections):
+    return [Detection(word, 0.9, time_s, time_s - 0.5) for word, time_s in detections]
+
+
+def test_every_word_heard_once_in_time_is_right():
+    report = judge(heard(("yes", 1.6), ("no", 3.7), ("yes", 7.5)), TRUTH, WORDS)
+    assert (report.missed.n_events, report.missed.n_trials) == (0, 3)
+    assert (report.wrong_word.n_events, report.duplicates.n_events, report.false_accepts.n_events) == (0, 0, 0)
+    assert report.latency_s["p50"] == pytest.approx(0.1)
+    assert report.latency_s["p95"] == pytest.approx(0.19, abs=0.01)
+
+
+def test_nothing_heard_misses_everything():
+    report = judge([], TRUTH, WORDS)
+    assert (report.missed.value, report.by_word["yes"].n_trials, report.by_word["no"].value) == (1.0, 2, 1.0)
+    assert report.latency_s == {}
+
+
+def test_what_was_not_tried_is_not_printed():
+    report = judge(heard(("yes", 1.6)), Truth([], hours=2.0), WORDS)
+    assert report.lines() == ["false accepts: 0.5 /h (0.0-2.8, 1 in 2.00 h): elsewhere 1"]
+
+
+def test_a_second_detection_of_a_word_is_a_duplicate_not_a_false_accept():
+    report = judge(heard(("yes", 1.6), ("yes", 2.2)), TRUTH, WORDS)
+    assert (report.duplicates.n_events, report.duplicates.n_trials, report.false_accepts.n_events) == (1, 2, 0)
+
+
+def test_another_keyword_is_a_wrong_word_and_the_right_one_is_missed():
+    report = judge(heard(("no", 1.6)), TRUTH, WORDS)
+    assert (report.wrong_word.n_events, report.missed.n_events, report.false_accepts.n_events) == (1, 3, 0)
+
+
+def test_a_detection_at_another_word_or_nowhere_is_a_false_accept():
+    report = judge(heard(("no", 5.6), ("yes", 9.0)), TRUTH, WORDS)
+    assert report.false_accepts.n_events == 2
+    assert report.false_accepts.value == pytest.approx(4.0)
+    assert report.false_accepts_at == {"": 1, "down": 1}
+
+
+@pytest.mark.parametrize(("time_s", "is_hit"), [(0.99, False), (1.0, True), (2.25, True), (2.26, False)])
+def test_a_detection_counts_from_the_words_start_to_three_quarters_of_a_second_after_its_end(time_s, is_hit):
+    report = judge(heard(("yes", time_s)), TRUTH, WORDS)
+    assert report.by_word["yes"].n_events == (1 if is_hit else 2)
+    assert report.false_accepts.n_events == (0 if is_hit else 1)
+
+
+def test_two_words_close_together_each_absorb_one_detection():
+    truth = Truth([TruthWord("yes", 1.0, 1.4), TruthWord("yes", 1.8, 2.2), TruthWord("no", 2.3, 2.6)], hours=1.0)
+    report = judge(heard(("yes", 1.9), ("yes", 2.3), ("no", 2.7)), truth, WORDS)
+    assert (report.missed.n_events, report.duplicates.n_events, report.wrong_word.n_events) == (0, 0, 0)
+
+
+def test_what_fires_at_another_word_belongs_to_that_word_not_to_the_keyword_before_it():
+    truth = Truth([TruthWord("no", 1.0, 1.4), TruthWord("go", 1.8, 2.2)], hours=1.0)
+    report = judge(heard(("no", 1.5), ("no", 2.1)), truth, WORDS)
+    assert (report.missed.n_events, report.duplicates.n_events) == (0, 0)
+    assert report.false_accepts_at == {"go": 1}
+    report = judge(heard(("no", 1.5), ("yes", 2.1)), truth, WORDS)
+    assert (report.wrong_word.n_events, report.false_accepts_at) == (0, {"go": 1})
+
+
+def test_the_order_of_detections_changes_nothing():
+    detections = heard(("yes", 1.6), ("yes", 2.2), ("no", 3.2), ("no", 5.6), ("yes", 9.0), ("no", 7.6))
+    expected = judge(detections, TRUTH, WORDS)
+    shuffled = list(detections)
+    for seed in range(20):
+        random.Random(seed).shuffle(shuffled)
+        assert judge(shuffled, TRUTH, WORDS) == expected
+
+
+def test_other_words_that_fire_are_counted_once_each():
+    truth = Truth([TruthWord("go", k, k + 0.4) for k in (1.0, 3.0, 5.0, 7.0)], hours=1.0)
+    report = judge(heard(("no", 1.3), ("no", 3.2), ("yes", 3.5)), truth, WORDS)
+    assert (report.others.n_events, report.others.n_trials) == (2, 4)
+    assert (report.false_accepts.n_events, report.false_accepts_at) == (3, {"go": 3})
+    assert report.missed.n_trials == 0
+    assert report.lines()[0].startswith("other words that fire: 50 % (15-85 %, 2 of 4)")
+
+
+def test_what_fires_in_a_confusable_utterance_is_no_false_accept():
+    truth = Truth([], hours=0.5, confusable=[TruthWord("know", 10.0, 20.0), TruthWord("now", 40.0, 50.0)])
+    report = judge(heard(("no", 12.0), ("no", 15.0), ("no", 20.7), ("no", 30.0)), truth, WORDS)
+    assert (report.confusable.n_events, report.confusable.n_trials) == (1, 2)
+    assert (report.false_accepts.n_events, report.false_accepts.n_trials) == (1, 0.5)
+
+
+def test_a_keyword_in_a_confusable_utterance_is_still_a_keyword():
+    truth = Truth([TruthWord("no", 12.0, 12.4)], hours=0.5, confusable=[TruthWord("know", 10.0, 20.0)])
+    report = judge(heard(("no", 12.5), ("no", 15.0)), truth, WORDS)
+    assert (report.missed.n_events, report.confusable.n_events, report.false_accepts.n_events) == (0, 1, 0)
+
+
+def test_without_false_accepts_there_is_a_bound_and_no_estimate():
+    report = judge([], Truth([], hours=2.0), WORDS)
+    assert report.lines() == ["false accepts: none in 2.00 h (at most 1.8 /h)"]

@@ -1,0 +1,106 @@
+"""Is one model better than another, or was it luck? Both hear the same recording, and the difference is resampled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.detector import Detection
+from training.compose import Truth
+from training.judge import match
+from training.statistics import CONFIDENCE, decimals
+
+N_RESAMPLES = 10000
+SEGMENT_S = 60.0
+"""False accepts come in bursts, so whole minutes are resampled."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What the second model has more than the first, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def is_certain(self) -> bool:
+        """Tell whether the interval excludes no difference."""
+        return self.low > 0.0 or self.high < 0.0
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """Two models on one recording, second minus first."""
+
+    missed: Difference
+    """Of the proportion of keywords missed."""
+    false_accepts_per_hour: Difference
+    n_keywords: int
+    hours: float
+
+    def lines(self) -> list[str]:
+        """Return the comparison for people to read."""
+        rows = []
+        if self.n_keywords:
+            rows.append(_line("missed", self.missed, 100.0, " points", f"{self.n_keywords} keywords"))
+        rows.append(_line("false accepts", self.false_accepts_per_hour, 1.0, " /h", f"{self.hours:.2f} h"))
+        return rows
+
+
+def _line(name: str, difference: Difference, factor: float, unit: str, basis: str) -> str:
+    value, low, high = (factor * x for x in (difference.value, difference.low, difference.high))
+    n = decimals(low, high)
+    verdict = "the second has " + ("more" if value > 0 else "fewer") if difference.is_certain() else "undecided"
+    return f"{name}: {value:+.{n}f}{unit} ({low:+.{n}f} to {high:+.{n}f}, {basis}): {verdict}"
+
+
+def bootstrap(
+    first: NDArray[np.bool_ | np.integer], second: NDArray[np.bool_ | np.integer], *, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """Return the mean of second - first over paired cases, and its percentile bootstrap interval.
+
+    Efron and Tibshirani (1993), chapter 13; cases are drawn with replacement, both models' outcomes together.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (n_cases,)
+        Outcomes of the two models on the same cases.
+    """
+    difference = second.astype(np.float64) - first
+    if difference.size == 0:
+        return 0.0, 0.0, 0.0
+    # Cases with the same difference are alike: a resample is a multinomial draw of how many of each there are.
+    values, counts = np.unique(difference, return_counts=True)
+    drawn = rng.multinomial(difference.size, counts / difference.size, size=N_RESAMPLES)
+    means = drawn @ values / difference.size
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low, high = np.quantile(means, [tail, 1.0 - tail])
+    return float(difference.mean()), float(low), float(high)
+
+
+def compare(
+    first: Sequence[Detection], second: Sequence[Detection], truth: Truth, words: Sequence[str], *, seed: int = 0
+) -> Comparison:
+    """Compare what two models detected in the same recording: words paired for misses, minutes for false accepts."""
+    rng = np.random.default_rng(seed)
+    outcomes = [match(detections, truth, words) for detections in (first, second)]
+    missed = bootstrap(outcomes[0].missed, outcomes[1].missed, rng=rng)
+    last_s = max(
+        [truth.hours * 3600.0]
+        + [detection.time_s for outcome in outcomes for detection, _ in outcome.false_accepts]
+        + [word.end_s for word in (*truth.words, *truth.confusable)]
+    )
+    n_segments = int(last_s // SEGMENT_S) + 1
+    counts = [
+        np.bincount([int(d.time_s // SEGMENT_S) for d, _ in outcome.false_accepts], minlength=n_segments)
+        for outcome in outcomes
+    ]
+    per_hour = n_segments / truth.hours
+    accepted = [per_hour * x for x in bootstrap(counts[0], counts[1], rng=rng)]
+    return Comparison(
+        missed=Difference(*missed),
+        false_accepts_per_hour=Difference(*accepted),
+        n_keywords=len(outcomes[0].keywords),
+        hours=truth.hours,
+    )

@@ -1,0 +1,223 @@
+"""Long recordings with known truth, composed from clips, running speech and noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from detector.errors import AudioFileError, SettingsError
+from detector.settings import Positive
+from training.augment import Audio, add, cut, fade, noise_factor, rms
+from training.dataset import NOISE, SPEECH, TRAINING, WORD, Item, WaveformStore, find_word, holds_any_word
+
+SPEECH_GAP_S = (0.5, 0.5)
+"""Pause between utterances of running speech."""
+SELF_NOISE = 2.0
+"""Level of the faint noise under words said alone, in 16-bit units: no microphone is silent."""
+
+
+class TruthWord(msgspec.Struct, frozen=True):
+    """A word of a recording and where it stands."""
+
+    word: str
+    start_s: float
+    end_s: float
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """What is said in a recording."""
+
+    words: list[TruthWord]
+    hours: Positive
+    """Time in which a false accept would count: all of it, less the confusable utterances."""
+    confusable: list[TruthWord] = []
+    """Utterances in which a word is said that is easily taken for a keyword; where in them is not known."""
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A sound to lay into a stream, and what is said in it."""
+
+    sound: NDArray[np.int16]
+    first: int
+    """What is said begins here and ends before `last`; what lies outside may overlap with other pieces."""
+    last: int
+    word: str = ""
+    confusable: str = ""
+
+
+def word_pieces(
+    items: Sequence[Item],
+    store: WaveformStore,
+    *,
+    split: str,
+    n_words: int,
+    sample_rate_hz: int,
+    rng: np.random.Generator,
+    only: Sequence[str] = (),
+) -> list[Piece]:
+    """Draw clips of single words, every word equally often, in a drawn order; no clip twice before all were used.
+
+    Raises
+    ------
+    SettingsError
+        If the split has no such clips.
+    """
+    clips: dict[str, list[int]] = {}
+    for position, item in enumerate(items):
+        if item.kind == WORD and item.split == split and (not only or item.word in only):
+            clips.setdefault(item.word, []).append(position)
+    if not clips:
+        raise SettingsError(f"expected word clips in the {split} split, found none")
+    words = [str(word) for word in rng.permutation(sorted(clips))]
+    order = [words[k % len(words)] for k in range(n_words)]
+    rng.shuffle(order)
+    remaining: dict[str, list[int]] = {}
+    pieces = []
+    for word in order:
+        if not remaining.get(word):
+            remaining[word] = [int(position) for position in rng.permutation(clips[word])]
+        samples = store[remaining[word].pop()]
+        first, last = find_word(samples, sample_rate_hz)
+        faded = fade(samples.astype(np.float32), sample_rate_hz // 50)
+        pieces.append(Piece(_to_samples(faded), first, last, word=word))
+    return pieces
+
+
+def speech_pieces(
+    items: Sequence[Item],
+    store: WaveformStore,
+    *,
+    split: str,
+    without: Sequence[str],
+    only: Sequence[str] = (),
+    confusable: Sequence[str] = (),
+) -> list[Piece]:
+    """Choose the utterances of a split that hold none of some words, or one of some others.
+
+    Where in an utterance a word stands is not known, so utterances with a keyword are left out, not aligned, and those
+    with a `confusable` word are marked as a whole.
+
+    Raises
+    ------
+    SettingsError
+        If no utterance fits.
+    """
+    pieces = []
+    for position, item in enumerate(items):
+        is_wanted = item.kind == SPEECH and item.split == split and not holds_any_word(item, without)
+        if is_wanted and (not only or holds_any_word(item, only)):
+            held = [word for word in confusable if holds_any_word(item, [word])]
+            pieces.append(Piece(store[position], 0, len(store[position]), confusable=" ".join(held)))
+    if not pieces:
+        raise SettingsError(f"expected utterances of running speech in the {split} split, found none that fit")
+    return pieces
+
+
+def lay_out(
+    pieces: Sequence[Piece], *, gap_s: tuple[float, float], sample_rate_hz: int, rng: np.random.Generator
+) -> tuple[Audio, Truth]:
+    """Lay pieces one after another into silence, a second before the first and two after the last.
+
+    The gap is the distance of what is said, not of the pieces: a pause holds what surrounds the words in their clips.
+    """
+    placed: list[tuple[Piece, int]] = []
+    words: list[TruthWord] = []
+    confusable: list[TruthWord] = []
+    start = sample_rate_hz
+    end = start
+    for piece in pieces:
+        placed.append((piece, start - piece.first))
+        end = start + piece.last - piece.first
+        for name, said in ((piece.word, words), (piece.confusable, confusable)):
+            if name:
+                said.append(TruthWord(name, start / sample_rate_hz, end / sample_rate_hz))
+        start = end + round(rng.uniform(*gap_s) * sample_rate_hz)
+    stream = np.zeros(end + 2 * sample_rate_hz, dtype=np.float32)
+    for piece, at in placed:
+        add(stream, piece.sound.astype(np.float32), at)
+    counted_s = len(stream) / sample_rate_hz - sum(word.end_s - word.start_s for word in confusable)
+    return stream, Truth(words, counted_s / 3600.0, confusable)
+
+
+def compose(
+    pieces: Sequence[Piece],
+    *,
+    gap_s: tuple[float, float],
+    sample_rate_hz: int,
+    rng: np.random.Generator,
+    noises: Sequence[NDArray[np.int16]] = (),
+    snr_db: float | None = None,
+) -> tuple[NDArray[np.int16], Truth]:
+    """Compose a recording: pieces in a row, perhaps noise a constant number of dB below their mean level."""
+    stream, truth = lay_out(pieces, gap_s=gap_s, sample_rate_hz=sample_rate_hz, rng=rng)
+    if snr_db is not None:
+        levels = [rms(piece.sound[piece.first : piece.last].astype(np.float32)) for piece in pieces]
+        factor = noise_factor(float(np.mean(levels)), 1.0, snr_db)
+        stream += noise_bed(noises, len(stream), rng) * np.float32(factor)
+    stream += rng.standard_normal(len(stream), dtype=np.float32) * np.float32(SELF_NOISE)
+    return _to_samples(stream), truth
+
+
+def untrained_noises(items: Sequence[Item], store: WaveformStore) -> list[NDArray[np.int16]]:
+    """Return the noise recordings that are not trained on.
+
+    Raises
+    ------
+    SettingsError
+        If there is none.
+    """
+    noises = [
+        store[position]
+        for position, item in enumerate(items)
+        if item.kind == NOISE and item.split != TRAINING and store.is_audible(position)
+    ]
+    if not noises:
+        raise SettingsError("expected noise recordings to mix in, found none: name a folder with --noise")
+    return noises
+
+
+def noise_bed(noises: Sequence[NDArray[np.int16]], n_samples: int, rng: np.random.Generator) -> Audio:
+    """Return noise in pieces of ten seconds out of drawn recordings, each of RMS 1."""
+    piece_samples = 160000
+    bed = np.zeros(n_samples, dtype=np.float32)
+    for first in range(0, n_samples, piece_samples):
+        piece = cut(noises[int(rng.integers(len(noises)))], piece_samples, rng)
+        add(bed, piece / np.float32(max(1.0, rms(piece))), first)
+    return bed
+
+
+def _to_samples(stream: Audio) -> NDArray[np.int16]:
+    return np.clip(np.rint(stream), -32768, 32767).astype(np.int16)
+
+
+def write_stream(samples: NDArray[np.int16], truth: Truth, file: Path, sample_rate_hz: int) -> None:
+    """Write a recording and, beside it with the ending .json, its truth."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, samples, sample_rate_hz, subtype="PCM_16")
+    except (soundfile.SoundFileError, ValueError, TypeError) as exc:
+        raise SettingsError(f"expected to write a recording such as stream.wav, found {file}: {exc}") from exc
+    file.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(truth)))
+
+
+def read_truth(file: Path) -> Truth:
+    """Read a truth file.
+
+    Raises
+    ------
+    AudioFileError
+        If there is none.
+    SettingsError
+        If it is not a truth file.
+    """
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Truth)
+    except OSError as exc:
+        raise AudioFileError(f"expected a truth file, found that {file} cannot be read ({exc.strerror})") from exc
+    except msgspec.MsgspecError as exc:
+        raise SettingsError(f"expected {{'words': [...], 'hours': H}} in {file}, found: {exc}") from exc

@@ -1,0 +1,85 @@
+"""How much a word's score depends on where the windows happen to fall: its spread over shifts by single samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from detector.errors import SettingsError
+from detector.frontend import LogMel
+from detector.model import Model
+from training.compose import SELF_NOISE
+from training.dataset import WORD, Item, WaveformStore, find_word
+from training.features import compute_features
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """The difference of a word's highest and lowest score over the shifts, over many clips."""
+
+    median: float
+    p90: float
+    n_clips: int
+    n_offsets: int
+
+    def lines(self) -> list[str]:
+        """Return the spread for people to read."""
+        shown = f"median {self.median:.3f}, 90 % within {self.p90:.3f} ({self.n_clips} clips)"
+        return [f"score spread of a clip over {self.n_offsets} sample offsets: {shown}"]
+
+
+def measure_spread(
+    model: Model,
+    items: Sequence[Item],
+    store: WaveformStore,
+    *,
+    split: str,
+    n_offsets: int,
+    n_clips_per_word: int,
+    seed: int,
+    show_progress: bool = False,
+) -> Spread:
+    """Score keyword clips in windows that begin one sample later each time, the word in the middle.
+
+    Raises
+    ------
+    SettingsError
+        If the split has no clips of the keywords.
+    """
+    manifest = model.manifest
+    rng = np.random.default_rng(seed)
+    log_mel = LogMel(manifest.frontend)
+    chosen: list[tuple[int, str]] = []
+    for word in manifest.words:
+        clips = [k for k, item in enumerate(items) if item.kind == WORD and item.split == split and item.word == word]
+        chosen += [(int(k), word) for k in rng.permutation(clips)[:n_clips_per_word]]
+    if not chosen:
+        raise SettingsError(f"expected clips of {', '.join(manifest.words)} in the {split} split, found none")
+    spreads = []
+    for position, word in tqdm(chosen, "shifting", unit="clip", disable=not show_progress):
+        stream, start = _surround(store[position], manifest.window_samples, manifest.frontend.sample_rate_hz, rng)
+        first = start - n_offsets // 2
+        windows = np.lib.stride_tricks.sliding_window_view(stream, manifest.window_samples)[first : first + n_offsets]
+        label = manifest.labels.index(word)
+        scores = [float(model.score(features)[label]) for features in compute_features(log_mel, windows)]
+        spreads.append(max(scores) - min(scores))
+    return Spread(
+        median=float(np.median(spreads)),
+        p90=float(np.quantile(spreads, 0.9)),
+        n_clips=len(spreads),
+        n_offsets=n_offsets,
+    )
+
+
+def _surround(
+    samples: NDArray[np.int16], window_samples: int, sample_rate_hz: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int16], int]:
+    """Return a clip with faint noise around it, and where a window begins that has the word in its middle."""
+    first, last = find_word(samples, sample_rate_hz)
+    quiet = rng.standard_normal(len(samples) + 2 * window_samples) * SELF_NOISE
+    stream = np.rint(quiet).astype(np.int16)
+    stream[window_samples : window_samples + len(samples)] = samples
+    return stream, window_samples + (first + last - window_samples) // 2
