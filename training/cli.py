@@ -210,6 +210,15 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
     verb.add_argument("--seed", type=_not_negative(int), default=0, metavar="N", help="chooses the clips (default: 0)")
     verb.add_argument("--json", action="store_true", help="print JSON")
+    verb.add_argument(
+        "--offsets",
+        type=_count,
+        metavar="N",
+        help="measure instead how much scores depend on where windows fall: a word's spread over N shifts by a sample",
+    )
+    verb.add_argument(
+        "--clips-per-word", type=_count, default=100, metavar="N", help="with --offsets (default: %(default)s)"
+    )
 
     verb = add("synthesize", "speak words with espeak-ng, and flite where installed: negatives of the whole dictionary")
     verb.add_argument(
@@ -241,16 +250,6 @@ def build_parser() -> argparse.ArgumentParser:
     ):
         verb.add_argument(option, type=_count, default=default, metavar="N", help=f"{text} (default: %(default)s)")
     verb.add_argument("--seed", type=_not_negative(int), default=0, metavar="N", help="of all randomness (default: 0)")
-
-    verb.add_argument(
-        "--offsets",
-        type=_count,
-        metavar="N",
-        help="measure instead how much scores depend on where windows fall: a word's spread over N shifts by a sample",
-    )
-    verb.add_argument(
-        "--clips-per-word", type=_count, default=100, metavar="N", help="with --offsets (default: %(default)s)"
-    )
 
     verb = add("compose", "compose a recording with known truth: words with pauses, running speech, or both mixed")
     add_folders(verb, needs_data=False)
