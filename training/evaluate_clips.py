@@ -14,7 +14,7 @@ from detector.frontend import LogMel
 from detector.manifest import Manifest
 from training.dataset import NOISE, TRAINING, VALIDATION, WORD, Item, WaveformStore
 from training.features import compute_features
-from training.settings import SILENCE, UNKNOWN
+from training.settings import SILENCE, UNKNOWN, TrainSettings
 from training.statistics import Rate, mean_of_proportions, proportion
 
 Score = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -67,7 +67,7 @@ def fit_window(samples: NDArray[np.int16], n_samples: int) -> NDArray[np.int16]:
 
 
 def choose_clips(
-    items: Sequence[Item], manifest: Manifest, split: str, rng: np.random.Generator
+    items: Sequence[Item], words: Sequence[str], split: str, rng: np.random.Generator
 ) -> list[tuple[int, str]]:
     """Choose the clips of a split: all of the keywords, and equal counts of every other word as `unknown`.
 
@@ -80,10 +80,10 @@ def choose_clips(
     for position, item in enumerate(items):
         if item.kind == WORD and item.split == split:
             by_word.setdefault(item.word, []).append(position)
-    chosen = [(position, word) for word in manifest.words for position in by_word.get(word, [])]
+    chosen = [(position, word) for word in words for position in by_word.get(word, [])]
     if not chosen:
-        raise SettingsError(f"expected clips of {', '.join(manifest.words)} in the {split} split, found none")
-    others = {word: positions for word, positions in by_word.items() if word not in manifest.words}
+        raise SettingsError(f"expected clips of {', '.join(words)} in the {split} split, found none")
+    others = {word: positions for word, positions in by_word.items() if word not in words}
     n_each = min((len(positions) for positions in others.values()), default=0)
     for word in sorted(others):
         chosen += [(int(position), UNKNOWN) for position in rng.choice(others[word], n_each, replace=False)]
@@ -104,17 +104,22 @@ def cut_silence(
 
 
 def gather_clips(
-    items: Sequence[Item], store: WaveformStore, manifest: Manifest, *, split: str = VALIDATION, seed: int = 0
+    items: Sequence[Item],
+    store: WaveformStore,
+    model: Manifest | TrainSettings,
+    *,
+    split: str = VALIDATION,
+    seed: int = 0,
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Return the features of a split's clips, shape (n, n_frames, n_mels), and the label each should get."""
-    if SILENCE not in manifest.labels or UNKNOWN not in manifest.labels:
-        raise SettingsError(f"expected a model with the labels {SILENCE} and {UNKNOWN}, found {manifest.labels}")
+    if SILENCE not in model.labels or UNKNOWN not in model.labels:
+        raise SettingsError(f"expected a model with the labels {SILENCE} and {UNKNOWN}, found {model.labels}")
     rng = np.random.default_rng(seed)
-    chosen = choose_clips(items, manifest, split, rng)
-    n_silent = sum(label in manifest.words for _, label in chosen) // len(manifest.words)
-    windows = [fit_window(store[position], manifest.window_samples) for position, _ in chosen]
-    silent = cut_silence(items, store, n_silent, manifest.window_samples, rng)
-    features = compute_features(LogMel(manifest.frontend), np.stack([*windows, *silent]))
+    chosen = choose_clips(items, model.words, split, rng)
+    n_silent = sum(label in model.words for _, label in chosen) // len(model.words)
+    windows = [fit_window(store[position], model.window_samples) for position, _ in chosen]
+    silent = cut_silence(items, store, n_silent, model.window_samples, rng)
+    features = compute_features(LogMel(model.frontend), np.stack([*windows, *silent]))
     return features, [label for _, label in chosen] + [SILENCE] * len(silent)
 
 

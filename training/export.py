@@ -32,7 +32,7 @@ from training.evaluate_clips import ClipReport, evaluate_clips, gather_clips
 from training.features import FeatureStore
 from training.operating import calibrate, with_points
 from training.provenance import describe_training
-from training.quantize import convert_to_int8, correct_prior, iterate_scores, soften, to_float32
+from training.quantize import balance, convert_to_int8, iterate_scores, soften, to_float32
 from training.settings import TrainSettings
 from training.train import BEST_FILE, read_history, read_settings
 
@@ -79,13 +79,12 @@ def finish(run: Path, *, cache: Path, n_workers: int = 1, show_progress: bool = 
         n_workers=n_workers,
         show_progress=show_progress,
     )
-    representative = windows.read(np.arange(N_REPRESENTATIVE))
-    correct_prior(network, windows.labels, settings.prior_correction)
+    features, truths = gather_clips(items, store, settings)
+    offsets = balance(network, features, np.array([settings.labels.index(truth) for truth in truths]))
+    log.info("balanced: silence %+.2f, keywords %+.2f", *offsets)
     soften(network, settings.temperature)
-    flatbuffer = convert_to_int8(network, representative)
-
+    flatbuffer = convert_to_int8(network, windows.read(np.arange(N_REPRESENTATIVE)))
     manifest = describe(settings, items, store, flatbuffer, run)
-    features, truths = gather_clips(items, store, manifest)
     int8_scores = Model(manifest, flatbuffer).score
     int8 = evaluate_clips(int8_scores, features, truths, manifest, split=VALIDATION, show_progress=show_progress)
     floats = iterate_scores(network, features)

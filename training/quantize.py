@@ -21,6 +21,8 @@ EXPECTED_OPS = frozenset(
 )
 """Operations with int8 kernels in every TFLite runtime. Anything else means that a layer did not convert as meant."""
 
+OFFSETS = tuple(float(x) for x in np.arange(-3.0, 3.01, 0.25))
+
 
 def to_float32(model: keras.Model, architecture: str) -> keras.Model:
     """Return the same network computing in float32, whatever precision it was trained in."""
@@ -35,25 +37,45 @@ def to_float32(model: keras.Model, architecture: str) -> keras.Model:
     return plain
 
 
-def correct_prior(model: keras.Model, labels: NDArray[np.integer], strength: float) -> None:
-    """Free a network in place from how often each label stood in training (logit adjustment, Menon et al. 2021).
+def balance(model: keras.Model, features: NDArray[np.float32], labels: NDArray[np.integer]) -> tuple[float, float]:
+    """Weigh silence, other words and keywords against each other, in place, so that each kind is recognised equally.
 
-    Negatives outnumber in training, so that they are learned well, not because silence is that rare or speech that
-    common. Each logit loses `strength` times the logarithm of its label's share.
+    How often each stands in training windows is a matter of what is hard to learn, not of how often it is heard. Of
+    offsets to the logits of silence and of all keywords (logit adjustment, Menon et al. 2021), those with the highest
+    mean of the labels' recalls are taken; of equals the smallest.
 
     Parameters
     ----------
     model : keras.Model
-        Its last layer is the dense layer "scores".
+        Its last layer is the dense layer "scores"; its first two labels are silence and unknown.
+    features : ndarray of float32, shape (n, n_frames, n_mels)
+        Clips of validation speakers.
     labels : ndarray of int, shape (n,)
-        Positions of the labels of a sample of training windows.
-    strength : float
-        0 leaves the network as it is; 1 makes all labels equally likely beforehand.
+
+    Returns
+    -------
+    tuple of float
+        The offsets of silence and of the keywords.
     """
+    logits = np.log(np.asarray(model.predict(features[..., None], batch_size=512, verbose=0)) + 1e-12)
+    n_labels = logits.shape[1]
+    present = np.unique(labels).tolist()
+
+    def mean_recall(offsets: NDArray[np.floating]) -> float:
+        heard = (logits + offsets).argmax(axis=1)
+        return float(np.mean([(heard[labels == label] == label).mean() for label in present]))
+
+    candidates = []
+    for silence in OFFSETS:
+        for keyword in OFFSETS:
+            offsets = np.array([silence, 0.0, *[keyword] * (n_labels - 2)])
+            candidates.append((mean_recall(offsets), -abs(silence) - abs(keyword), silence, keyword))
+    _, _, silence, keyword = max(candidates)
     layer = model.get_layer("scores")
     kernel, bias = layer.get_weights()
-    shares = (np.bincount(labels, minlength=len(bias)) + 1.0) / (len(labels) + len(bias))
-    layer.set_weights([kernel, (bias - strength * np.log(shares)).astype(bias.dtype)])
+    added = np.array([silence, 0.0, *[keyword] * (n_labels - 2)], dtype=bias.dtype)
+    layer.set_weights([kernel, bias + added])
+    return silence, keyword
 
 
 def soften(model: keras.Model, temperature: float) -> None:

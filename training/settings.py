@@ -121,8 +121,6 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     warmup_steps: PositiveInt = 500
     weight_decay: NotNegative = 1e-3
     label_smoothing: Probability = 0.0
-    prior_correction: Probability = 1.0
-    """How far the finished network is freed from the shares of its training windows: 0 not at all, 1 wholly."""
     temperature: Positive = 2.0
     """What the finished network's logits are divided by, so that its scores use their range."""
     validation_windows: PositiveInt = 16384

@@ -189,8 +189,8 @@ def test_a_calibrated_model_picks_its_thresholds_from_its_curve(trained, data, t
     assert curve == json.loads(dry.stdout)
     for word in ("up", "down"):
         points = curve["words"][word]
-        misses = [point["miss_rate"] for point in points]
-        assert misses == sorted(misses)
+        assert min(point["miss_rate"] for point in points) <= 0.3
+        assert points[-1]["miss_rate"] == 1.0
         assert all(point["miss_rate_interval"][0] <= point["miss_rate"] for point in points)
         rates = [point["false_accepts_per_hour"] for point in points]
         (chosen,) = [p for p in points if p["threshold"] == manifest["decision"]["words"][word]["threshold"]]
@@ -346,15 +346,23 @@ def test_a_command_line_that_cannot_be_parsed_is_2():
     assert_one_line(trainer("train", "--out", "x"), 78, "expected --data and --words")
 
 
-def test_a_corrected_prior_moves_the_scores_by_the_shares_of_the_labels():
+def test_labels_are_balanced_and_softened():
     import keras
 
-    from training.quantize import correct_prior
+    from training.quantize import balance, soften
 
-    features = keras.Input((3,))
-    model = keras.Model(features, keras.layers.Dense(2, activation="softmax", name="scores")(features))
-    window = np.array([[0.1, -0.2, 0.3]], dtype=np.float32)
-    before = model.predict(window, verbose=0)[0]
-    correct_prior(model, np.array([0] * 749 + [1] * 249), 0.5)  # with one more of each: three to one
-    after = model.predict(window, verbose=0)[0]
-    assert after[1] / after[0] == pytest.approx(before[1] / before[0] * 3**0.5, rel=1e-4)
+    # A network that passes its features on: logits of silence, unknown and one keyword, biased towards unknown.
+    features = keras.Input((1, 3, 1))
+    logits = keras.layers.Reshape((3,))(features)
+    model = keras.Model(features, keras.layers.Dense(3, activation="softmax", name="scores")(logits))
+    model.get_layer("scores").set_weights([np.eye(3), np.array([0.0, 2.1, 1.0])])
+    labels = np.repeat([0, 1, 2], 50)
+    windows = np.eye(3, dtype=np.float32)[labels][:, None, :]
+    assert (model.predict(windows[..., None], verbose=0).argmax(axis=1) == labels).mean() < 0.7
+    silence, keyword = balance(model, windows, labels)
+    assert (silence, keyword) == (1.25, 0.25)  # the smallest that put all right
+    scores = model.predict(windows[..., None], verbose=0)
+    assert (scores.argmax(axis=1) == labels).all()
+    soften(model, 2.0)
+    softer = model.predict(windows[..., None], verbose=0)
+    np.testing.assert_allclose(np.log(softer / softer[:, :1]), np.log(scores / scores[:, :1]) / 2.0, atol=1e-5)
