@@ -30,6 +30,9 @@ lint: $(VENV)/installed-lint  ## check style and types
 bench: setup  ## measure the cost of detection, in ratios
 	$(BIN)/python tests/benchmarks/bench_detect.py
 
+bench-train: $(VENV)/installed-tests  ## measure what a training step waits for, in ratios
+	$(BIN)/python tests/benchmarks/bench_train.py
+
 soak: $(VENV)/installed-tests  ## replay 24 hours, accelerated, and watch the memory
 	$(BIN)/python tests/benchmarks/soak.py --hours 24
 
@@ -86,4 +89,4 @@ $(VENV)/installed-lint: $(VENV)/installed-tests
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group lint
 	@touch $@
 
-.PHONY: help setup demo listen test lint bench soak clean
+.PHONY: help setup demo listen test lint bench bench-train soak clean
