@@ -235,6 +235,69 @@ def test_a_run_that_is_killed_goes_on_where_it_was(trained, data, tmp_path):
     assert history[-1]["validation_loss"] == pytest.approx(uninterrupted[-1]["validation_loss"], abs=0.1)
 
 
+def test_the_same_seed_gives_the_same_model_twice_and_another_seed_another(data, tmp_path):
+    files = {}
+    for name, seed in (("first", 5), ("again", 5), ("other", 6)):
+        finished = trainer(*arguments(data, tmp_path / name, epochs=1), "--steps-per-epoch", 10, "--seed", seed)
+        assert finished.returncode == 0, finished.stderr
+        files[name] = (tmp_path / name / "model.tflite").read_bytes()
+    assert files["first"] == files["again"]
+    assert files["first"] != files["other"]
+
+
+def test_a_recipe_is_a_run(data, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        """
+        words = ["up", "down"]
+        data = ["words"]
+        speech = ["speech"]
+        validation_speakers = ["12"]
+        epochs = 1
+        steps_per_epoch = 10
+        batch_size = 64
+        architecture = "ts-resnet-tiny"
+        distinct_windows = 500
+        licences = {words = "made by ourselves"}
+        [windows]
+        n_rooms = 20
+        [decision]
+        stride_s = 0.04
+        """
+    )
+    common = ["--cache", data.parent / "cache", "--workers", 1]
+    run_of_recipe = ["train", "--recipe", recipe, "--root", data.parent, "--out", tmp_path / "run", *common]
+    finished = trainer(*run_of_recipe, "--seed", 3)
+    assert finished.returncode == 0, finished.stderr
+    manifest = json.loads((tmp_path / "run" / "model.json").read_text())
+    settings = manifest["training"]["settings"]
+    assert (settings["architecture"], settings["seed"], settings["data"]) == ("ts-resnet-tiny", 3, ["words"])
+    assert settings["windows"]["n_rooms"] == 20
+    assert manifest["stride_s"] == 0.04
+    assert manifest["training"]["data"]["words"]["licence"] == "made by ourselves"
+    recipe.write_text("wrods = 3\n")
+    finished = trainer(*run_of_recipe[:-4], "--out", tmp_path / "other", "--data", data, "--words", "up,down")
+    assert_one_line(finished, 78, "wrods")
+    recipe.write_text("words = [")
+    assert_one_line(trainer(*run_of_recipe), 78, "expected a recipe in TOML")
+    assert_one_line(trainer("train", "--recipe", tmp_path / "none.toml", "--out", tmp_path), 78, "cannot be read")
+
+
+def test_the_recipes_that_ship_fit(data):
+    import msgspec
+
+    from training.recipe import read_recipe
+    from training.settings import TrainSettings
+
+    recipes = sorted((Path(__file__).parents[2] / "models" / "recipes").glob("*.toml"))
+    assert {file.stem for file in recipes} == {"commands", "yes-no", "yes-no-tiny"}
+    for file in recipes:
+        settings = msgspec.convert(read_recipe(file, data), TrainSettings)
+        assert set(settings.licences) == {Path(name).name for name in (*settings.data, *settings.synthetic)} | {
+            Path(name).name for name in (*settings.noise, *settings.speech)
+        }
+
+
 def test_the_quantised_network_is_int8_throughout_and_runtimes_agree(trained, rng):
     import warnings
 
