@@ -21,8 +21,8 @@ from training.statistics import hourly_rate
 
 THRESHOLDS = tuple(round(float(x), 4) for x in 1.0 / (1.0 + np.exp(-np.linspace(-4.0, 6.0, 81))))
 """From 0.018 to 0.998, equally spaced in the logit."""
-GAP_S = (0.4, 2.0)
-"""Range of the pauses between words."""
+GAP_S = (1.0, 2.0)
+"""Range of the pauses between keywords: no window holds two, as a word said twice in one second is heard once."""
 
 
 def score_stream(model: Model, samples: NDArray[np.int16], *, show_progress: bool = False) -> NDArray[np.float32]:

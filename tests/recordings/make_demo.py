@@ -21,16 +21,16 @@ FOLDER = Path(__file__).parent
 LINES = [  # (voice, words a minute, text, gain); keywords are lines of their own
     ("en-us", 150, "welcome to the kitchen", 0.8),
     ("en-gb", 140, "yes", 1.0),
-    ("en-us+steph2", 140, "no", 0.9),
+    ("en-us+klatt3", 130, "no", 0.9),
     ("en-us+f3", 160, "seven lemons and a cabbage", 0.8),
     ("en-gb+f5", 140, "yes", 0.9),
-    ("en-gb-scotland", 140, "no", 1.0),
+    ("en-us+m7", 130, "no", 1.0),
     ("en-us+m2", 160, "close the window please", 0.7),
     ("en-029", 140, "yes", 0.8),
-    ("en-us+m7", 140, "no", 0.8),
+    ("en-us+m8", 130, "no", 1.0),
     ("en-gb-x-rp", 150, "tomorrow it may rain", 0.9),
     ("en-gb-x-rp", 140, "yes", 1.0),
-    ("en-us+klatt3", 140, "no", 0.9),
+    ("en-gb-x-rp", 130, "no", 1.0),
 ]
 
 
