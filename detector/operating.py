@@ -7,14 +7,17 @@ from collections.abc import Mapping, Sequence
 from detector.errors import SettingsError
 from detector.manifest import OperatingCurve, OperatingPoint
 
+DECIMALS = 6
+"""To which rates are compared: sums of the same events must be equal."""
+
 
 def pick_points(
     curve: OperatingCurve, words: Sequence[str], false_accepts_per_hour: float
 ) -> dict[str, OperatingPoint]:
     """Pick the points of fewest misses whose false accepts together stay within a rate.
 
-    A word whose score rarely rises by mistake leaves its share to the others: all divisions of the permitted events
-    among the words are compared.
+    A word whose score rarely rises by mistake leaves its share to the others: all divisions of the permitted rate among
+    the words are compared.
 
     Parameters
     ----------
@@ -30,16 +33,15 @@ def pick_points(
     SettingsError
         If the words have no points that are strict enough.
     """
-    n_permitted = int(false_accepts_per_hour * curve.hours + 1e-9)
-    # Events spent so far -> the fewest misses they can buy, summed over the words, and the points that do.
-    best: dict[int, tuple[float, dict[str, OperatingPoint]]] = {0: (0.0, {})}
+    # Rate spent so far -> the fewest misses it can buy, summed over the words, and the points that do.
+    best: dict[float, tuple[float, dict[str, OperatingPoint]]] = {0.0: (0.0, {})}
     for word in words:
-        bought: dict[int, tuple[float, dict[str, OperatingPoint]]] = {}
-        for n_spent, (misses, points) in best.items():
-            for n_events, point in _fewest_misses(curve, word, n_permitted - n_spent).items():
-                total = misses + point.miss_rate
-                if n_spent + n_events not in bought or total < bought[n_spent + n_events][0]:
-                    bought[n_spent + n_events] = total, {**points, word: point}
+        bought: dict[float, tuple[float, dict[str, OperatingPoint]]] = {}
+        for spent, (misses, points) in best.items():
+            for rate, point in _fewest_misses(curve, word, false_accepts_per_hour - spent).items():
+                sum_rate, total = round(spent + rate, DECIMALS), misses + point.miss_rate
+                if sum_rate not in bought or total < bought[sum_rate][0]:
+                    bought[sum_rate] = total, {**points, word: point}
         best = bought
     if not best:
         raise SettingsError(
@@ -49,16 +51,16 @@ def pick_points(
     return min(best.values(), key=lambda choice: choice[0])[1]
 
 
-def _fewest_misses(curve: OperatingCurve, word: str, n_permitted: int) -> dict[int, OperatingPoint]:
-    """Return, by the number of false accepts, the point of fewest misses; of equals the strictest."""
-    cheapest: dict[int, OperatingPoint] = {}
+def _fewest_misses(curve: OperatingCurve, word: str, permitted: float) -> dict[float, OperatingPoint]:
+    """Return, by the rate of false accepts, the point of fewest misses; of equals the strictest."""
+    cheapest: dict[float, OperatingPoint] = {}
     for point in curve.words.get(word, []):
-        n_events = round(point.false_accepts_per_hour * curve.hours)
+        rate = round(point.false_accepts_per_hour, DECIMALS)
         rank = (point.miss_rate, -point.threshold)
-        if n_events <= n_permitted and (
-            n_events not in cheapest or rank < (cheapest[n_events].miss_rate, -cheapest[n_events].threshold)
+        if rate <= permitted + 10.0**-DECIMALS and (
+            rate not in cheapest or rank < (cheapest[rate].miss_rate, -cheapest[rate].threshold)
         ):
-            cheapest[n_events] = point
+            cheapest[rate] = point
     return cheapest
 
 

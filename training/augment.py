@@ -83,6 +83,67 @@ def add(canvas: Audio, sound: Audio, start: int) -> None:
         canvas[first:last] += sound[first - start : last - start]
 
 
+def warp_features(
+    features: NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    probability: float,
+    stretch: tuple[float, float],
+    max_shift_bands: float,
+) -> NDArray[np.float32]:
+    """Stretch and shift the mel axis of windows, as vocal tracts of other lengths do (Jaitly and Hinton 2013).
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n_windows, n_frames, n_mels)
+    probability : float
+        That a window is warped.
+    stretch : tuple of float
+        Range of the factor, about the middle band.
+    max_shift_bands : float
+        The shift is drawn from as many bands down to as many up.
+
+    Returns
+    -------
+    ndarray of float32, same shape
+        Bands from beyond either end repeat the last one.
+    """
+    n_windows, _, n_mels = features.shape
+    warped = np.flatnonzero(rng.random(n_windows) < probability)
+    factor = rng.uniform(*stretch, (len(warped), 1))
+    shift = rng.uniform(-max_shift_bands, max_shift_bands, (len(warped), 1))
+    middle = (n_mels - 1) / 2.0
+    source = np.clip((np.arange(n_mels) - middle) * factor + middle + shift, 0.0, n_mels - 1.0)
+    lower = np.minimum(source.astype(np.intp), n_mels - 2)
+    part = (source - lower).astype(np.float32)[:, None, :]
+    taken = features[warped]
+    below = np.take_along_axis(taken, lower[:, None, :], axis=2)
+    above = np.take_along_axis(taken, lower[:, None, :] + 1, axis=2)
+    result = features.copy()
+    result[warped] = below + (above - below) * part
+    return result
+
+
+def mix(
+    features: NDArray[np.float32], labels: NDArray[np.float32], rng: np.random.Generator, *, alpha: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mix each window, and its label, with another of the batch (mixup, Zhang et al. 2018).
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n_windows, n_frames, n_mels)
+    labels : ndarray of float32, shape (n_windows, n_labels)
+        One-hot.
+    alpha : float
+        Of the symmetric beta distribution that the shares are drawn from; the window's own is the larger one.
+    """
+    share = rng.beta(alpha, alpha, len(features)).astype(np.float32)
+    share = np.maximum(share, 1.0 - share)
+    other = rng.permutation(len(features))
+    mixed = share[:, None, None] * features + (1.0 - share)[:, None, None] * features[other]
+    return mixed, share[:, None] * labels + (1.0 - share)[:, None] * labels[other]
+
+
 def mask_features(
     features: NDArray[np.float32], rng: np.random.Generator, *, probability: float, max_frames: int, max_bands: int
 ) -> NDArray[np.float32]:

@@ -62,10 +62,6 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """The curve's knots lie within this many dB of 0."""
     gain_db: tuple[float, float] = (-26.0, 8.0)
     """Range of the gain of the finished window, in dB; what exceeds full scale clips, as in a microphone."""
-    mask: Probability = 0.5
-    """Probability of each SpecAugment mask (Park et al. 2019), one in time and one in frequency."""
-    mask_frames: PositiveInt = 6
-    mask_bands: PositiveInt = 6
 
     def __post_init__(self) -> None:
         """Refuse shares of more than the whole.
@@ -78,6 +74,23 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         total = self.keyword + self.partial_keyword + self.other_word + self.running_speech
         if total > 1.0 + 1e-9:
             raise ValueError(f"the shares of windows must not exceed 1, found a sum of {total:g}")
+
+
+class VariationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a composed window is changed each time it is seen."""
+
+    mask: Probability = 0.5
+    """Probability of each SpecAugment mask (Park et al. 2019), one in time and one in frequency."""
+    mask_frames: PositiveInt = 6
+    mask_bands: PositiveInt = 6
+    warp: Probability = 0.0
+    """Probability that the mel axis is stretched and shifted, as by a longer or shorter vocal tract (Jaitly and Hinton
+    2013)."""
+    warp_range: tuple[Positive, Positive] = (0.9, 1.1)
+    warp_bands: NotNegative = 1.0
+    """Largest shift, in mel bands."""
+    mixup: NotNegative = 0.0
+    """Parameter of the beta distribution that two windows and their labels are mixed by (Zhang et al. 2018); 0: not."""
 
 
 class DecisionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -132,6 +145,7 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     window_s: Positive = 1.0
     frontend: FrontendSettings = FrontendSettings()
     windows: WindowSettings = WindowSettings()
+    variation: VariationSettings = VariationSettings()
     decision: DecisionRecipe = DecisionRecipe()
     licences: dict[str, str] = {}
     """Licence of each data folder, by the folder's name; written into the manifest."""

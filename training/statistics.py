@@ -17,13 +17,13 @@ class Rate(msgspec.Struct, frozen=True):
     value: float
     low: float
     high: float
-    n_events: int
+    n_events: float
     n_trials: float
     """Clips, words, or hours."""
 
     def percent(self) -> str:
         """Return a proportion for people to read: `2.5 % (1.9-3.3 %, 40 of 1600)`."""
-        return f"{self._percent()} %, {self.n_events} of {self.n_trials:g})"
+        return f"{self._percent()} %, {self.n_events:g} of {self.n_trials:g})"
 
     def brief_percent(self) -> str:
         """Return a proportion for a table: `2.5 % (1.9-3.3)`."""
@@ -42,7 +42,7 @@ class Rate(msgspec.Struct, frozen=True):
         n = decimals(self.low, self.high)
         if self.n_events == 0:
             return f"none in {self.n_trials:.2f} h (at most {self.high:.{n}f} /h)"
-        return f"{self.value:.{n}f} /h ({self.low:.{n}f}-{self.high:.{n}f}, {self.n_events} in {self.n_trials:.2f} h)"
+        return f"{self.value:.{n}f} /h ({self.low:.{n}f}-{self.high:.{n}f}, {self.n_events:g} in {self.n_trials:.2f} h)"
 
     def brief_per_hour(self) -> str:
         """Return a rate per hour for a table: `2.5 (0.7-6.3)`, or `0 (at most 1.8)`."""
@@ -66,8 +66,8 @@ def proportion(n_events: int, n_trials: int) -> Rate:
     return Rate(n_events / n_trials, float(interval.low), float(interval.high), n_events, n_trials)
 
 
-def hourly_rate(n_events: int, hours: float) -> Rate:
-    """Return events per hour with the exact Poisson interval (Garwood 1936)."""
+def hourly_rate(n_events: float, hours: float) -> Rate:
+    """Return events per hour with the exact Poisson interval (Garwood 1936); a mean count need not be whole."""
     tail = (1.0 - CONFIDENCE) / 2.0
     low = float(stats.chi2.ppf(tail, 2 * n_events)) / 2.0 / hours if n_events else 0.0
     high = float(stats.chi2.ppf(1.0 - tail, 2 * n_events + 2)) / 2.0 / hours

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from detector.errors import SettingsError
 from training.architectures import build_model, check_architecture
-from training.augment import mask_features
+from training.augment import mask_features, mix, warp_features
 from training.dataset import TRAINING, VALIDATION, WaveformStore, describe_items, index
 from training.devices import choose_precision, choose_strategy, describe_devices
 from training.features import FeatureStore
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 SETTINGS_FILE = "settings.json"
 HISTORY_FILE = "history.jsonl"
 BEST_FILE = "best.keras"
-ORDER_SALT, MASK_SALT = 2, 3
-"""They keep the random numbers of the order and the masks apart from those of the windows."""
+ORDER_SALT, VARIATION_SALT = 2, 3
+"""They keep the random numbers of order and variation apart from those of the windows."""
 
 
 def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
@@ -177,15 +177,22 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         settings = self._settings
         number = self._first + step
         rows = self._choose(number)
-        masks = settings.windows
+        rng, vary = np.random.default_rng([settings.seed, VARIATION_SALT, number]), settings.variation
+        features, labels = self._windows.read(rows), self._eye[self._windows.labels[rows]]
+        if vary.warp:
+            features = warp_features(
+                features,
+                rng,
+                probability=vary.warp,
+                stretch=vary.warp_range,
+                max_shift_bands=vary.warp_bands,
+            )
+        if vary.mixup:
+            features, labels = mix(features, labels, rng, alpha=vary.mixup)
         features = mask_features(
-            self._windows.read(rows),
-            np.random.default_rng([settings.seed, MASK_SALT, number]),
-            probability=masks.mask,
-            max_frames=masks.mask_frames,
-            max_bands=masks.mask_bands,
+            features, rng, probability=vary.mask, max_frames=vary.mask_frames, max_bands=vary.mask_bands
         )
-        return features[..., None], self._eye[self._windows.labels[rows]]
+        return features[..., None], labels
 
     def _choose(self, number: int) -> NDArray[np.int64]:
         """Return the rows of batch `number`: pass after pass through all windows, each in an order of its own."""

@@ -1,7 +1,19 @@
 import numpy as np
 import pytest
 
-from training.augment import change_speed, cut, db_to_factor, fade, mask_features, noise_factor, rms, tilt
+from training.augment import (
+    change_speed,
+    cut,
+    db_to_factor,
+    equalise,
+    fade,
+    mask_features,
+    mix,
+    noise_factor,
+    rms,
+    tilt,
+    warp_features,
+)
 
 
 def noise(rng, n=16000, level=1000.0):
@@ -64,3 +76,52 @@ def test_masks_blank_out_runs_of_frames_and_bands(rng):
         assert frames[-1] - frames[0] == len(frames) - 1
         assert 1 <= len(bands) <= 5
     np.testing.assert_array_equal(mask_features(features, rng, probability=0.0, max_frames=6, max_bands=5), features)
+
+
+def test_a_warped_window_has_its_bands_elsewhere_and_its_frames_in_place(rng):
+    features = np.tile(np.arange(40, dtype=np.float32), (6, 49, 1)) + np.arange(49, dtype=np.float32)[:, None] * 100
+    options = {"probability": 1.0, "max_shift_bands": 2.0}
+    warped = warp_features(features, rng, stretch=(1.2, 1.2), **options)
+    bands = warped - np.arange(49, dtype=np.float32)[:, None] * 100
+    assert np.ptp(bands, axis=1).max() < 1e-3  # every frame of a window alike
+    steps = np.diff(bands[:, 0, 10:30], axis=1)
+    np.testing.assert_allclose(steps, 1.2, atol=1e-3)
+    middle = bands[:, 0, 19:21].mean(axis=1) - 19.5
+    assert np.abs(middle).max() <= 2.0
+    assert np.ptp(middle) > 0.1
+    assert warped.min() >= 0.0
+    assert (bands <= 39.0 + 1e-3).all()
+
+
+def test_nothing_is_warped_without_chance(rng):
+    features = rng.standard_normal((5, 49, 40)).astype(np.float32)
+    options = {"stretch": (0.8, 1.2), "max_shift_bands": 2.0}
+    np.testing.assert_array_equal(warp_features(features, rng, probability=0.0, **options), features)
+    some = warp_features(np.repeat(features, 40, axis=0), rng, probability=0.5, **options)
+    n_changed = (some != np.repeat(features, 40, axis=0)).any(axis=(1, 2)).sum()
+    assert 70 <= n_changed <= 130
+
+
+def test_mixed_windows_keep_the_greater_part_of_themselves(rng):
+    features = np.arange(8, dtype=np.float32)[:, None, None] * np.ones((1, 3, 2), dtype=np.float32)
+    labels = np.eye(8, dtype=np.float32)
+    mixed, soft = mix(features, labels, rng, alpha=0.4)
+    np.testing.assert_allclose(soft.sum(axis=1), 1.0, rtol=1e-6)
+    assert (np.diag(soft) >= 0.5).all()
+    np.testing.assert_allclose(mixed[:, 0, 0], soft @ np.arange(8), rtol=1e-5)
+
+
+def test_an_equaliser_changes_no_frequency_by_more_than_it_may(rng):
+    noise = rng.standard_normal(16000).astype(np.float32) * 1000
+    before = np.abs(np.fft.rfft(noise))
+    n_telephones = 0
+    for _ in range(40):
+        after = np.abs(np.fft.rfft(equalise(noise, rng, strength_db=6.0, sample_rate_hz=16000)))
+        gain_db = 20 * np.log10(after[1:-1] / before[1:-1])
+        assert np.abs(gain_db[:2900]).max() < 6.1
+        if gain_db[4100] < -40.0:
+            n_telephones += 1
+            assert gain_db[4100:].max() < -40.0
+        else:
+            assert np.abs(gain_db).max() < 6.1
+    assert 3 <= n_telephones <= 18  # one in four

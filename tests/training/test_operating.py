@@ -51,9 +51,7 @@ def test_every_threshold_is_counted_event_by_event(manifest):
     )
     # Running speech of two hours: "no" rises once for long to 0.7, once to 0.3.
     running = scores_of(manifest, 400, no=[*((k, 0.7) for k in range(100, 105)), (300, 0.3)])
-    curve = measure_curve(
-        manifest, spoken=(spoken, truth), running=(running, Truth([], hours=2.0)), measured_on="made-up scores"
-    )
+    curve = measure_curve(manifest, spoken=(spoken, truth), running=[running], hours=2.0, measured_on="made-up scores")
     assert (curve.hours, curve.measured_on) == (2.0, "made-up scores")
     for word, limits in (("yes", [(0.5, 0.0), (0.9, 0.5), (2.0, 1.0)]), ("no", [(2.0, 1.0)])):
         for point in curve.words[word]:
@@ -66,6 +64,21 @@ def test_every_threshold_is_counted_event_by_event(manifest):
         assert point.false_accepts_per_hour_interval[0] <= n_events / 2.0 < point.false_accepts_per_hour_interval[1]
     assert all(point.false_accepts_per_hour == 0.0 for point in curve.words["yes"])
     assert [point.threshold for point in curve.words["yes"]] == list(THRESHOLDS)
+
+
+def test_several_hearings_count_as_their_mean_and_not_as_more_hours(manifest):
+    truth = Truth([TruthWord("yes", 1.0, 1.4), TruthWord("no", 3.0, 3.4)], hours=0.01)
+    quiet, loud = scores_of(manifest, 200), scores_of(manifest, 200, no=[(100, 0.9)])
+    spoken = (scores_of(manifest, 100), truth)
+    three = measure_curve(manifest, spoken=spoken, running=[quiet, loud, quiet], hours=2.0, measured_on="x")
+    one = measure_curve(manifest, spoken=spoken, running=[loud], hours=2.0, measured_on="x")
+    assert three.hours == 2.0
+    point, single = three.words["no"][40], one.words["no"][40]
+    assert point.false_accepts_per_hour == pytest.approx(1 / 3 / 2.0)
+    assert single.false_accepts_per_hour == pytest.approx(1 / 2.0)
+    low, high = point.false_accepts_per_hour_interval
+    assert low < point.false_accepts_per_hour < high
+    assert high > 3.689 / 2.0  # not below what no event at all in two hours would show
 
 
 def test_one_long_high_score_counts_once(manifest):
