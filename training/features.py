@@ -91,14 +91,15 @@ class FeatureStore:
         n_workers: int,
         show_progress: bool,
     ) -> FeatureStore:
-        """Compose at least `n_windows` windows beside the waveforms, or reuse those of an earlier run.
+        """Compose `n_windows` windows beside the waveforms, or reuse those of an earlier run.
 
         Window k is a function of the settings, the recordings and k alone. What was composed before an interruption
         is kept.
         """
         stem = f"{waveforms.file.stem}-{split}-{_fingerprint(settings)}"
-        shards = [waveforms.file.with_name(f"{stem}-{k:04d}.npy") for k in range(-(-n_windows // SHARD_WINDOWS))]
-        missing = {k: file for k, file in enumerate(shards) if not file.exists()}
+        counts = [min(SHARD_WINDOWS, n_windows - first) for first in range(0, n_windows, SHARD_WINDOWS)]
+        shards = [waveforms.file.with_name(f"{stem}-{k:04d}-{count}.npy") for k, count in enumerate(counts)]
+        missing = [k for k, file in enumerate(shards) if not file.exists()]
         if missing:
             with (
                 _environment(ALLOCATOR),
@@ -110,18 +111,18 @@ class FeatureStore:
                     initargs=(settings, items, waveforms.file, split),
                 ) as pool,
                 tqdm(
-                    total=len(missing) * SHARD_WINDOWS,
+                    total=sum(counts[k] for k in missing),
                     desc=f"composing {split} windows",
                     unit="window",
                     unit_scale=True,
                     disable=not show_progress,
                 ) as bar,
             ):
-                tasks = [pool.submit(_write_shard, k, file) for k, file in missing.items()]
+                tasks = {pool.submit(_write_shard, k, counts[k], shards[k]): counts[k] for k in missing}
                 try:
                     for task in as_completed(tasks):
                         task.result()
-                        bar.update(SHARD_WINDOWS)
+                        bar.update(tasks[task])
                 except BaseException:
                     pool.shutdown(cancel_futures=True)
                     raise
@@ -171,14 +172,14 @@ class ShardMaker:
         self._composer = WindowComposer(settings, items, waveforms, split)
         self._log_mel = LogMel(settings.frontend)
 
-    def make(self, shard: int) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
-        """Make shard number `shard`: quantised features and labels of `SHARD_WINDOWS` windows."""
+    def make(self, shard: int, n_windows: int) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
+        """Make the first windows of shard number `shard`: quantised features and labels."""
         rng = np.random.default_rng([*self._seed, shard])
-        labels = np.empty(SHARD_WINDOWS, dtype=np.uint8)
+        labels = np.empty(n_windows, dtype=np.uint8)
         features = []
-        for first in range(0, SHARD_WINDOWS, WINDOWS_AT_ONCE):
-            drawn = [self._composer.draw(rng) for _ in range(WINDOWS_AT_ONCE)]
-            labels[first : first + WINDOWS_AT_ONCE] = [label for _, label in drawn]
+        for first in range(0, n_windows, WINDOWS_AT_ONCE):
+            drawn = [self._composer.draw(rng) for _ in range(min(WINDOWS_AT_ONCE, n_windows - first))]
+            labels[first : first + len(drawn)] = [label for _, label in drawn]
             frames = self._log_mel(np.stack([samples for samples, _ in drawn]))
             features.append(quantize(frames, FEATURE_SCALE, FEATURE_ZERO))
         return np.concatenate(features), labels
@@ -201,8 +202,8 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _write_shard(shard: int, file: Path) -> None:
-    features, labels = _maker.make(shard)
+def _write_shard(shard: int, n_windows: int, file: Path) -> None:
+    features, labels = _maker.make(shard, n_windows)
     # Whole or not at all, and the labels first: the features' presence says that both are there.
     with TemporaryDirectory(dir=file.parent) as folder:
         for content, target in ((labels, _labels_file(file)), (features, file)):

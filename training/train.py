@@ -84,10 +84,8 @@ def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
     if inaudible:
         log.warning("%d recordings without sound are left out, the first is %s", len(inaudible), inaudible[0])
     n_steps = settings.epochs * settings.steps_per_epoch
-    n_windows = {
-        TRAINING: min(settings.distinct_windows, n_steps * settings.batch_size),
-        VALIDATION: settings.validation_windows,
-    }
+    n_training = min(settings.distinct_windows, n_steps * settings.batch_size)
+    n_windows = {TRAINING: n_training, VALIDATION: min(settings.validation_windows, n_training)}
     windows = {
         split: FeatureStore.build(
             settings, items, store, split, n_windows=n, n_workers=n_workers, show_progress=show_progress
@@ -95,7 +93,7 @@ def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
         for split, n in n_windows.items()
     }
     eye = np.eye(len(settings.labels), dtype=np.float32)
-    rows = np.arange(settings.validation_windows)
+    rows = np.arange(len(windows[VALIDATION]))
     validation_x = windows[VALIDATION].read(rows)[..., None]
     validation_y = eye[windows[VALIDATION].labels[rows]]
 

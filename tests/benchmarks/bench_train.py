@@ -40,7 +40,7 @@ def main() -> None:
         items = index(settings)
         waveforms = WaveformStore.build(items, folder=Path(folder), sample_rate_hz=16000, show_progress=False)
         maker = ShardMaker(settings, items, waveforms, TRAINING)
-        compose_us = 1e6 * cpu_s(lambda: maker.make(0)) / SHARD_WINDOWS
+        compose_us = 1e6 * cpu_s(lambda: maker.make(0, SHARD_WINDOWS)) / SHARD_WINDOWS
         windows = FeatureStore.build(
             settings, items, waveforms, TRAINING, n_windows=SHARD_WINDOWS, n_workers=1, show_progress=False
         )

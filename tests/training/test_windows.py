@@ -126,12 +126,12 @@ def few(monkeypatch):
 
 def test_a_shard_is_a_matter_of_seed_and_number_alone(made, few):
     settings, items, store = made
-    first, again = (ShardMaker(settings, items, store, TRAINING).make(3) for _ in range(2))
+    first, again = (ShardMaker(settings, items, store, TRAINING).make(3, 64) for _ in range(2))
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])
-    assert not np.array_equal(first[0], ShardMaker(settings, items, store, TRAINING).make(4)[0])
+    assert not np.array_equal(first[0], ShardMaker(settings, items, store, TRAINING).make(4, 64)[0])
     other_seed = msgspec.structs.replace(settings, seed=1)
-    assert not np.array_equal(first[0], ShardMaker(other_seed, items, store, TRAINING).make(3)[0])
+    assert not np.array_equal(first[0], ShardMaker(other_seed, items, store, TRAINING).make(3, 64)[0])
 
 
 def test_kept_windows_are_the_composed_ones_as_finely_as_int8_holds_them(made, few):
@@ -140,7 +140,7 @@ def test_kept_windows_are_the_composed_ones_as_finely_as_int8_holds_them(made, f
     folder = store.file.parent
     shards = []
     for k in range(3):
-        quantized, labels = maker.make(k)
+        quantized, labels = maker.make(k, 64)
         np.save(folder / f"kept-{k}.npy", quantized)
         np.save(folder / f"kept-{k}.labels.npy", labels)
         shards.append(folder / f"kept-{k}.npy")
@@ -160,8 +160,9 @@ def test_workers_compose_what_is_missing_and_nothing_else(made):
         FeatureStore.build, settings, items, store, VALIDATION, n_windows=9000, n_workers=2, show_progress=False
     )
     kept = build()
-    assert len(kept) == 2 * features.SHARD_WINDOWS
-    labels, (first, second) = kept.labels.copy(), sorted(store.file.parent.glob("*validation*-000?.npy"))
+    assert len(kept) == 9000
+    labels, (first, second) = kept.labels.copy(), sorted(store.file.parent.glob("*validation*-000?-*[0-9].npy"))
+    assert second.name.endswith("-0001-808.npy")
     before = first.stat().st_mtime_ns
     content = second.read_bytes()
     second.unlink()
