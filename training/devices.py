@@ -19,10 +19,15 @@ PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 
 def list_gpus() -> list[str]:
     """Return the names of the GPUs that the backend can use."""
-    if keras.backend.backend() == "tensorflow":
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
         import tensorflow as tf
 
         return [device.name for device in tf.config.list_physical_devices("GPU")]
+    if backend == "torch":  # keras.distribution knows nothing of PyTorch
+        import torch
+
+        return [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
     return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
 
 
@@ -43,10 +48,12 @@ def describe_devices() -> list[str]:
     lines = [f"training on {', '.join(gpus) if gpus else 'the CPU'} with Keras {keras.__version__} on {backend}"]
     nvidia = [] if gpus else list_nvidia_devices()
     if nvidia:
-        lines.append(
-            f"warning: {nvidia[0]} is present but {backend} does not see it: install the extra train-gpu "
-            "(pip install 'keyword-detector[train-gpu]')"
+        remedy = (
+            "install the extra train-gpu (pip install 'keyword-detector[train-gpu]')"
+            if backend == "tensorflow"
+            else f"install a build of {backend} for CUDA"
         )
+        lines.append(f"warning: {nvidia[0]} is present but {backend} does not see it: {remedy}")
     return lines
 
 
