@@ -1,4 +1,4 @@
-"""Training on another framework than TensorFlow, which then exports what was trained. Skipped where there is no PyTorch."""
+"""Training on another framework, whose result TensorFlow exports. Skipped where there is no PyTorch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from detector import load_model
 
 pytestmark = [
     pytest.mark.tensorflow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (pip install torch)"
-    ),
+    pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"),
 ]
 
 ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
