@@ -93,6 +93,15 @@ class VariationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Parameter of the beta distribution that two windows and their labels are mixed by (Zhang et al. 2018); 0: not."""
 
 
+class TeacherSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A network that is trained first, on the same windows, for the run's own network to imitate."""
+
+    architecture: Text
+    epochs: PositiveInt
+    weight_decay: NotNegative = 1e-3
+    variation: VariationSettings = VariationSettings()
+
+
 class DecisionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The decision that a trained model is given in its manifest."""
 
@@ -139,6 +148,9 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     validation_windows: PositiveInt = 16384
     distinct_windows: PositiveInt = 1_000_000
     """Windows that are composed, once, before training; each is seen again, masked anew, until the epochs are over."""
+    teachers: tuple[TeacherSettings, ...] = ()
+    imitation: Probability = 0.7
+    """Share of the teachers' mean answer in what a window is trained to; the rest is its label (Hinton et al. 2015)."""
     precision: Text = "auto"
     strategy: Text = "auto"
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -168,6 +180,10 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     def labels(self) -> tuple[str, ...]:
         """The model's outputs, in order."""
         return (SILENCE, UNKNOWN, *self.words)
+
+    def of_teacher(self, teacher: TeacherSettings) -> TrainSettings:
+        """Return the settings of a teacher's own run."""
+        return msgspec.structs.replace(self, teachers=(), **msgspec.structs.asdict(teacher))
 
     @property
     def window_samples(self) -> int:

@@ -1,14 +1,15 @@
 """The training run: settings, recordings, network, optimiser, loop. Reads top to bottom.
 
 Everything a run makes is in its folder: `settings.json`, `provenance.json` (what code and versions trained, at each
-start), `history.jsonl` (one line an epoch), `checkpoint-EPOCH.keras` (to resume: weights and optimiser) and
-`best.keras` (the weights with the lowest loss on validation speakers).
+start), `history.jsonl` (one line an epoch), `checkpoint-EPOCH.keras` (to resume: weights and optimiser), `best.keras`
+(the weights with the lowest loss on validation speakers) and `teacher-N` (the runs of its teachers).
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ HISTORY_FILE = "history.jsonl"
 BEST_FILE = "best.keras"
 ORDER_SALT, VARIATION_SALT = 2, 3
 """They keep the random numbers of order and variation apart from those of the windows."""
+
+ASKED_AT_ONCE = 1024
+"""Windows that a teacher answers to in one call."""
 
 
 def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
@@ -66,8 +70,7 @@ def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
     elif settings_file.exists():
         raise SettingsError(f"expected a new folder, found a run in {run}: add --resume or choose another")
     precision = choose_precision(settings.precision)
-    check_architecture(settings.architecture)
-    keras.utils.set_random_seed(settings.seed)
+    _check_architectures(settings)
     for line in describe_devices():
         log.info(line)
     keras.mixed_precision.set_global_policy(precision)
@@ -78,6 +81,7 @@ def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
         log.info(line)
     run.mkdir(parents=True, exist_ok=True)
     settings_file.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
+    teachers = _train_teachers(settings, run, cache=cache, n_workers=n_workers, show_progress=show_progress)
     rate_hz = settings.frontend.sample_rate_hz
     store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz, show_progress=show_progress)
     inaudible = [item.path for position, item in enumerate(items) if not store.is_audible(position)]
@@ -93,11 +97,12 @@ def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
         for split, n in n_windows.items()
     }
     eye = np.eye(len(settings.labels), dtype=np.float32)
-    rows = np.arange(len(windows[VALIDATION]))
-    validation_x = windows[VALIDATION].read(rows)[..., None]
-    validation_y = eye[windows[VALIDATION].labels[rows]]
+    validation_x = windows[VALIDATION].read(np.arange(len(windows[VALIDATION])))[..., None]
+    validation_y = eye[windows[VALIDATION].labels]
+    targets = make_targets(settings, windows[TRAINING], teachers, show_progress=show_progress)
 
     # ---- network and optimiser
+    keras.utils.set_random_seed(settings.seed)
     n_warmup = min(settings.warmup_steps, n_steps // 10)
     first_epoch, checkpoint = find_checkpoint(run)
     strategy = choose_strategy(settings.strategy)
@@ -127,7 +132,7 @@ def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
         _seed(model, settings.seed, epoch)
         title = f"epoch {epoch + 1}/{settings.epochs}"
         fitted = model.fit(
-            Batches(settings, windows[TRAINING], epoch),
+            Batches(settings, windows[TRAINING], targets, epoch),
             epochs=1,
             shuffle=False,
             verbose=0,
@@ -159,24 +164,27 @@ def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """The batches of one epoch: functions of the seed and their number in the run alone."""
 
-    def __init__(self, settings: TrainSettings, windows: FeatureStore, epoch: int) -> None:
+    def __init__(
+        self, settings: TrainSettings, windows: FeatureStore, targets: NDArray[np.float32], epoch: int
+    ) -> None:
+        """Make the batches of epoch `epoch`; `targets` are the windows' label probabilities, shape (n, n_labels)."""
         super().__init__(workers=1, max_queue_size=16)
         self._settings = settings
         self._windows = windows
+        self._targets = targets
         self._first = epoch * settings.steps_per_epoch
-        self._eye = np.eye(len(settings.labels), dtype=np.float32)
         self._order: tuple[int, NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         return self._settings.steps_per_epoch
 
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return a batch: features, shape (batch_size, n_frames, n_mels, 1), and one-hot labels."""
+        """Return a batch: features, shape (batch_size, n_frames, n_mels, 1), and label probabilities."""
         settings = self._settings
         number = self._first + step
         rows = self._choose(number)
         rng, vary = np.random.default_rng([settings.seed, VARIATION_SALT, number]), settings.variation
-        features, labels = self._windows.read(rows), self._eye[self._windows.labels[rows]]
+        features, labels = self._windows.read(rows), self._targets[rows]
         if vary.warp:
             features = warp_features(
                 features,
@@ -231,6 +239,57 @@ def find_checkpoint(run: Path) -> tuple[int, Path | None]:
     if not checkpoints:
         return 0, None
     return int(checkpoints[-1].stem.split("-")[1]), checkpoints[-1]
+
+
+def _check_architectures(settings: TrainSettings) -> None:
+    for architecture in (settings.architecture, *(teacher.architecture for teacher in settings.teachers)):
+        check_architecture(architecture)
+
+
+def _train_teachers(settings: TrainSettings, run: Path, **options: Any) -> list[Path]:
+    """Train the teachers, or go on with them; return their best weights."""
+    best = []
+    for k, teacher in enumerate(settings.teachers, start=1):
+        wanted, folder = settings.of_teacher(teacher), run / f"teacher-{k}"
+        log.info("teacher %d of %d: %s", k, len(settings.teachers), teacher.architecture)
+        is_begun = (folder / SETTINGS_FILE).exists()
+        if is_begun and read_settings(folder) != wanted:
+            raise SettingsError(f"expected the run of a teacher of {run} in {folder}, found another run")
+        best.append(train(None if is_begun else wanted, folder, **options))
+    return best
+
+
+def make_targets(
+    settings: TrainSettings, windows: FeatureStore, teachers: Sequence[Path], *, show_progress: bool
+) -> NDArray[np.float32]:
+    """Return what each window is trained to, shape (n_windows, n_labels): its label, and what the teachers answer."""
+    labels = np.eye(len(settings.labels), dtype=np.float32)[windows.labels]
+    if not teachers:
+        return labels
+    answers = ask(teachers, windows, show_progress=show_progress)
+    return settings.imitation * answers + (1 - settings.imitation) * labels
+
+
+def ask(teachers: Sequence[Path], windows: FeatureStore, *, show_progress: bool) -> NDArray[np.float32]:
+    """Return the mean of what networks answer to windows, unvaried: probabilities, shape (n_windows, n_labels)."""
+    answers: NDArray[np.float32] | None = None
+    with tqdm(
+        total=len(teachers) * len(windows),
+        desc="asking teachers",
+        unit="window",
+        unit_scale=True,
+        disable=not show_progress,
+    ) as bar:
+        for file in teachers:
+            model = keras.models.load_model(file, compile=False)
+            if answers is None:
+                answers = np.zeros((len(windows), model.output_shape[-1]), dtype=np.float32)
+            for first in range(0, len(windows), ASKED_AT_ONCE):
+                rows = np.arange(first, min(first + ASKED_AT_ONCE, len(windows)))
+                answers[rows] += keras.ops.convert_to_numpy(model(windows.read(rows)[..., None], training=False))
+                bar.update(len(rows))
+    assert answers is not None
+    return answers / np.float32(len(teachers))
 
 
 def _seed(model: keras.Model, seed: int, epoch: int) -> None:

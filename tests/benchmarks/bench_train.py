@@ -44,7 +44,8 @@ def main() -> None:
         windows = FeatureStore.build(
             settings, items, waveforms, TRAINING, n_windows=SHARD_WINDOWS, n_workers=1, show_progress=False
         )
-        batches = Batches(settings, windows, 0)
+        targets = np.eye(len(settings.labels), dtype=np.float32)[windows.labels]
+        batches = Batches(settings, windows, targets, 0)
         n_windows = N_BATCHES * settings.batch_size
         read_us = 1e6 * cpu_s(lambda: [batches[k] for k in range(N_BATCHES)]) / n_windows
         print(f"composing a window, once in a run: {compose_us:.0f} us")

@@ -1,0 +1,96 @@
+"""A network that imitates others: what it is trained to, and runs that hold their teachers."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+import tiny_words
+from commands import KEYWORD_TRAINER, assert_one_line, run
+
+from training.settings import TeacherSettings, TrainSettings, VariationSettings
+
+pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore")]  # TensorFlow's own warnings
+
+ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_a_teacher_sees_the_pupils_windows_and_has_no_teachers():
+    teacher = TeacherSettings(architecture="cnn", epochs=3, variation=VariationSettings(mixup=0.2))
+    pupil = TrainSettings(data=("words",), words=("yes",), seed=4, teachers=(teacher,))
+    own = pupil.of_teacher(teacher)
+    assert (own.architecture, own.epochs, own.variation.mixup, own.seed) == ("cnn", 3, 0.2, 4)
+    assert own.teachers == ()
+    assert (own.windows, own.frontend) == (pupil.windows, pupil.frontend)
+
+
+def test_targets_are_labels_and_the_mean_answer_of_the_teachers(tmp_path, rng):
+    import keras
+
+    from training.architectures import build_model
+    from training.features import FeatureStore
+    from training.train import make_targets
+
+    features = rng.integers(-100, 100, (50, 49, 40), dtype=np.int8)
+    labels = rng.integers(3, size=50, dtype=np.uint8)
+    np.save(tmp_path / "shard.npy", features)
+    np.save(tmp_path / "shard.labels.npy", labels)
+    windows = FeatureStore([tmp_path / "shard.npy"])
+    teachers, answers = [], []
+    for k in range(2):
+        keras.utils.set_random_seed(k)
+        model = build_model("ts-resnet-tiny", n_frames=49, n_mels=40, n_labels=3)
+        answers.append(model(windows.read(np.arange(50))[..., None], training=False).numpy())
+        model.save(tmp_path / f"{k}.keras")
+        teachers.append(tmp_path / f"{k}.keras")
+    settings = TrainSettings(data=("words",), words=("yes",), imitation=0.6)
+    targets = make_targets(settings, windows, teachers, show_progress=False)
+    np.testing.assert_allclose(targets, 0.6 * np.mean(answers, axis=0) + 0.4 * np.eye(3)[labels], atol=1e-5)
+    np.testing.assert_array_equal(make_targets(settings, windows, [], show_progress=False), np.eye(3)[labels])
+
+
+def test_a_run_trains_its_teachers_and_goes_on_with_them(tmp_path):
+    data = tiny_words.make(tmp_path)
+    recipe = tmp_path / "recipe.toml"
+    text = """
+        words = ["up", "down"]
+        data = ["words"]
+        epochs = 1
+        steps_per_epoch = 10
+        batch_size = 64
+        architecture = "ts-resnet-tiny"
+        distinct_windows = 500
+        licences = {words = "made by ourselves"}
+        windows = {n_rooms = 5}
+        [[teachers]]
+        architecture = "ts-resnet"
+        epochs = 2
+        [[teachers]]
+        architecture = "ts-resnet-tiny"
+        epochs = 1
+        """
+    recipe.write_text(text.replace('"ts-resnet"', '"transformer"'))
+    command = ["train", "--recipe", recipe, "--root", data.parent, "--out", tmp_path / "run"]
+    command += ["--cache", tmp_path / "cache", "--workers", 1]
+    assert_one_line(run(*command, command=KEYWORD_TRAINER, env=ENVIRONMENT), 78, "found 'transformer'")
+    assert not (tmp_path / "run").exists()
+    recipe.write_text(text)
+    finished = run(*command, command=KEYWORD_TRAINER, env=ENVIRONMENT, timeout=400)
+    assert finished.returncode == 0, finished.stderr
+    assert "teacher 2 of 2: ts-resnet-tiny" in finished.stderr
+    epochs = [len((tmp_path / "run" / f"teacher-{k}" / "history.jsonl").read_text().splitlines()) for k in (1, 2)]
+    assert epochs == [2, 1]
+    manifest = json.loads((tmp_path / "run" / "model.json").read_text())
+    assert [teacher["architecture"] for teacher in manifest["training"]["settings"]["teachers"]] == [
+        "ts-resnet",
+        "ts-resnet-tiny",
+    ]
+
+    resume = ["train", "--resume", "--out", tmp_path / "run", "--cache", tmp_path / "cache", "--workers", 1]
+    settings_file = tmp_path / "run" / "teacher-2" / "settings.json"
+    settings_file.write_text(settings_file.read_text().replace('"epochs": 1', '"epochs": 3'))
+    refused = run(*resume, command=KEYWORD_TRAINER, env=ENVIRONMENT, timeout=100)
+    assert refused.returncode == 78
+    assert "expected the run of a teacher" in refused.stderr.splitlines()[-1]
