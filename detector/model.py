@@ -40,7 +40,7 @@ def quantize(values: NDArray[np.floating], scale: float, zero_point: int) -> NDA
 
 def dequantize(values: NDArray[np.int8], scale: float, zero_point: int) -> NDArray[np.float32]:
     """Return the real values that int8 values stand for, same shape."""
-    return ((values.astype(np.int32) - zero_point) * np.float32(scale)).astype(np.float32)
+    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
 def find_interpreter() -> tuple[Any, str]:
