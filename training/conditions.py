@@ -16,7 +16,7 @@ from detector.audio.resample import resample
 from detector.detector import Detection, Detector
 from detector.errors import SettingsError
 from detector.samples import INT16_SCALE, to_int16
-from training.augment import db_to_factor, rms
+from training.augment import Audio, db_to_factor, rms
 from training.compose import Truth, noise_bed
 from training.judge import StreamReport
 from training.rooms import reverberate, simulate_room
@@ -61,6 +61,23 @@ def speech_level(samples: NDArray[np.int16], truth: Truth, sample_rate_hz: int) 
     return float(np.sqrt(energy[loud].mean())) if loud.any() else 0.0
 
 
+def level_words(samples: NDArray[np.int16], truth: Truth, sample_rate_hz: int) -> Audio:
+    """Bring all words to the mean of their levels, so that noise lies as far below each as below any other.
+
+    People in recordings differ in level by as much as the conditions in noise: below their mean level the same noise
+    would drown some and spare others. The gain changes halfway between two words. Returns 16-bit units, same shape.
+    """
+    levelled: Audio = samples.astype(np.float32)
+    words = sorted(truth.words, key=lambda word: word.start_s)
+    spans = [(round(word.start_s * sample_rate_hz), round(word.end_s * sample_rate_hz)) for word in words]
+    halfway = [(before[1] + after[0]) // 2 for before, after in itertools.pairwise(spans)]
+    level = speech_level(samples, truth, sample_rate_hz)
+    for (first, last), begin, end in zip(spans, [0, *halfway], [*halfway, len(samples)], strict=True):
+        own = rms(levelled[first:last])
+        levelled[begin:end] *= np.float32(level / own if own > 0.0 else 1.0)
+    return levelled
+
+
 def apply(
     condition: str,
     samples: NDArray[np.int16],
@@ -84,7 +101,8 @@ def apply(
         if not noises:
             raise SettingsError(f"expected noise for the condition {condition}: name a folder with --noise")
         level = speech_level(samples, truth, sample_rate_hz) / db_to_factor(float(value))
-        noisy = samples + noise_bed(noises, len(samples), rng) * np.float32(level)
+        levelled = level_words(samples, truth, sample_rate_hz) if truth.words else samples
+        noisy = levelled + noise_bed(noises, len(samples), rng) * np.float32(level)
         return [(_clip(noisy), 0)]
     if kind in ROOMS:
         size_m, reverberation_s, distance_m = ROOMS[kind]

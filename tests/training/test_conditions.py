@@ -43,6 +43,18 @@ def test_noise_lies_as_far_below_the_words_as_the_name_says(beeps, rng, snr_db):
     assert level == pytest.approx(snr_db, abs=0.2)
 
 
+def test_noise_lies_as_far_below_a_faint_word_as_below_a_loud_one(beeps, rng):
+    samples, truth = beeps
+    samples = samples.copy()
+    samples[2 * RATE_HZ : 3 * RATE_HZ] = np.rint(samples[2 * RATE_HZ : 3 * RATE_HZ] / 20)
+    level = speech_level(samples, truth, RATE_HZ)
+    silence = np.zeros(5 * RATE_HZ, dtype=np.int16)
+    there = put("snr-10", (samples, truth), rng, [silence])
+    for word in truth.words:
+        first, last = round(word.start_s * RATE_HZ), round(word.end_s * RATE_HZ)
+        assert np.sqrt(np.mean(there[first:last] ** 2)) == pytest.approx(level, rel=0.01)
+
+
 def test_without_words_the_level_is_that_of_what_sounds(beeps):
     with_words = speech_level(*beeps, RATE_HZ)
     assert speech_level(beeps[0], Truth([], hours=1.0), RATE_HZ) == pytest.approx(with_words, rel=0.1)
