@@ -151,6 +151,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="words that sound like a keyword: running speech that holds one is not trained on",
     )
     verb.add_argument(
+        "--confusable",
+        type=parse_words,
+        metavar="now,go",
+        help="words that nearly sound like a keyword: trained on as any other, but running speech that holds one is left "
+        "out when false accepts are measured",
+    )
+    verb.add_argument(
         "--left-out",
         type=parse_words,
         metavar="go,down",
@@ -160,7 +167,11 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--resume", action="store_true", help="go on with the run in RUN, with the settings it began with"
     )
-    verb.add_argument("--architecture", metavar="NAME", help="network: ds-cnn, cnn, tc-resnet or ts-resnet")
+    verb.add_argument(
+        "--architecture",
+        metavar="NAME",
+        help="network: ts-resnet, ts-resnet-tiny, ts-resnet-wide, ds-cnn, cnn or tc-resnet (default: ds-cnn)",
+    )
     verb.add_argument("--epochs", type=int, metavar="N", help="epochs (default: 40)")
     verb.add_argument("--steps-per-epoch", type=int, metavar="N", help="batches an epoch (default: 1000)")
     verb.add_argument("--batch-size", type=int, metavar="N", help="windows a batch (default: 256)")

@@ -105,7 +105,7 @@ def finish(run: Path, *, cache: Path, n_workers: int = 1, show_progress: bool = 
             items,
             store,
             split=VALIDATION,
-            skip_words=settings.skip_words,
+            skip_words=(*settings.skip_words, *settings.confusable),
             show_progress=show_progress,
         )
         points = pick_points(curve, manifest.words, settings.decision.false_accepts_per_hour)

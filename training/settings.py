@@ -133,6 +133,9 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Speakers of running speech set aside; empty: chosen by a hash, one in ten."""
     skip_words: tuple[Text, ...] = ()
     """Words that sound like a keyword ("know" for "no"): utterances that hold one are left out of the negatives."""
+    confusable: tuple[Text, ...] = ()
+    """Words that nearly sound like a keyword ("now" for "no"): negatives as any other in training, but utterances that
+    hold one are no part of the running speech that false accepts are measured on."""
     left_out: tuple[Text, ...] = ()
     """Words whose clips are left out of training, to see whether the network fires on words it has never met."""
     architecture: Text = "ds-cnn"

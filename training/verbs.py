@@ -32,6 +32,7 @@ RUN_OPTIONS = (
     "speech",
     "validation_speakers",
     "skip_words",
+    "confusable",
     "left_out",
     "architecture",
     "epochs",
