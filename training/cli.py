@@ -154,8 +154,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--confusable",
         type=parse_words,
         metavar="now,go",
-        help="words that nearly sound like a keyword: trained on as any other, but running speech that holds one is left "
-        "out when false accepts are measured",
+        help="words that nearly sound like a keyword: trained on as any other, but running speech that holds one is "
+        "left out when false accepts are measured",
     )
     verb.add_argument(
         "--left-out",
