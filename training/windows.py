@@ -7,6 +7,7 @@ which is `unknown`; or another word, running speech or noise. Each gets its own 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -41,11 +42,12 @@ class WindowComposer:
             if item.kind == WORD and item.word not in settings.left_out:
                 clips.setdefault(item.word, []).append(position)
         self._clips = {word: clips.get(word, []) for word in settings.words}
-        others = [p for word in sorted(clips) if word not in settings.words for p in clips[word]]
-        folders = (*settings.data, *settings.synthetic)
-        by_folder = [[p for p in others if items[p].path.startswith(f"{folder}/")] for folder in folders]
-        self._other_words = [positions for positions in by_folder if positions]
-        """Clips of other words, by data folder: each folder is heard equally often, however many clips it has."""
+        others = [clips[word] for word in sorted(clips) if word not in settings.words]
+        recorded = [_keep(items, others, folder) for folder in settings.data]
+        spoken = [[list(itertools.chain(*_keep(items, others, folder)))] for folder in settings.synthetic]
+        self._other_words = [words for words in (*recorded, *spoken) if any(words)]
+        """Clips of other words, by folder and word: each folder is heard equally often, and in it each word, however
+        many clips it has. A synthesiser's words are one group: how often it says a word was chosen when it spoke."""
         taboo = (*settings.words, *settings.skip_words)
         self._speech = [p for p, item in chosen if item.kind == SPEECH and not holds_any_word(item, taboo)]
         self._noise = [p for p, item in chosen if item.kind == NOISE]
@@ -101,7 +103,8 @@ class WindowComposer:
         return word, self._draw_word(self._clips[word], rng)
 
     def _draw_other_word(self, rng: np.random.Generator) -> Audio:
-        return self._draw_word(self._other_words[int(rng.integers(len(self._other_words)))], rng)
+        words = self._other_words[int(rng.integers(len(self._other_words)))]
+        return self._draw_word(words[int(rng.integers(len(words)))], rng)
 
     def _draw_word(self, clips: Sequence[int], rng: np.random.Generator) -> Audio:
         """Draw one of some clips, trimmed to the word and a little of what surrounds it, at most a window long."""
@@ -201,3 +204,9 @@ class WindowComposer:
         factor = rng.uniform(*windows.noise_speed_range) if rng.random() < windows.noise_speed else 1.0
         piece = cut(self._store[self._noise[rng.integers(len(self._noise))]], math.ceil(self._n * factor) + 1, rng)
         return piece[: self._n] if factor == 1.0 else change_speed(piece, factor)[: self._n]
+
+
+def _keep(items: Sequence[Item], words: Sequence[Sequence[int]], folder: str) -> list[list[int]]:
+    """Return the clips of each word that lie in a folder, without the words that have none there."""
+    kept = [[position for position in clips if items[position].path.startswith(f"{folder}/")] for clips in words]
+    return [clips for clips in kept if clips]

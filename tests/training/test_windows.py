@@ -76,6 +76,34 @@ def test_a_keyword_window_holds_the_whole_word_and_a_cut_one_at_most_half(made):
     assert loud_cut.mean() < 0.4 * loud_whole.mean()
 
 
+def test_other_words_are_heard_equally_often_however_many_clips_they_have(made):
+    settings, items, store = made
+    few = [item for item in items if item.word != "flat"] + [item for item in items if item.word == "flat"][:2]
+    positions = [items.index(item) for item in few]
+
+    class Heard:
+        """A store that counts what is asked of it."""
+
+        def __init__(self):
+            self.words = []
+
+        def is_audible(self, position):
+            return store.is_audible(positions[position])
+
+        def __getitem__(self, position):
+            self.words.append(few[position].word)
+            return store[positions[position]]
+
+    heard = Heard()
+    only = {"keyword": 0.0, "partial_keyword": 0.0, "other_word": 1.0, "running_speech": 0.0, "other_neighbour": 0.0}
+    settings = msgspec.structs.replace(settings, windows=WindowSettings(**only, noise=0.0, reverberation=0.0))
+    composer, rng = WindowComposer(settings, few, heard, TRAINING), np.random.default_rng(5)
+    for _ in range(400):
+        composer.draw(rng)
+    assert len(heard.words) == 400
+    assert heard.words.count("flat") == pytest.approx(200, abs=45)
+
+
 def test_what_there_are_no_recordings_of_leaves_its_share_to_the_others(made):
     settings, items, store = made
     without = [item for item in items if item.kind == WORD and item.word in ("up", "down")]
