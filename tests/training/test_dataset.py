@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +184,10 @@ def test_a_store_gives_every_recording_and_decodes_once(tmp_path, rng, monkeypat
 
     monkeypatch.setattr("training.dataset.read_recording", lambda *_: pytest.fail("decoded again"))
     np.testing.assert_array_equal(WaveformStore.build(items, **build)[2], sounds[2])
+    # Nor when the same recordings lie elsewhere and are younger; but when one of them holds something else.
+    shutil.copytree(tmp_path / "noise", tmp_path / "moved", copy_function=shutil.copyfile)
+    moved = list(index_noise(str(tmp_path / "moved")))
+    np.testing.assert_array_equal(WaveformStore.build(moved, **build)[2], sounds[2])
+    write(tmp_path / "moved/1.wav", sounds[1] + 1)
+    with pytest.raises(pytest.fail.Exception, match="decoded again"):
+        WaveformStore.build(moved, **build)
