@@ -79,15 +79,15 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class VariationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a composed window is changed each time it is seen."""
 
-    mask: Probability = 0.5
+    mask: Probability = 0.6
     """Probability of each SpecAugment mask (Park et al. 2019), one in time and one in frequency."""
     mask_frames: PositiveInt = 6
-    mask_bands: PositiveInt = 6
-    warp: Probability = 0.0
+    mask_bands: PositiveInt = 8
+    warp: Probability = 0.6
     """Probability that the mel axis is stretched and shifted, as by a longer or shorter vocal tract (Jaitly and Hinton
     2013)."""
-    warp_range: tuple[Positive, Positive] = (0.9, 1.1)
-    warp_bands: NotNegative = 1.0
+    warp_range: tuple[Positive, Positive] = (0.88, 1.14)
+    warp_bands: NotNegative = 1.5
     """Largest shift, in mel bands."""
     mixup: NotNegative = 0.0
     """Parameter of the beta distribution that two windows and their labels are mixed by (Zhang et al. 2018); 0: not."""
@@ -98,7 +98,7 @@ class TeacherSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     architecture: Text
     epochs: PositiveInt
-    weight_decay: NotNegative = 1e-3
+    weight_decay: NotNegative = 0.02
     variation: VariationSettings = VariationSettings()
 
 
@@ -138,13 +138,13 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     hold one are no part of the running speech that false accepts are measured on."""
     left_out: tuple[Text, ...] = ()
     """Words whose clips are left out of training, to see whether the network fires on words it has never met."""
-    architecture: Text = "ds-cnn"
+    architecture: Text = "ts-resnet"
     epochs: PositiveInt = 40
     steps_per_epoch: PositiveInt = 1000
     batch_size: PositiveInt = 256
     learning_rate: Positive = 3e-3
     warmup_steps: PositiveInt = 500
-    weight_decay: NotNegative = 1e-3
+    weight_decay: NotNegative = 0.02
     label_smoothing: Probability = 0.0
     temperature: Positive = 2.0
     """What the finished network's logits are divided by, so that its scores use their range."""
