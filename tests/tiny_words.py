@@ -13,6 +13,18 @@ RATE_HZ = 16000
 WORDS = {"up": (300.0, 2500.0), "down": (2500.0, 300.0), "flat": (900.0, 900.0), "other": (1500.0, 1500.0)}
 """Each word's glide from one frequency to another, in Hz."""
 
+RECIPE = """
+words = ["up", "down"]
+data = ["words"]
+epochs = 1
+steps_per_epoch = 10
+batch_size = 64
+architecture = "ts-resnet-tiny"
+distinct_windows = 500
+licences = {words = "made by ourselves"}
+"""
+"""A short run on it, from the folder it was made in; more keys may follow."""
+
 
 def say(word: str, rng: np.random.Generator) -> np.ndarray:
     """Return a clip of one second with a word in it, int16."""

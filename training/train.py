@@ -96,9 +96,8 @@ def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
         )
         for split, n in n_windows.items()
     }
-    eye = np.eye(len(settings.labels), dtype=np.float32)
     validation_x = windows[VALIDATION].read(np.arange(len(windows[VALIDATION])))[..., None]
-    validation_y = eye[windows[VALIDATION].labels]
+    validation_y = make_targets(settings, windows[VALIDATION], (), show_progress=show_progress)
     targets = make_targets(settings, windows[TRAINING], teachers, show_progress=show_progress)
 
     # ---- network and optimiser
@@ -262,17 +261,14 @@ def _train_teachers(settings: TrainSettings, run: Path, **options: Any) -> list[
 def make_targets(
     settings: TrainSettings, windows: FeatureStore, teachers: Sequence[Path], *, show_progress: bool
 ) -> NDArray[np.float32]:
-    """Return what each window is trained to, shape (n_windows, n_labels): its label, and what the teachers answer."""
+    """Return what each window is trained to, shape (n_windows, n_labels).
+
+    Its label and, where there are teachers, their mean answer to it as it was composed, unvaried.
+    """
     labels = np.eye(len(settings.labels), dtype=np.float32)[windows.labels]
     if not teachers:
         return labels
-    answers = ask(teachers, windows, show_progress=show_progress)
-    return settings.imitation * answers + (1 - settings.imitation) * labels
-
-
-def ask(teachers: Sequence[Path], windows: FeatureStore, *, show_progress: bool) -> NDArray[np.float32]:
-    """Return the mean of what networks answer to windows, unvaried: probabilities, shape (n_windows, n_labels)."""
-    answers: NDArray[np.float32] | None = None
+    answers = np.zeros_like(labels)
     with tqdm(
         total=len(teachers) * len(windows),
         desc="asking teachers",
@@ -282,14 +278,11 @@ def ask(teachers: Sequence[Path], windows: FeatureStore, *, show_progress: bool)
     ) as bar:
         for file in teachers:
             model = keras.models.load_model(file, compile=False)
-            if answers is None:
-                answers = np.zeros((len(windows), model.output_shape[-1]), dtype=np.float32)
             for first in range(0, len(windows), ASKED_AT_ONCE):
                 rows = np.arange(first, min(first + ASKED_AT_ONCE, len(windows)))
                 answers[rows] += keras.ops.convert_to_numpy(model(windows.read(rows)[..., None], training=False))
                 bar.update(len(rows))
-    assert answers is not None
-    return answers / np.float32(len(teachers))
+    return settings.imitation / len(teachers) * answers + (1 - settings.imitation) * labels
 
 
 def _seed(model: keras.Model, seed: int, epoch: int) -> None:

@@ -24,7 +24,7 @@ from training.architectures import ARCHITECTURES, build_model
 from training.dataset import TRAINING, WaveformStore, index
 from training.features import SHARD_WINDOWS, FeatureStore, ShardMaker
 from training.settings import TrainSettings, WindowSettings
-from training.train import Batches
+from training.train import Batches, make_targets
 
 N_BATCHES = 8
 
@@ -44,7 +44,7 @@ def main() -> None:
         windows = FeatureStore.build(
             settings, items, waveforms, TRAINING, n_windows=SHARD_WINDOWS, n_workers=1, show_progress=False
         )
-        targets = np.eye(len(settings.labels), dtype=np.float32)[windows.labels]
+        targets = make_targets(settings, windows, (), show_progress=False)
         batches = Batches(settings, windows, targets, 0)
         n_windows = N_BATCHES * settings.batch_size
         read_us = 1e6 * cpu_s(lambda: [batches[k] for k in range(N_BATCHES)]) / n_windows

@@ -54,15 +54,9 @@ def test_targets_are_labels_and_the_mean_answer_of_the_teachers(tmp_path, rng):
 def test_a_run_trains_its_teachers_and_goes_on_with_them(tmp_path):
     data = tiny_words.make(tmp_path)
     recipe = tmp_path / "recipe.toml"
-    text = """
-        words = ["up", "down"]
-        data = ["words"]
-        epochs = 1
-        steps_per_epoch = 10
-        batch_size = 64
-        architecture = "ts-resnet-tiny"
-        distinct_windows = 500
-        licences = {words = "made by ourselves"}
+    text = (
+        tiny_words.RECIPE
+        + """
         windows = {n_rooms = 5}
         [[teachers]]
         architecture = "ts-resnet"
@@ -71,6 +65,7 @@ def test_a_run_trains_its_teachers_and_goes_on_with_them(tmp_path):
         architecture = "ts-resnet-tiny"
         epochs = 1
         """
+    )
     recipe.write_text(text.replace('"ts-resnet"', '"transformer"'))
     command = ["train", "--recipe", recipe, "--root", data.parent, "--out", tmp_path / "run"]
     command += ["--cache", tmp_path / "cache", "--workers", 1]

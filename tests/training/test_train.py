@@ -248,17 +248,10 @@ def test_the_same_seed_gives_the_same_model_twice_and_another_seed_another(data,
 def test_a_recipe_is_a_run(data, tmp_path):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
-        """
-        words = ["up", "down"]
-        data = ["words"]
+        tiny_words.RECIPE
+        + """
         speech = ["speech"]
         validation_speakers = ["12"]
-        epochs = 1
-        steps_per_epoch = 10
-        batch_size = 64
-        architecture = "ts-resnet-tiny"
-        distinct_windows = 500
-        licences = {words = "made by ourselves"}
         [windows]
         n_rooms = 20
         [decision]
