@@ -9,7 +9,7 @@ from detector.errors import SettingsError
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore")]  # TensorFlow's own warnings
 
-NAMES = ["ds-cnn", "cnn", "tc-resnet", "ts-resnet", "ts-resnet-tiny", "ts-resnet-wide"]
+NAMES = ["ds-cnn", "ds-cnn-tiny", "ds-cnn-wide", "cnn", "tc-resnet", "ts-resnet", "ts-resnet-tiny", "ts-resnet-wide"]
 
 
 def test_every_architecture_is_tried_here():
@@ -46,10 +46,26 @@ def test_an_architecture_quantises_and_keeps_its_answers(name, rng):
     assert np.abs(scores - expected).mean() < 0.03
 
 
-def test_the_tiny_one_is_tiny():
+def test_batch_normalisation_is_that_of_keras(rng):
+    import keras
+
+    from training.architectures import BatchNormalization
+
+    x = (rng.standard_normal((64, 5, 4, 3)) * [0.5, 1.0, 3.0] + [0.0, 2.0, -1.0]).astype(np.float32)
+    ours, theirs = BatchNormalization(momentum=0.9), keras.layers.BatchNormalization(momentum=0.9)
+    for _ in range(3):
+        np.testing.assert_allclose(ours(x, training=True), theirs(x, training=True), atol=1e-5)
+    # The variance of n values is kept as that of the n - 1 degrees of freedom they have.
+    np.testing.assert_allclose(ours.moving_mean, theirs.moving_mean, atol=1e-6)
+    np.testing.assert_allclose(ours.moving_variance, theirs.moving_variance, rtol=2e-3)
+    np.testing.assert_allclose(ours(x, training=False), theirs(x, training=False), rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ds-cnn-tiny", "ts-resnet-tiny"])
+def test_a_tiny_one_is_tiny(name):
     from training.architectures import build_model
 
-    assert build_model("ts-resnet-tiny", n_frames=49, n_mels=40, n_labels=4).count_params() <= 15_000
+    assert build_model(name, n_frames=49, n_mels=40, n_labels=4).count_params() <= 15_000
 
 
 def test_an_architecture_that_there_is_not_is_refused():
