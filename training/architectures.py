@@ -27,7 +27,7 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]
     correction here. Devices that share a batch use Keras' own: the kernel knows one device.
     """
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: FBT001 - Keras' own
         """Normalise (batch, height, width, channels)."""
         if not training or self.synchronized or mask is not None or keras.backend.backend() != "tensorflow":
             return super().call(inputs, training=training, mask=mask)
@@ -83,7 +83,8 @@ def ds_cnn(n_frames: int, n_mels: int, n_labels: int, *, channels: tuple[int, ..
     """
     features = keras.Input((n_frames, n_mels, 1), name="features")
     x = _convolve(features, channels[0], 5, stride=2)
-    for n_channels, stride in zip(channels[1:], (1, 2, 1, (1, 2), 1, 1), strict=True):
+    strides: tuple[int | tuple[int, int], ...] = (1, 2, 1, (1, 2), 1, 1)
+    for n_channels, stride in zip(channels[1:], strides, strict=True):
         x = _separable(x, n_channels, stride=stride)
     return _classify(features, x, n_labels, "ds_cnn")
 

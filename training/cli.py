@@ -170,7 +170,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--architecture",
         metavar="NAME",
-        help="network: ts-resnet, ts-resnet-tiny, ts-resnet-wide, ds-cnn, cnn or tc-resnet (default: ts-resnet)",
+        help="network: ds-cnn or ts-resnet, either also -tiny or -wide, cnn or tc-resnet (default: ts-resnet)",
     )
     verb.add_argument("--epochs", type=int, metavar="N", help="epochs (default: 40)")
     verb.add_argument("--steps-per-epoch", type=int, metavar="N", help="batches an epoch (default: 1000)")
