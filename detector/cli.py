@@ -32,7 +32,7 @@ exit codes: 0 ended as asked; 2 command line cannot be parsed; 66 a recording is
 """
 
 CONFIG_HELP = """TOML file with the keys model, words, threshold (a number, or a table of words),
-false_accepts_per_hour, device, json, log_level; flags beat it"""
+false_accepts_per_hour, device, fallback_devices, recover, recovery (a table), json, events, log_level; flags beat it"""
 
 
 def _threshold(text: str) -> tuple[str, float]:
@@ -108,6 +108,25 @@ def build_parser() -> argparse.ArgumentParser:
         help="nothing: the microphone; a file: that recording in "
         "real time; -: raw signed 16-bit little-endian 16 kHz mono samples on stdin",
     )
+    verb.add_argument(
+        "--recover",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="wait for a microphone that is lost or not there yet (default); --no-recover ends with 69 instead",
+    )
+    verb.add_argument(
+        "--give-up-after-s",
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar="S",
+        help="end with 69 when the microphone was away for so long (default: never)",
+    )
+    verb.add_argument(
+        "--events",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help='with --json: print gaps in the audio too, as {"event": "gap", ...}',
+    )
     verb = add("detect", "detect keywords in recordings, as fast as the machine can", shared)
     verb.add_argument(
         "files", nargs="+", metavar="FILE", help="any format, rate and number of channels that libsndfile reads"
@@ -167,6 +186,8 @@ def _run_verb(options: dict[str, Any]) -> int:
     file = options.pop("config", None)
     if "threshold" in options:
         options["threshold"] = dict(options["threshold"])
+    if "give_up_after_s" in options:
+        options["recovery"] = {"give_up_after_s": options.pop("give_up_after_s")}
     settings = read_settings(file, options)
     logging.getLogger().setLevel(settings.log_level.upper())
     if verb == "listen":

@@ -65,6 +65,7 @@ class AudioFileError(DetectorError, OSError):
 class CaptureFailure(enum.Enum):
     """Why a microphone does not deliver."""
 
+    NO_LIBRARY = "no PortAudio"
     NOT_FOUND = "not found"
     BUSY = "busy"
     NO_PERMISSION = "no permission"

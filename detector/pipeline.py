@@ -9,15 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector.audio.capture import Capture
-from detector.audio.ring import RingBuffer
+from detector.audio.gaps import Gap, GapCause, GapLedger
+from detector.audio.ring import RingBuffer, Taken
 from detector.audio.sources import AudioSource
 from detector.detector import Detection, Detector
 from detector.stopping import StopFlag
 
 log = logging.getLogger(__name__)
 
-RING_S = 10.0
-"""Seconds that the ring holds: how late the detector may be before audio is lost."""
+RING_S = 1.0
+"""Seconds that the ring holds: how late the detector may be before it passes over what it is late for."""
 WAIT_S = 0.2
 """How long the listening thread sleeps at most before it looks whether it should stop."""
 WARN_EVERY_S = 60.0
@@ -32,10 +33,8 @@ class Heard:
 
     n_samples: int
     """Samples that were listened to."""
-    n_skipped: int
-    """Samples that were lost because the detector was more than a ring late."""
-    n_gaps: int
-    """Places where samples were lost, there or on the way in."""
+    gaps: GapLedger
+    """What was lost."""
 
 
 def listen(
@@ -45,6 +44,7 @@ def listen(
     *,
     stop: StopFlag,
     on_open: Callable[[], None] = lambda: None,
+    on_gap: Callable[[Gap], None] = lambda _: None,
     ring_s: float = RING_S,
 ) -> Heard:
     """Detect in a source as its audio arrives, until it ends or `stop` is set.
@@ -56,34 +56,58 @@ def listen(
     """
     rate_hz = detector.model.manifest.frontend.sample_rate_hz
     ring = RingBuffer(round(ring_s * rate_hz))
-    n_skipped = n_gaps = 0
-    warned_at_s = -WARN_EVERY_S
+    losses = _Losses(detector, on_gap)
+    is_open = False
     with Capture(source, ring) as capture:
         while not capture.wait_until_open(WAIT_S):
             if stop.is_set():
-                return Heard(0, 0, 0)
-        if not stop.is_set() and not capture.has_failed:
-            on_open()
+                return Heard(0, losses.ledger)
         while not stop.is_set():
+            if not is_open and not source.is_waiting and not capture.has_failed:
+                is_open = True
+                on_open()
             taken = ring.take(rate_hz, WAIT_S, min_samples=detector.n_samples_to_next_window)
-            if taken.is_after_gap:
-                detector.skip(taken.n_skipped)
-                n_skipped += taken.n_skipped
-                n_gaps += 1
-                if detector.n_samples / rate_hz - warned_at_s >= WARN_EVERY_S:
-                    warned_at_s = detector.n_samples / rate_hz
-                    log.warning(
-                        "audio was lost, this machine is too busy: gap %d, %.2f s skipped", n_gaps, n_skipped / rate_hz
-                    )
+            losses.account(taken)
             for detection in detector.feed(taken.samples):
                 emit(detection)
             if taken.is_end:
                 capture.raise_failure()
                 break
-        heard = Heard(detector.n_samples - n_skipped, n_skipped, n_gaps)
+        heard = Heard(detector.n_samples - losses.n_skipped, losses.ledger)
         if not stop.is_set():
             _drain(detector, emit)
     return heard
+
+
+class _Losses:
+    """What a detector is told of lost audio, and who else."""
+
+    def __init__(self, detector: Detector, on_gap: Callable[[Gap], None]) -> None:
+        self.ledger = GapLedger()
+        self.n_skipped = 0
+        self._detector = detector
+        self._on_gap = on_gap
+        self._rate_hz = detector.model.manifest.frontend.sample_rate_hz
+        self._warned_at_s = -WARN_EVERY_S
+
+    def account(self, taken: Taken) -> None:
+        """Account for what was lost before these samples."""
+        gaps = list(taken.gaps)
+        if taken.n_skipped:
+            gaps.append(Gap(self._detector.n_samples + taken.n_skipped, GapCause.SKIP, taken.n_skipped / self._rate_hz))
+        if not gaps:
+            return
+        self._detector.skip(taken.n_skipped)
+        self.n_skipped += taken.n_skipped
+        for gap in gaps:
+            self.ledger.add(gap)
+            self._on_gap(gap)
+        # A source that comes back says so itself.
+        is_news = any(gap.cause is not GapCause.RECONNECT for gap in gaps)
+        now_s = self._detector.n_samples / self._rate_hz
+        if is_news and now_s - self._warned_at_s >= WARN_EVERY_S:
+            self._warned_at_s = now_s
+            log.warning("audio was lost, this machine may be too busy: %s so far", self.ledger.describe())
 
 
 def detect(source: AudioSource, detector: Detector, emit: Emit) -> None:
@@ -95,7 +119,7 @@ def detect(source: AudioSource, detector: Detector, emit: Emit) -> None:
         What the source raised.
     """
     while (block := source.read()) is not None:
-        if block.is_after_gap:
+        if block.loss is not None:
             detector.skip(0)
         for detection in detector.feed(block.samples):
             emit(detection)

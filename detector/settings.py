@@ -24,6 +24,19 @@ Text = Annotated[str, msgspec.Meta(min_length=1)]
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
+class RecoverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a microphone that is lost, or not there yet, is waited for."""
+
+    first_wait_s: Positive = 0.2
+    """Pause before the first try."""
+    longest_wait_s: Positive = 1.0
+    """The pause doubles from try to try, up to this."""
+    jitter: Probability = 0.2
+    """Each pause is longer or shorter by up to this part, at random."""
+    give_up_after_s: NotNegative | None = None
+    """End with 69 when it was away for so long; None: never."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a user may set, in a TOML file or by flags. None stands for the model's own choice."""
 
@@ -37,8 +50,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Operating point to pick from the model's curve, instead of a threshold."""
     device: int | Text | None = None
     """Index of the capture device, or a part of its name."""
+    fallback_devices: tuple[int | Text, ...] = ()
+    """Capture devices to use, in order, while `device` cannot be opened; none by default, since whoever names a
+    microphone wants no other."""
+    recover: bool = True
+    """Wait for a microphone that is lost or not there yet; otherwise end with 69."""
+    recovery: RecoverySettings = RecoverySettings()
     json: bool = False
     """Detections as JSON Lines."""
+    events: bool = False
+    """With `json`: what happens to the audio is printed too, as {"event": ...}."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -73,6 +94,8 @@ def read_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
     if "threshold" in flags:
         fields.pop("false_accepts_per_hour", None)
     merged = {**fields, **flags}
+    if "recovery" in flags:
+        merged["recovery"] = {**fields.get("recovery", {}), **flags["recovery"]}
     merged["threshold"] = _merge_thresholds(fields.get("threshold"), flags.get("threshold"))
     return _convert(merged, "the command line")
 

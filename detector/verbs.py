@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector import benchmark, pipeline
+from detector.audio.gaps import Gap
+from detector.audio.recovery import Recovering
 from detector.audio.sources import AudioSource, RawStdin, Recording
 from detector.detector import Detection, Detector, choose_words
 from detector.errors import (
@@ -78,6 +80,8 @@ def pick_thresholds(manifest: Manifest, words: Sequence[str], false_accepts_per_
 
 def listen(settings: Settings, source_name: str | None) -> int:
     """Detect in a microphone, a recording in real time or standard input, until the end or a signal."""
+    if settings.events and not settings.json:
+        raise SettingsError("expected --json with --events, found --events alone: people are told of gaps by the log")
     detector = open_detector(settings)
     rate_hz = detector.model.manifest.frontend.sample_rate_hz
     source: AudioSource
@@ -86,7 +90,10 @@ def listen(settings: Settings, source_name: str | None) -> int:
 
         if settings.log_level != "debug":
             hide_native_messages()
-        source = Microphone(settings.device, sample_rate_hz=rate_hz)
+        microphones = [
+            Microphone(device, sample_rate_hz=rate_hz) for device in (settings.device, *settings.fallback_devices)
+        ]
+        source = Recovering(microphones, settings.recovery) if settings.recover else microphones[0]
     elif source_name == "-":
         source = RawStdin()
     else:
@@ -103,15 +110,15 @@ def listen(settings: Settings, source_name: str | None) -> int:
                 words = ", ".join(detector.words)
                 log.info("listening to %s for %s with %s", source.name, words, _describe(detector))
 
-            heard = pipeline.listen(source, detector, emit, stop=stop, on_open=say_listening)
+            def say_gap(gap: Gap) -> None:
+                if settings.events:
+                    with stop.interruptible():
+                        _open_console(settings, detector, source).write_gap(gap, rate_hz)
+
+            heard = pipeline.listen(source, detector, emit, stop=stop, on_open=say_listening, on_gap=say_gap)
     except OutputClosed:
         raise BrokenPipeError from None
-    log.info(
-        "stopped after %.1f s of audio; %d gaps, %.2f s skipped",
-        heard.n_samples / rate_hz,
-        heard.n_gaps,
-        heard.n_skipped / rate_hz,
-    )
+    log.info("stopped after %.1f s of audio; %s", heard.n_samples / rate_hz, heard.gaps.describe())
     return EXIT_OK
 
 

@@ -33,6 +33,22 @@ def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([*KEYWORD_DETECTOR, *map(str, arguments)], **options)
 
 
+def wait_until_says(process: subprocess.Popen[str], text: str) -> str:
+    """Return the first line on stderr that holds a text."""
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if text in line:
+            return line
+    raise AssertionError(f"expected a line with '{text}', found {lines}")
+
+
+def wait_until_listening(process: subprocess.Popen[str]) -> None:
+    """Return when the daemon says that it listens."""
+    wait_until_says(process, "listening to")
+
+
 def keywords(stdout: str) -> list[str]:
     """Return the words of JSON Lines."""
     return [json.loads(line)["keyword"] for line in stdout.splitlines()]

@@ -6,6 +6,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from detector.audio.gaps import Loss
 from detector.audio.ring import RingBuffer
 from detector.audio.sources import AudioSource
 from detector.errors import ThreadStuckError
@@ -82,18 +83,18 @@ class Capture:
             self._is_open.set()
 
     def _read_all(self) -> None:
-        is_after_gap = False
+        loss: Loss | None = None
         while not self._stop.is_set():
             block = self._source.read()
             if block is None:
                 return
             # A resampler may hold the samples after a gap back: the gap waits for them.
-            is_after_gap = is_after_gap or block.is_after_gap
+            loss = loss or block.loss
             if len(block.samples):
                 while self._source.can_wait and not self._stop.is_set():
                     if self._ring.wait_for_room(min(len(block.samples), self._ring.capacity_samples), POLL_S):
                         break
-                self._ring.write(block.samples, is_after_gap=is_after_gap)
-                is_after_gap = False
+                self._ring.write(block.samples, loss=loss)
+                loss = None
             if not (self._source.can_wait and len(block.samples)):
                 self._stop.wait(POLL_S)

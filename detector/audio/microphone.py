@@ -6,6 +6,7 @@ never returns, and a callback's exception ends the stream without a word.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
@@ -13,6 +14,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from detector.audio.clock import SampleClock
+from detector.audio.gaps import GapCause, Loss
 from detector.audio.resample import Resampler, open_resampler
 from detector.audio.sources import NOTHING, Block
 from detector.errors import CaptureError, CaptureFailure, SettingsError
@@ -52,11 +55,11 @@ def import_sounddevice() -> ModuleType:
         import sounddevice
     except OSError as exc:
         raise CaptureError(
-            CaptureFailure.NOT_FOUND, f"expected the PortAudio library, found none: {_INSTALL_PORTAUDIO}"
+            CaptureFailure.NO_LIBRARY, f"expected the PortAudio library, found none: {_INSTALL_PORTAUDIO}"
         ) from exc
     except ImportError as exc:
         raise CaptureError(
-            CaptureFailure.NOT_FOUND, "expected the package sounddevice, found none: 'pip install sounddevice'"
+            CaptureFailure.NO_LIBRARY, "expected the package sounddevice, found none: 'pip install sounddevice'"
         ) from exc
     module: ModuleType = sounddevice
     return module
@@ -120,19 +123,52 @@ def choose_device(devices: list[Device], wanted: int | str | None) -> Device:
     return fitting[0]
 
 
+def find_again(devices: list[Device], known: Device) -> Device:
+    """Return the device that was used before, by its name: another one would be listened to unnoticed.
+
+    Raises
+    ------
+    CaptureError
+        If it is not there.
+    """
+    same = [device for device in devices if (device.name, device.host_api) == (known.name, known.host_api)]
+    if not same:
+        raise CaptureError(CaptureFailure.NOT_FOUND, f"expected '{known.name}' again, found it gone")
+    return next((device for device in same if device.index == known.index), same[0])
+
+
+def rescan(sounddevice: ModuleType) -> None:
+    """Look for devices anew: PortAudio lists them once, when it is initialised. No stream may be open.
+
+    Raises
+    ------
+    CaptureError
+        If PortAudio fails.
+    """
+    with contextlib.suppress(sounddevice.PortAudioError):  # it is not running, since it could not be started last time
+        sounddevice._terminate()  # noqa: SLF001 - there is no public way
+    try:
+        sounddevice._initialize()  # noqa: SLF001
+    except sounddevice.PortAudioError as exc:
+        raise CaptureError(CaptureFailure.NOT_FOUND, f"expected PortAudio to start again, found: {exc}") from exc
+
+
 class Microphone:
     """A capture device, delivered as mono at the rate asked for. One thread only."""
 
     is_live = True
     can_wait = False
+    is_waiting = False
 
     def __init__(self, wanted: int | str | None = None, *, sample_rate_hz: int, block_s: float = 0.04) -> None:
         self._wanted = wanted
         self._sample_rate_hz = sample_rate_hz
         self._block_s = block_s
         self._device: Device | None = None
+        self._is_used = False
         self._stream: Any = None
         self._resampler: Resampler
+        self._clock = SampleClock(sample_rate_hz)
         self._last_sample_s = 0.0
         self._last_poll_s = 0.0
         self.rate_hz = 0
@@ -154,9 +190,16 @@ class Microphone:
             If its name is ambiguous.
         """
         sounddevice = import_sounddevice()
-        self._device = choose_device(list_devices(), self._wanted)
+        if self._is_used:
+            rescan(sounddevice)
+        self._is_used = True
+        devices = list_devices()
+        self._device = (
+            choose_device(devices, self._wanted) if self._device is None else find_again(devices, self._device)
+        )
         self._stream = _open(sounddevice, self._device, self._sample_rate_hz, self._block_s)
         self.rate_hz = round(self._stream.samplerate)
+        self._clock = SampleClock(self.rate_hz)
         try:
             self._resampler = open_resampler(self.rate_hz, self._sample_rate_hz)
             self._stream.start()
@@ -209,10 +252,16 @@ class Microphone:
                 )
             return Block(NOTHING)
         self._last_sample_s = max(self._last_sample_s, now_s)
+        missing_s = self._clock.observe(len(frames), now_s)
+        loss = None
+        if is_overflowed:
+            loss = Loss(GapCause.OVERFLOW, missing_s)
+        elif missing_s is not None:
+            loss = Loss(GapCause.DRIFT, missing_s)
         if frames.shape[1] == 1 and self.rate_hz == self._sample_rate_hz:
-            return Block(frames[:, 0], is_overflowed)
+            return Block(frames[:, 0], loss)
         mono = to_float(frames).mean(axis=1, dtype=np.float32)
-        return Block(to_int16(self._resampler.convert(mono)), is_overflowed)
+        return Block(to_int16(self._resampler.convert(mono)), loss)
 
 
 def _open(sounddevice: ModuleType, device: Device, sample_rate_hz: int, block_s: float) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from detector.audio.gaps import KEPT_GAPS, Gap, Loss
 
 
 class Taken(NamedTuple):
@@ -16,8 +19,8 @@ class Taken(NamedTuple):
     """Consecutive samples, a copy, shape (n,); none when nothing came in time."""
     n_skipped: int
     """Samples that were lost before these because the reader was late."""
-    is_after_gap: bool
-    """The audio before these samples is not what preceded them in the world: something was lost on the way in."""
+    gaps: tuple[Gap, ...]
+    """What was lost on the way in since the samples taken before."""
     is_end: bool
     """Nothing will follow."""
 
@@ -36,7 +39,7 @@ class RingBuffer:
         self._changed = threading.Condition()
         self._end = 0
         self._read_position = 0
-        self._gaps: list[int] = []
+        self._gaps: deque[Gap] = deque(maxlen=KEPT_GAPS)
         self._is_closed = False
 
     @property
@@ -49,12 +52,15 @@ class RingBuffer:
         """Position after the last sample written."""
         return self._end
 
-    def write(self, samples: NDArray[np.int16], *, is_after_gap: bool = False) -> None:
-        """Append samples, shape (n,), over the oldest ones; more than the ring holds leaves the last of them."""
+    def write(self, samples: NDArray[np.int16], *, loss: Loss | None = None) -> None:
+        """Append samples, shape (n,), over the oldest ones; more than the ring holds leaves the last of them.
+
+        `loss` says what was lost before them.
+        """
         capacity = len(self._samples)
         with self._changed:
-            if is_after_gap:
-                self._gaps.append(self._end)
+            if loss is not None:
+                self._gaps.append(Gap(self._end, loss.cause, loss.lost_s))
             kept = samples[-capacity:]
             start = (self._end + len(samples) - len(kept)) % capacity
             n_until_wrap = min(len(kept), capacity - start)
@@ -85,12 +91,11 @@ class RingBuffer:
             n_skipped = max(0, oldest - self._read_position)
             first = self._read_position + n_skipped
             last = min(self._end, first + max_samples)
-            is_after_gap = n_skipped > 0
-            while self._gaps and self._gaps[0] <= first < last:
-                del self._gaps[0]
-                is_after_gap = True
+            gaps = []
+            while self._gaps and self._gaps[0].at_sample <= first < last:
+                gaps.append(self._gaps.popleft())
             if self._gaps:
-                last = min(last, self._gaps[0])
+                last = min(last, self._gaps[0].at_sample)
             start = first % capacity
             n_until_wrap = min(last - first, capacity - start)
             taken = np.empty(last - first, dtype=np.int16)
@@ -98,7 +103,7 @@ class RingBuffer:
             taken[n_until_wrap:] = self._samples[: last - first - n_until_wrap]
             self._read_position = last
             self._changed.notify_all()
-            return Taken(taken, n_skipped, is_after_gap, self._is_closed and last == self._end)
+            return Taken(taken, n_skipped, tuple(gaps), self._is_closed and last == self._end)
 
     def close(self) -> None:
         """Say that nothing will be written any more; may be said twice."""

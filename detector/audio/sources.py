@@ -19,6 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from detector.audio.gaps import Loss
 from detector.audio.resample import open_resampler
 from detector.errors import AudioFileError
 from detector.samples import to_int16
@@ -34,8 +35,8 @@ class Block(NamedTuple):
 
     samples: NDArray[np.int16]
     """Shape (n,); none if nothing has arrived since the last block."""
-    is_after_gap: bool = False
-    """Samples were lost between the last block and this one."""
+    loss: Loss | None = None
+    """What was lost between the last block and this one."""
 
 
 class AudioSource(Protocol):
@@ -54,6 +55,11 @@ class AudioSource(Protocol):
     @property
     def can_wait(self) -> bool:
         """Nothing is lost when the source is read late."""
+        ...
+
+    @property
+    def is_waiting(self) -> bool:
+        """It is lost, or was never there, and is waited for."""
         ...
 
     def read(self) -> Block | None:
@@ -87,6 +93,7 @@ class Recording:
 
     is_live = False
     can_wait = True
+    is_waiting = False
 
     def __init__(
         self, path: str | Path, *, sample_rate_hz: int, is_real_time: bool = False, block_s: float = 0.1
@@ -188,6 +195,7 @@ class RawStdin:
 
     is_live = True
     can_wait = True
+    is_waiting = False
     name = "stdin"
 
     def __init__(self, *, file_descriptor: int = 0, block_samples: int = 3200, poll_s: float = 0.05) -> None:
@@ -245,6 +253,7 @@ class Silence:
 
     is_live = False
     can_wait = True
+    is_waiting = False
     name = "silence"
 
     def __init__(

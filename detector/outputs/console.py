@@ -8,6 +8,7 @@ from typing import TextIO
 
 import msgspec
 
+from detector.audio.gaps import Gap
 from detector.detector import Detection
 from detector.errors import DetectorError
 
@@ -39,8 +40,27 @@ class Console:
         DetectorError
             If it cannot be written to.
         """
-        now = datetime.now().astimezone() if self._is_live else None
-        line = self._format_json(detection, now) if self._as_json else self._format(detection, now)
+        now = self._now()
+        self._write_line(self._format_json(detection, now) if self._as_json else self._format(detection, now))
+
+    def write_gap(self, gap: Gap, sample_rate_hz: int) -> None:
+        """Write a gap as an event, as JSON; raises as `write` does."""
+        now = self._now()
+        fields = {
+            "event": "gap",
+            "cause": gap.cause.value,
+            "time_s": round(gap.at_sample / sample_rate_hz, 6),
+            "at_sample": gap.at_sample,
+            "lost_s": None if gap.lost_s is None else round(gap.lost_s, 3),
+            "at": None if now is None else now.isoformat(timespec="milliseconds"),
+            "source": self._source_name,
+        }
+        self._write_line(msgspec.json.encode(fields).decode())
+
+    def _now(self) -> datetime | None:
+        return datetime.now().astimezone() if self._is_live else None
+
+    def _write_line(self, line: str) -> None:
         try:
             self._stream.write(f"{line}\n")
             self._stream.flush()

@@ -230,8 +230,8 @@ def test_damaged_models_are_78(demo_file, pair, model):
 # ---- devices
 
 
-def test_an_unknown_device_is_69():
-    finished = run("listen", "--device", "a device that is not there", "--log-level", "error")
+def test_an_unknown_device_is_69_unless_it_is_waited_for():
+    finished = run("listen", "--no-recover", "--device", "a device that is not there", "--log-level", "error")
     assert_one_line(finished, 69, "expected a capture device named", "keyword-detector devices")
 
 

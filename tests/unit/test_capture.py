@@ -6,9 +6,12 @@ import pytest
 
 from detector.audio import capture as capture_module
 from detector.audio.capture import Capture
+from detector.audio.gaps import GapCause, Loss
 from detector.audio.ring import RingBuffer
 from detector.audio.sources import Block, Silence
 from detector.errors import CaptureError, CaptureFailure, ThreadStuckError
+
+OVERFLOW = Loss(GapCause.OVERFLOW, 0.5)
 
 
 class Broken(Silence):
@@ -44,13 +47,14 @@ def test_a_gap_waits_for_the_samples_after_it():
             self.n_read += 1
             if self.n_read == 1:
                 return Block(np.ones(4, dtype=np.int16))
-            return Block(np.empty(0, dtype=np.int16), is_after_gap=True) if self.n_read == 2 else super().read()
+            return Block(np.empty(0, dtype=np.int16), loss=OVERFLOW) if self.n_read == 2 else super().read()
 
     ring = RingBuffer(1000)
     with Capture(Resampled(10, sample_rate_hz=16000), ring):
         before, after = ring.take(100, 5), ring.take(100, 5)
-    assert (len(before.samples), before.is_after_gap) == (4, False)
-    assert (len(after.samples), after.is_after_gap) == (10, True)
+    assert (len(before.samples), before.gaps) == (4, ())
+    assert len(after.samples) == 10
+    assert [(gap.at_sample, gap.cause, gap.lost_s) for gap in after.gaps] == [(4, GapCause.OVERFLOW, 0.5)]
 
 
 def test_a_source_that_cannot_be_opened_is_told_where_the_ring_is_read():
@@ -91,7 +95,7 @@ def test_a_live_source_overwrites_a_late_reader_and_gaps_reach_the_ring():
             self.n_read += 1
             if self.n_read > 5:
                 return None
-            return Block(np.full(100, self.n_read, dtype=np.int16), is_after_gap=self.n_read == 4)
+            return Block(np.full(100, self.n_read, dtype=np.int16), loss=OVERFLOW if self.n_read == 4 else None)
 
     ring = RingBuffer(250)
     with Capture(Live(1, sample_rate_hz=16000), ring):
@@ -101,5 +105,5 @@ def test_a_live_source_overwrites_a_late_reader_and_gaps_reach_the_ring():
         second = ring.take(1000, 1)
     assert first.n_skipped == 250
     assert np.unique(first.samples).tolist() == [3]
-    assert second.is_after_gap
+    assert [gap.at_sample for gap in second.gaps] == [300]
     assert np.unique(second.samples).tolist() == [4, 5]

@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detector.audio.gaps import Gap, GapCause, Loss
 from detector.audio.ring import RingBuffer
+
+OVERFLOW = Loss(GapCause.OVERFLOW)
 
 
 def counting(first, n):
@@ -34,7 +37,7 @@ def test_ring_skips_forward_when_reader_is_late_and_says_by_how_much():
     taken = ring.take(100, 0)
     assert taken.samples.tolist() == [5, 6, 7, 8, 9, 10, 11, 12]
     assert taken.n_skipped == 5
-    assert taken.is_after_gap
+    assert taken.gaps == ()
 
 
 def test_ring_keeps_the_last_samples_of_a_block_larger_than_itself():
@@ -48,21 +51,22 @@ def test_ring_keeps_the_last_samples_of_a_block_larger_than_itself():
 def test_ring_stops_before_a_gap_and_reports_it_once():
     ring = RingBuffer(16)
     ring.write(counting(0, 3))
-    ring.write(counting(3, 3), is_after_gap=True)
+    ring.write(counting(3, 3), loss=OVERFLOW)
     before, after, later = ring.take(100, 0), ring.take(2, 0), ring.take(100, 0)
-    assert (before.samples.tolist(), before.is_after_gap) == ([0, 1, 2], False)
-    assert (after.samples.tolist(), after.is_after_gap, after.n_skipped) == ([3, 4], True, 0)
-    assert (later.samples.tolist(), later.is_after_gap) == ([5], False)
+    assert (before.samples.tolist(), before.gaps) == ([0, 1, 2], ())
+    assert (after.samples.tolist(), after.gaps, after.n_skipped) == ([3, 4], (Gap(3, GapCause.OVERFLOW),), 0)
+    assert (later.samples.tolist(), later.gaps) == ([5], ())
 
 
 def test_ring_reports_a_gap_that_was_skipped_over():
     ring = RingBuffer(4)
-    ring.write(counting(0, 2), is_after_gap=True)
+    ring.write(counting(0, 2), loss=OVERFLOW)
     ring.write(counting(2, 6))
     taken = ring.take(100, 0)
-    assert (taken.samples.tolist(), taken.n_skipped, taken.is_after_gap) == ([4, 5, 6, 7], 4, True)
+    assert (taken.samples.tolist(), taken.n_skipped) == ([4, 5, 6, 7], 4)
+    assert taken.gaps == (Gap(0, GapCause.OVERFLOW),)
     ring.write(counting(8, 1))
-    assert not ring.take(100, 0).is_after_gap
+    assert ring.take(100, 0).gaps == ()
 
 
 def test_ring_ends_after_its_last_sample_was_taken():
@@ -89,7 +93,7 @@ def test_ring_waits_for_as_many_samples_as_are_wanted_but_not_across_a_gap():
     ring.write(counting(0, 3))
     assert len(ring.take(10, 0, min_samples=5).samples) == 3  # what there is when the time is over
     ring.write(counting(3, 2))
-    ring.write(counting(5, 2), is_after_gap=True)
+    ring.write(counting(5, 2), loss=OVERFLOW)
     assert ring.take(10, 60, min_samples=50).samples.tolist() == [3, 4]
     assert ring.take(10, 60, min_samples=50).samples.tolist() == [5, 6]
 

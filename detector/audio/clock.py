@@ -1,0 +1,61 @@
+"""Whether a device delivers as many samples as time passes."""
+
+from __future__ import annotations
+
+from collections import deque
+
+TOLERANCE_S = 0.25
+"""A jump of the lag beyond this is a gap; sound servers deliver unevenly, by up to a tenth of a second."""
+SETTLED_S = 1.0
+"""The lag is the least of this long: late blocks catch up, lost ones do not."""
+CLOCK_ERROR = 1e-3
+"""Crystals differ from the computer's clock by up to a tenth of this; so slow a drift tears nothing."""
+
+
+class SampleClock:
+    """Compares the samples that arrived with the time that passed. One thread only.
+
+    The lag is the time since the first block less the duration of all samples. It wanders with every block, creeps as
+    the device's crystal differs from the computer's, and jumps when samples are lost or repeated unannounced.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._n_samples = 0
+        self._started_s = 0.0
+        self._adapted_s = 0.0
+        self._lags: deque[tuple[float, float]] = deque()
+        self._normal_s: float | None = None
+
+    def observe(self, n_samples: int, now_s: float) -> float | None:
+        """Note that samples arrived; return the seconds that are missing (below 0: too many) if the lag has jumped.
+
+        Parameters
+        ----------
+        n_samples : int
+            Of this block, at the device's rate.
+        now_s : float
+            Of a clock that never steps.
+        """
+        if self._n_samples == 0:
+            self._started_s = self._adapted_s = now_s
+        self._n_samples += n_samples
+        lag_s = now_s - self._started_s - self._n_samples / self._rate_hz
+        while self._lags and (self._lags[0][0] < now_s - SETTLED_S or self._lags[-1][1] >= lag_s):
+            # Of the latest second those that are the least from some time on: the first of them is the least of all.
+            self._lags.popleft() if self._lags[0][0] < now_s - SETTLED_S else self._lags.pop()
+        self._lags.append((now_s, lag_s))
+        if now_s - self._started_s < SETTLED_S:
+            return None
+        settled_s = self._lags[0][1]
+        if self._normal_s is None:
+            self._normal_s, self._adapted_s = settled_s, now_s
+            return None
+        jump_s = settled_s - self._normal_s
+        if abs(jump_s) > TOLERANCE_S:
+            self._normal_s, self._adapted_s = settled_s, now_s
+            return jump_s
+        most_s = CLOCK_ERROR * (now_s - self._adapted_s)
+        self._normal_s += max(-most_s, min(most_s, jump_s))
+        self._adapted_s = now_s
+        return None

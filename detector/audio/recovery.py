@@ -1,0 +1,161 @@
+"""A source that comes back: closed when it is lost, and opened again when it can be."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from detector.audio.gaps import GapCause, Loss
+from detector.audio.sources import NOTHING, AudioSource, Block
+from detector.errors import CaptureError, CaptureFailure
+from detector.settings import RecoverySettings
+
+log = logging.getLogger(__name__)
+
+
+class Recovering:
+    """The first of some sources that can be opened; when it is lost, or not there yet, it is waited for.
+
+    Between two tries passes a time that doubles up to a limit, with jitter, so that several programs do not hammer a
+    sound server in step. A loss is logged once, and once that it is over. One thread only.
+    """
+
+    is_live = True
+    can_wait = False
+
+    def __init__(
+        self,
+        sources: Sequence[AudioSource],
+        settings: RecoverySettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Wait for `sources`, the first of them rather than the second.
+
+        Parameters
+        ----------
+        sources : sequence of AudioSource
+            Each can be entered and left any number of times.
+        settings : RecoverySettings
+        clock : callable
+            Seconds of a clock that never steps.
+        rng : random.Random, optional
+            Of the jitter.
+        """
+        self._sources = sources
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng or random.Random()  # noqa: S311 - jitter
+        self._chosen = 0
+        self._is_open = False
+        self._was_heard = False
+        self._wait_s = settings.first_wait_s
+        self._next_try_s = 0.0
+        self._lost_since_s: float | None = None
+        self._last_sample_s = 0.0
+        self.n_losses = 0
+        """How often the source was lost."""
+
+    @property
+    def name(self) -> str:
+        """The name of the source in use, or of the one waited for."""
+        return self._sources[self._chosen].name
+
+    @property
+    def is_waiting(self) -> bool:
+        """The source is lost, or was never there, and is waited for."""
+        return self._lost_since_s is not None
+
+    def __enter__(self) -> Self:
+        """Open the source, or begin to wait for it.
+
+        Raises
+        ------
+        CaptureError
+            If there is nothing to wait for: PortAudio is missing.
+        SettingsError
+            If the settings of a source do not fit what there is.
+        """
+        self._last_sample_s = self._clock()
+        self._try_to_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the source; may be done twice."""
+        self._close()
+
+    def read(self) -> Block | None:
+        """Return what has arrived; nothing while the source is away.
+
+        Raises
+        ------
+        CaptureError
+            If the source stayed away for as long as the settings permit.
+        """
+        if not self._is_open:
+            if self._clock() >= self._next_try_s:
+                self._try_to_open()
+            return Block(NOTHING)
+        try:
+            block = self._sources[self._chosen].read()
+        except CaptureError as exc:
+            self._close()
+            self._lose(exc)
+            return Block(NOTHING)
+        if block is None or not len(block.samples):
+            return block
+        now_s = self._clock()
+        if self._lost_since_s is not None:
+            block = self._find(block, now_s)
+        self._was_heard = True
+        self._last_sample_s = now_s
+        return block
+
+    def _try_to_open(self) -> None:
+        try:
+            self._sources[self._chosen].__enter__()
+        except CaptureError as exc:
+            if exc.reason is CaptureFailure.NO_LIBRARY:
+                raise
+            self._lose(exc)
+        else:
+            self._is_open = True
+
+    def _close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._sources[self._chosen].__exit__(None, None, None)
+
+    def _lose(self, error: CaptureError) -> None:
+        """Note that a source is lost, or still is, and plan the next try."""
+        now_s = self._clock()
+        if self._lost_since_s is None:
+            self._lost_since_s = self._last_sample_s
+            self._chosen = 0
+            self.n_losses += 1
+            log.warning("%s; waiting for it to come back", error)
+        else:
+            log.debug("still waiting: %s", error)
+            self._chosen = (self._chosen + 1) % len(self._sources)
+        give_up_after_s = self._settings.give_up_after_s
+        if give_up_after_s is not None and now_s - self._lost_since_s >= give_up_after_s:
+            raise CaptureError(error.reason, f"{error}; gave up after {now_s - self._lost_since_s:.0f} s") from error
+        jitter = 1.0 + self._settings.jitter * (2.0 * self._rng.random() - 1.0)
+        self._next_try_s = now_s + self._wait_s * jitter
+        self._wait_s = min(2.0 * self._wait_s, self._settings.longest_wait_s)
+
+    def _find(self, block: Block, now_s: float) -> Block:
+        """Note that samples come again, and return their first block, marked."""
+        assert self._lost_since_s is not None
+        away_s = now_s - self._lost_since_s
+        log.warning("hearing '%s' again after %.1f s", self.name, away_s)
+        self._lost_since_s = None
+        self._wait_s = self._settings.first_wait_s
+        return Block(block.samples, Loss(GapCause.RECONNECT, away_s)) if self._was_heard else block
