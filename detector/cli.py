@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,11 @@ def _run_verb(options: dict[str, Any]) -> int:
     if verb == "listen":
         if own["source"] is not None and "device" in options:
             raise SettingsError(f"expected either a source or --device, found '{own['source']}' and --device")
-        return verbs.listen(settings, own["source"])
+        from detector.daemon import listen
+
+        # A terminal that is closed hangs up too, and then the command shall end.
+        can_reload = file is not None and not sys.stderr.isatty()
+        return listen(settings, own["source"], partial(read_settings, file, options) if can_reload else None)
     if verb == "detect":
         return verbs.detect(settings, own["files"])
     if verb == "check":

@@ -70,13 +70,11 @@ class Detector:
         """
         manifest = model.manifest
         self.model = model
-        self.words = choose_words(manifest.words, words)
-        self.decision_settings = override_thresholds(manifest.decision, thresholds or {})
+        self.stride_factor = 1
+        """Windows are this many strides apart: more than one where a machine is too slow for the moment."""
         self._sample_rate_hz = manifest.frontend.sample_rate_hz
         self._frontend = StreamingLogMel(manifest.frontend)
-        self._decision = Decision(
-            self.decision_settings, manifest.labels, self.words, sample_rate_hz=self._sample_rate_hz
-        )
+        self.reconfigure(words=words, thresholds=thresholds)
         self.reset()
 
     @classmethod
@@ -92,13 +90,35 @@ class Detector:
         return self._n_samples
 
     @property
+    def n_windows(self) -> int:
+        """Windows of the stream that were scored so far."""
+        return self._n_windows
+
+    @property
     def n_samples_to_next_window(self) -> int:
         """Samples that complete the next window; fewer bring no decision."""
         return self._next_end - self._n_samples
 
+    def reconfigure(self, *, words: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None) -> None:
+        """Listen for other words, or at other thresholds, from the next window on; as at the construction.
+
+        The stream goes on: no sample is heard twice or lost, only the average over windows begins anew.
+
+        Raises
+        ------
+        SettingsError
+            As `Detector` does; nothing has changed then.
+        """
+        manifest = self.model.manifest
+        chosen = choose_words(manifest.words, words)
+        settings = override_thresholds(manifest.decision, thresholds or {})
+        self.words, self.decision_settings = chosen, settings
+        self._decision = Decision(settings, manifest.labels, chosen, sample_rate_hz=self._sample_rate_hz)
+
     def reset(self) -> None:
         """Begin a new stream: nothing was heard, the next sample is the first."""
         self._n_samples = 0
+        self._n_windows = 0
         self._decision.reset()
         self._begin_segment()
 
@@ -129,7 +149,7 @@ class Detector:
             self._n_samples += len(taken)
             self._append_frames(self._frontend.feed(taken))
             if self._n_samples == self._next_end:
-                self._next_end += self.model.manifest.stride_samples
+                self._next_end += self.stride_factor * self.model.manifest.stride_samples
                 detection = self._score_window()
                 if detection is not None:
                     detections.append(detection)
@@ -159,6 +179,7 @@ class Detector:
             self._frames[-n_new:] = frames
 
     def _score_window(self) -> Detection | None:
+        self._n_windows += 1
         scores = self.model.score(self._frames).tolist()
         decided = self._decision.decide(scores, self._n_samples, can_fire=self._n_samples >= self._full_at)
         if decided is None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.audio.capture import Capture
 from detector.audio.gaps import Gap, GapCause, GapLedger
@@ -27,6 +29,36 @@ WARN_EVERY_S = 60.0
 Emit = Callable[[Detection], None]
 
 
+class Listener(Protocol):
+    """Who is told what happens while a detector listens, in the thread that listens."""
+
+    def on_open(self) -> None:
+        """Take note that the source is open."""
+
+    def on_detection(self, detection: Detection) -> None:
+        """Take a detection."""
+
+    def on_gap(self, gap: Gap) -> None:
+        """Take note of lost audio."""
+
+    def on_progress(self, progress: Progress) -> None:
+        """Look around: several times a second, whether samples came or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has come about since the last."""
+
+    samples: NDArray[np.int16]
+    """Shape (n,)."""
+    n_captured: int
+    """Samples that the source has delivered so far."""
+    n_unread: int
+    """Those of them that wait to be heard."""
+    n_skipped: int
+    """Those of them that were passed over so far."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What a detector has listened to."""
@@ -38,14 +70,7 @@ class Heard:
 
 
 def listen(
-    source: AudioSource,
-    detector: Detector,
-    emit: Emit,
-    *,
-    stop: StopFlag,
-    on_open: Callable[[], None] = lambda: None,
-    on_gap: Callable[[Gap], None] = lambda _: None,
-    ring_s: float = RING_S,
+    source: AudioSource, detector: Detector, listener: Listener, *, stop: StopFlag, ring_s: float = RING_S
 ) -> Heard:
     """Detect in a source as its audio arrives, until it ends or `stop` is set.
 
@@ -56,37 +81,35 @@ def listen(
     """
     rate_hz = detector.model.manifest.frontend.sample_rate_hz
     ring = RingBuffer(round(ring_s * rate_hz))
-    losses = _Losses(detector, on_gap)
+    losses = _Losses(detector, listener)
     is_open = False
     with Capture(source, ring) as capture:
-        while not capture.wait_until_open(WAIT_S):
-            if stop.is_set():
-                return Heard(0, losses.ledger)
         while not stop.is_set():
-            if not is_open and not source.is_waiting and not capture.has_failed:
-                is_open = True
-                on_open()
             taken = ring.take(rate_hz, WAIT_S, min_samples=detector.n_samples_to_next_window)
+            if not is_open and capture.is_open and not source.is_waiting:
+                is_open = True
+                listener.on_open()
             losses.account(taken)
             for detection in detector.feed(taken.samples):
-                emit(detection)
+                listener.on_detection(detection)
+            listener.on_progress(Progress(taken.samples, ring.end, taken.n_unread, losses.n_skipped))
             if taken.is_end:
                 capture.raise_failure()
                 break
         heard = Heard(detector.n_samples - losses.n_skipped, losses.ledger)
         if not stop.is_set():
-            _drain(detector, emit)
+            _drain(detector, listener.on_detection)
     return heard
 
 
 class _Losses:
     """What a detector is told of lost audio, and who else."""
 
-    def __init__(self, detector: Detector, on_gap: Callable[[Gap], None]) -> None:
+    def __init__(self, detector: Detector, listener: Listener) -> None:
         self.ledger = GapLedger()
         self.n_skipped = 0
         self._detector = detector
-        self._on_gap = on_gap
+        self._listener = listener
         self._rate_hz = detector.model.manifest.frontend.sample_rate_hz
         self._warned_at_s = -WARN_EVERY_S
 
@@ -101,7 +124,7 @@ class _Losses:
         self.n_skipped += taken.n_skipped
         for gap in gaps:
             self.ledger.add(gap)
-            self._on_gap(gap)
+            self._listener.on_gap(gap)
         # A source that comes back says so itself.
         is_news = any(gap.cause is not GapCause.RECONNECT for gap in gaps)
         now_s = self._detector.n_samples / self._rate_hz

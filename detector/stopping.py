@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: how a command is asked to end."""
+"""Ctrl-C and SIGTERM: how a command is asked to end. SIGHUP: how it is asked to read its settings anew."""
 
 from __future__ import annotations
 
@@ -73,3 +73,19 @@ def deferred_stop() -> Iterator[StopFlag]:
         yield _flag
     finally:
         _flag = None
+
+
+class Hangup:
+    """Set by SIGHUP, for a loop that looks at it. Main thread only."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        signal.signal(signal.SIGHUP, self._on_signal)
+
+    def take(self) -> bool:
+        """Tell whether there was one since the last call."""
+        was_set, self._is_set = self._is_set, False
+        return was_set
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_set = True

@@ -1,10 +1,8 @@
-"""What each verb of `keyword-detector` does. Answers go to stdout, everything else to stderr."""
+"""What each verb of `keyword-detector` does but `listen`. Answers go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
-import faulthandler
 import logging
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -14,112 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector import benchmark, pipeline
-from detector.audio.gaps import Gap
-from detector.audio.recovery import Recovering
-from detector.audio.sources import AudioSource, RawStdin, Recording
-from detector.detector import Detection, Detector, choose_words
-from detector.errors import (
-    EXIT_OK,
-    AudioFileError,
-    CaptureError,
-    CaptureFailure,
-    DetectorError,
-    SettingsError,
-)
-from detector.manifest import Manifest, read_manifest
-from detector.model import Model, find_model, load_model
+from detector.assembly import open_console, open_detector
+from detector.audio.sources import Recording
+from detector.errors import EXIT_OK, AudioFileError, CaptureError, CaptureFailure, DetectorError, SettingsError
+from detector.manifest import read_manifest
+from detector.model import find_model, load_model
 from detector.model import list_models as find_models
-from detector.native import hide_native_messages
-from detector.operating import describe_points, pick_points
-from detector.outputs.console import Console, OutputClosed
-from detector.settings import Settings, thresholds_of
-from detector.stopping import deferred_stop
+from detector.outputs.console import OutputClosed
+from detector.settings import Settings
 
 log = logging.getLogger(__name__)
 
 MICROPHONE_CHECK_S = 1.0
-
-
-def open_detector(settings: Settings, model: Model | None = None) -> Detector:
-    """Return the detector that settings ask for.
-
-    Raises
-    ------
-    DetectorError
-        If the model cannot be used or the settings do not fit it.
-    """
-    model = model or load_model(settings.model)
-    thresholds = thresholds_of(settings, model.manifest.words)
-    if settings.false_accepts_per_hour is not None:
-        if thresholds:
-            raise SettingsError("expected either a threshold or false_accepts_per_hour, found both")
-        words = choose_words(model.manifest.words, settings.words)
-        thresholds = pick_thresholds(model.manifest, words, settings.false_accepts_per_hour)
-    return Detector(model, words=settings.words, thresholds=thresholds)
-
-
-def pick_thresholds(manifest: Manifest, words: Sequence[str], false_accepts_per_hour: float) -> dict[str, float]:
-    """Return the thresholds of some words for a rate of false accepts, and say what they cost.
-
-    Raises
-    ------
-    SettingsError
-        If the model has no operating curve, or none of its points is that strict.
-    """
-    curve = manifest.operating_curve
-    if curve is None:
-        raise SettingsError(
-            f"expected a model with an operating curve for --false-accepts-per-hour, found none in '{manifest.name}': "
-            "set a --threshold instead"
-        )
-    points = pick_points(curve, words, false_accepts_per_hour)
-    for line in describe_points(curve, points, false_accepts_per_hour):
-        log.info(line)
-    return {word: point.threshold for word, point in points.items()}
-
-
-def listen(settings: Settings, source_name: str | None) -> int:
-    """Detect in a microphone, a recording in real time or standard input, until the end or a signal."""
-    if settings.events and not settings.json:
-        raise SettingsError("expected --json with --events, found --events alone: people are told of gaps by the log")
-    detector = open_detector(settings)
-    rate_hz = detector.model.manifest.frontend.sample_rate_hz
-    source: AudioSource
-    if source_name is None:
-        from detector.audio.microphone import Microphone
-
-        if settings.log_level != "debug":
-            hide_native_messages()
-        microphones = [
-            Microphone(device, sample_rate_hz=rate_hz) for device in (settings.device, *settings.fallback_devices)
-        ]
-        source = Recovering(microphones, settings.recovery) if settings.recover else microphones[0]
-    elif source_name == "-":
-        source = RawStdin()
-    else:
-        source = Recording(source_name, sample_rate_hz=rate_hz, is_real_time=True, block_s=0.04)
-    faulthandler.register(signal.SIGUSR1)
-    try:
-        with deferred_stop() as stop:
-
-            def emit(detection: Detection) -> None:
-                with stop.interruptible():
-                    _open_console(settings, detector, source).write(detection)
-
-            def say_listening() -> None:
-                words = ", ".join(detector.words)
-                log.info("listening to %s for %s with %s", source.name, words, _describe(detector))
-
-            def say_gap(gap: Gap) -> None:
-                if settings.events:
-                    with stop.interruptible():
-                        _open_console(settings, detector, source).write_gap(gap, rate_hz)
-
-            heard = pipeline.listen(source, detector, emit, stop=stop, on_open=say_listening, on_gap=say_gap)
-    except OutputClosed:
-        raise BrokenPipeError from None
-    log.info("stopped after %.1f s of audio; %s", heard.n_samples / rate_hz, heard.gaps.describe())
-    return EXIT_OK
 
 
 def detect(settings: Settings, files: Sequence[str]) -> int:
@@ -132,26 +36,13 @@ def detect(settings: Settings, files: Sequence[str]) -> int:
             log.info("%s", file)
         try:
             with Recording(file, sample_rate_hz=model.manifest.frontend.sample_rate_hz) as source:
-                pipeline.detect(source, detector, _open_console(settings, detector, source).write)
+                pipeline.detect(source, detector, open_console(settings, detector, source).write)
         except OutputClosed:
             raise BrokenPipeError from None
         except AudioFileError as exc:
             log.error("%s", exc)  # noqa: TRY400 - a known error is one line
             code = exc.exit_code
     return code
-
-
-def _open_console(settings: Settings, detector: Detector, source: AudioSource) -> Console:
-    return Console(
-        model_name=detector.model.manifest.name,
-        source_name=source.name,
-        is_live=source.is_live,
-        as_json=settings.json,
-    )
-
-
-def _describe(detector: Detector) -> str:
-    return f"{detector.model.manifest.name} on {detector.model.network.runtime}"
 
 
 def list_devices() -> int:

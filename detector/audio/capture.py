@@ -26,7 +26,7 @@ class Capture:
     def __init__(self, source: AudioSource, ring: RingBuffer) -> None:
         self._source = source
         self._ring = ring
-        self._is_open = threading.Event()
+        self._is_open = False
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -51,14 +51,10 @@ class Capture:
         if self._thread.is_alive() and error is None:
             raise ThreadStuckError(f"expected the capture thread to stop within {STOP_WITHIN_S:g} s, found it stuck")
 
-    def wait_until_open(self, timeout_s: float) -> bool:
-        """Wait for the source to be open; tell whether it is, or has failed to be."""
-        return self._is_open.wait(timeout_s)
-
     @property
-    def has_failed(self) -> bool:
-        """Something went wrong in the thread."""
-        return self._failure is not None
+    def is_open(self) -> bool:
+        """The source was opened, and nothing has gone wrong since."""
+        return self._is_open and self._failure is None
 
     def raise_failure(self) -> None:
         """Raise what ended the thread, if anything went wrong."""
@@ -68,7 +64,7 @@ class Capture:
     def _run(self) -> None:
         try:
             with self._source:
-                self._is_open.set()
+                self._is_open = True
                 try:
                     self._read_all()
                 except BaseException as exc:
@@ -80,7 +76,6 @@ class Capture:
             self._failure = self._failure or exc
         finally:
             self._ring.close()
-            self._is_open.set()
 
     def _read_all(self) -> None:
         loss: Loss | None = None

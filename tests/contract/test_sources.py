@@ -188,5 +188,8 @@ def test_a_source_arrives_whole_through_capture_and_ring(case):
 
 def test_capture_stops_when_told_in_the_middle(case):
     with Capture(case.source, RingBuffer(100)) as capture:
-        assert capture.wait_until_open(10)
+        deadline_s = time.monotonic() + 10
+        while not capture.is_open and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        assert capture.is_open
     assert not [thread for thread in threading.enumerate() if thread.name == "capture"]

@@ -1,0 +1,93 @@
+"""From settings to the parts they ask for: detector, source, output."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TextIO
+
+from detector.audio.recovery import Recovering
+from detector.audio.sources import AudioSource, RawStdin, Recording
+from detector.detector import Detector, choose_words
+from detector.errors import SettingsError
+from detector.manifest import Manifest
+from detector.model import Model, load_model
+from detector.operating import describe_points, pick_points
+from detector.outputs.console import Console
+from detector.settings import Settings, thresholds_of
+
+log = logging.getLogger(__name__)
+
+
+def open_detector(settings: Settings, model: Model | None = None) -> Detector:
+    """Return the detector that settings ask for.
+
+    Raises
+    ------
+    DetectorError
+        If the model cannot be used or the settings do not fit it.
+    """
+    model = model or load_model(settings.model)
+    return Detector(model, words=settings.words, thresholds=choose_thresholds(settings, model.manifest))
+
+
+def choose_thresholds(settings: Settings, manifest: Manifest) -> dict[str, float]:
+    """Return the thresholds that settings ask for, by word; words without one keep the model's.
+
+    Raises
+    ------
+    SettingsError
+        If they do not fit the model.
+    """
+    thresholds = thresholds_of(settings, manifest.words)
+    if settings.false_accepts_per_hour is None:
+        return thresholds
+    if thresholds:
+        raise SettingsError("expected either a threshold or false_accepts_per_hour, found both")
+    words = choose_words(manifest.words, settings.words)
+    return pick_thresholds(manifest, words, settings.false_accepts_per_hour)
+
+
+def pick_thresholds(manifest: Manifest, words: Sequence[str], false_accepts_per_hour: float) -> dict[str, float]:
+    """Return the thresholds of some words for a rate of false accepts, and say what they cost.
+
+    Raises
+    ------
+    SettingsError
+        If the model has no operating curve, or none of its points is that strict.
+    """
+    curve = manifest.operating_curve
+    if curve is None:
+        raise SettingsError(
+            f"expected a model with an operating curve for --false-accepts-per-hour, found none in '{manifest.name}': "
+            "set a --threshold instead"
+        )
+    points = pick_points(curve, words, false_accepts_per_hour)
+    for line in describe_points(curve, points, false_accepts_per_hour):
+        log.info(line)
+    return {word: point.threshold for word, point in points.items()}
+
+
+def choose_source(settings: Settings, name: str | None, sample_rate_hz: int) -> AudioSource:
+    """Return the source of a name: None is the microphone, "-" standard input, anything else a recording."""
+    if name == "-":
+        return RawStdin()
+    if name is not None:
+        return Recording(name, sample_rate_hz=sample_rate_hz, is_real_time=True, block_s=0.04)
+    from detector.audio.microphone import Microphone
+
+    microphones = [
+        Microphone(device, sample_rate_hz=sample_rate_hz) for device in (settings.device, *settings.fallback_devices)
+    ]
+    return Recovering(microphones, settings.recovery) if settings.recover else microphones[0]
+
+
+def open_console(settings: Settings, detector: Detector, source: AudioSource, stream: TextIO | None = None) -> Console:
+    """Return the console for detections in a source, on standard output unless another stream is given."""
+    return Console(
+        model_name=detector.model.manifest.name,
+        source_name=source.name,
+        is_live=source.is_live,
+        as_json=settings.json,
+        stream=stream,
+    )

@@ -1,0 +1,87 @@
+"""Whether the detector hears: what the samples and their absence say."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+JUDGED_S = 10
+"""Silence and clipping are judged over so many seconds."""
+SILENT_RMS = 1.5
+"""In steps of 16 bits (-87 dBFS); the noise of a microphone and its amplifier is far above, at -70 to -50 dBFS."""
+CLIPPED_PART = 0.005
+"""Part of samples at full scale above which the level is set too high."""
+DEAF_AFTER_S = 3.0
+"""Without a sample for this long nothing is heard."""
+
+
+class State(enum.Enum):
+    """How hearing stands."""
+
+    STARTING = "starting"
+    """No window was scored yet."""
+    LISTENING = "listening"
+    SILENT = "silent"
+    """Digital silence, or less than any microphone's own noise: muted?"""
+    CLIPPING = "clipping"
+    """The level is too high: loud sound is cut off."""
+    DEAF = "deaf"
+    """No samples arrive, and nobody says why."""
+    RECOVERING = "recovering"
+    """The microphone is lost and waited for."""
+
+
+class Health:
+    """Judges a stream of samples. One thread only."""
+
+    def __init__(self, sample_rate_hz: int, now_s: float) -> None:
+        """Begin at a time of a clock that never steps."""
+        self._sample_rate_hz = sample_rate_hz
+        self._last_sample_s = now_s
+        self._seconds: deque[tuple[float, int]] = deque(maxlen=JUDGED_S)
+        self._begin_second()
+        self.state = State.STARTING
+
+    def hear(self, samples: NDArray[np.int16], now_s: float) -> None:
+        """Take the samples that arrived, shape (n,)."""
+        if len(samples):
+            self._last_sample_s = now_s
+        while len(samples):
+            part, samples = samples[: self._n_left], samples[self._n_left :]
+            self._energy += float(np.square(part.astype(np.float32)).sum())
+            self._n_clipped += int(np.count_nonzero((part == 32767) | (part == -32768)))
+            self._n_left -= len(part)
+            if self._n_left == 0:
+                self._seconds.append((self._energy, self._n_clipped))
+                self._begin_second()
+
+    def judge(self, now_s: float, *, is_waiting: bool, has_scored: bool) -> State | None:
+        """Return the state if it has changed."""
+        state = self._find_state(now_s, is_waiting=is_waiting, has_scored=has_scored)
+        if state is self.state:
+            return None
+        self.state = state
+        return state
+
+    def _begin_second(self) -> None:
+        self._n_left = self._sample_rate_hz
+        self._energy = 0.0
+        self._n_clipped = 0
+
+    def _find_state(self, now_s: float, *, is_waiting: bool, has_scored: bool) -> State:
+        if is_waiting:
+            return State.RECOVERING
+        if now_s - self._last_sample_s > DEAF_AFTER_S:
+            return State.DEAF
+        if not has_scored:
+            return State.STARTING
+        n_samples = len(self._seconds) * self._sample_rate_hz
+        if len(self._seconds) == JUDGED_S:
+            if sum(energy for energy, _ in self._seconds) < SILENT_RMS**2 * n_samples:
+                return State.SILENT
+            if sum(n_clipped for _, n_clipped in self._seconds) > CLIPPED_PART * n_samples:
+                return State.CLIPPING
+        return State.LISTENING

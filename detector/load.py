@@ -1,0 +1,49 @@
+"""What to do when this machine is too slow for the moment: score fewer windows."""
+
+from __future__ import annotations
+
+FACTORS = (1, 2, 4)
+"""The stride is widened by these."""
+LATE_S = 0.3
+"""With more than this unread, the stride is widened."""
+WIDEN_AFTER_S = 0.5
+"""And widened again if that did not help after so long."""
+NARROW_AFTER_S = 10.0
+"""It is narrowed again after so long without being late."""
+
+
+class Load:
+    """Chooses the stride from how late the detector is. One thread only."""
+
+    def __init__(self) -> None:
+        self._step = 0
+        self._since_s: float | None = None
+        self._late_s: float | None = None
+        self.n_widened = 0
+        """How often the stride was widened."""
+
+    @property
+    def factor(self) -> int:
+        """How many times as wide as the model's the stride is."""
+        return FACTORS[self._step]
+
+    def observe(self, unread_s: float, now_s: float) -> bool:
+        """Note how much audio waits to be heard; tell whether the factor has changed."""
+        is_late = unread_s > LATE_S
+        if is_late:
+            self._late_s = now_s
+        since_s = now_s - self._since_s if self._since_s is not None else float("inf")
+        if is_late and self._step < len(FACTORS) - 1 and since_s >= WIDEN_AFTER_S:
+            self._step += 1
+            self.n_widened += 1
+        elif (
+            self._step > 0
+            and self._late_s is not None
+            and now_s - self._late_s >= NARROW_AFTER_S
+            and since_s >= NARROW_AFTER_S
+        ):
+            self._step -= 1
+        else:
+            return False
+        self._since_s = now_s
+        return True

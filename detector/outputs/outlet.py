@@ -1,0 +1,82 @@
+"""Lines to a stream that somebody may read slowly, or not at all: they wait, and the listener does not."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import time
+from collections import deque
+
+log = logging.getLogger(__name__)
+
+MOST_LINES = 1000
+"""Lines that wait at most; of more the oldest are dropped."""
+PIECE_BYTES = 4096
+"""A pipe that is writable takes this much without blocking (PIPE_BUF on Linux)."""
+
+
+class Outlet:
+    """A text stream, as far as writers of lines need one, whose writing never waits. One thread at a time.
+
+    What cannot be written at once (a pipe that is full, a disk that is full) is kept and tried again with each `flush`.
+    """
+
+    def __init__(self, descriptor: int, *, most_lines: int = MOST_LINES) -> None:
+        """Write to a file descriptor, which stays its owner's."""
+        self._descriptor = descriptor
+        self._lines: deque[bytes] = deque()
+        self._most_lines = most_lines
+        self._n_written_of_first = 0
+        self.n_dropped = 0
+        """Lines that were dropped because nobody took them."""
+        self.trouble: str | None = None
+        """Why lines wait although the stream can be written to: a full disk."""
+
+    @property
+    def n_waiting(self) -> int:
+        """Lines that wait."""
+        return len(self._lines)
+
+    def write(self, text: str) -> int:
+        """Take whole lines; they are written by `flush`."""
+        self._lines.extend(line.encode(errors="replace") for line in text.splitlines(keepends=True))
+        while len(self._lines) > self._most_lines:
+            # The first may be half written; what follows it is the oldest that can go without leaving a torn line.
+            del self._lines[1 if self._n_written_of_first else 0]
+            self.n_dropped += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what can be written now.
+
+        Raises
+        ------
+        OSError
+            If the stream can take nothing any more: `BrokenPipeError` when its reader has gone.
+        """
+        while self._lines and select.select([], [self._descriptor], [], 0)[1]:
+            piece = self._lines[0][self._n_written_of_first :][:PIECE_BYTES]
+            try:
+                n_written = os.write(self._descriptor, piece)
+            except BlockingIOError:
+                return
+            except OSError as exc:
+                if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                    raise
+                self.trouble = exc.strerror
+                return
+            self.trouble = None
+            self._n_written_of_first += n_written
+            if self._n_written_of_first == len(self._lines[0]):
+                self._lines.popleft()
+                self._n_written_of_first = 0
+
+    def finish(self, timeout_s: float) -> None:
+        """Write the rest, for so long at most; raises as `flush` does."""
+        deadline_s = time.monotonic() + timeout_s
+        self.flush()
+        while self._lines and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+            self.flush()
