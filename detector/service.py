@@ -21,18 +21,16 @@ class Notifier:
     def __init__(self, address: str | None) -> None:
         """Send to a path, or to an abstract address that begins with "@"."""
         self._address = "\0" + address[1:] if address and address.startswith("@") else address
-        self._socket: socket.socket | None = None
-        if self._address:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-            self._socket.setblocking(False)
 
     def send(self, **fields: str | int) -> bool:
         """Send fields (READY=1, STATUS=...); tell whether they were taken. A supervisor that is gone is no error."""
-        if self._socket is None or self._address is None:
+        if not self._address:
             return False
         message = "\n".join(f"{name}={value}" for name, value in fields.items())
         try:
-            self._socket.sendto(message.encode(), self._address)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.setblocking(False)
+                sender.sendto(message.encode(), self._address)
         except OSError as exc:
             log.debug("the supervisor was not told %s: %s", message, exc.strerror)
             return False

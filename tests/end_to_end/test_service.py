@@ -1,0 +1,278 @@
+"""The daemon under a supervisor: readiness, watchdog, settings read anew, outputs that nobody reads."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from commands import ENVIRONMENT, keywords, start, wait_until_listening, wait_until_says
+from pulse import virtual_microphone
+
+WATCHDOG_S = 1.5
+
+
+class Supervisor:
+    """Receives what a service says, and when."""
+
+    def __init__(self, folder):
+        self.address = str(folder / "notify")
+        self.messages = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(self.address)
+        self._socket.settimeout(0.1)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._receive)
+        self._thread.start()
+
+    def _receive(self):
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                self.messages.append((time.monotonic(), self._socket.recv(4096).decode()))
+
+    def close(self):
+        self._stop.set()
+        self._thread.join(5)
+        self._socket.close()
+
+    @property
+    def environment(self):
+        return {"NOTIFY_SOCKET": self.address, "WATCHDOG_USEC": str(round(WATCHDOG_S * 1e6))}
+
+    def count(self, message, since_s=0.0):
+        return sum(text == message and when >= since_s for when, text in self.messages)
+
+    def wait_for(self, message, timeout_s=20.0, since_s=0.0):
+        deadline_s = time.monotonic() + timeout_s
+        while not self.count(message, since_s) and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        assert self.count(message, since_s), self.messages
+
+
+@pytest.fixture
+def supervisor(tmp_path):
+    receiver = Supervisor(tmp_path)
+    yield receiver
+    receiver.close()
+
+
+class Feeder:
+    """Writes samples to a process as fast as they are spoken, while it is told to."""
+
+    def __init__(self, process, samples):
+        self.is_on = True
+        self._process, self._samples = process, samples
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._feed)
+        self._thread.start()
+
+    def _feed(self):
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            for first in range(0, len(self._samples), 800):
+                while not self.is_on and not self._stop.is_set():
+                    time.sleep(0.01)
+                if self._stop.wait(0.05):
+                    return
+                self._process.stdin.buffer.write(self._samples[first : first + 800].tobytes())
+                self._process.stdin.buffer.flush()
+
+    def close(self):
+        self._stop.set()
+        self._thread.join(5)
+
+
+def end(process):
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=10)
+    assert process.returncode == 0, stderr
+    return stdout, stderr
+
+
+def test_it_is_ready_with_the_first_window_and_pings_while_samples_come_and_are_scored(supervisor, rng):
+    noise = (rng.standard_normal(16000 * 60) * 100).astype("<i2")
+    process = start("listen", "-", stdin=subprocess.PIPE, env=ENVIRONMENT | supervisor.environment)
+    wait_until_listening(process)
+    time.sleep(0.7)
+    assert supervisor.count("READY=1") == supervisor.count("WATCHDOG=1") == 0  # nothing was heard
+    feeder = Feeder(process, noise)
+    try:
+        supervisor.wait_for("READY=1")
+        time.sleep(2 * WATCHDOG_S)
+        assert supervisor.count("WATCHDOG=1") >= 3
+        feeder.is_on = False  # nobody speaks, nobody listens: no sign of life
+        time.sleep(WATCHDOG_S)
+        silent_since_s = time.monotonic()
+        time.sleep(2 * WATCHDOG_S)
+        assert supervisor.count("WATCHDOG=1", silent_since_s) == 0
+        feeder.is_on = True
+        supervisor.wait_for("WATCHDOG=1", since_s=time.monotonic())
+    finally:
+        feeder.close()
+        end(process)
+    supervisor.wait_for("STOPPING=1")
+    assert supervisor.count("READY=1") == 1
+    assert supervisor.count("STATUS=listening: stdin") >= 1
+
+
+def test_a_model_that_stands_still_is_no_sign_of_life(supervisor, rng, tmp_path):
+    frozen = tmp_path / "frozen"
+    code = (
+        "import pathlib, time\n"
+        "from detector import model\n"
+        "score = model.Model.score\n"
+        "def freeze(self, features):\n"
+        f"    while pathlib.Path({str(frozen)!r}).exists(): time.sleep(0.01)\n"
+        "    return score(self, features)\n"
+        "model.Model.score = freeze\n"
+        "from detector.__main__ import main\n"
+        "main()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "listen", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT | supervisor.environment,
+    )
+    wait_until_listening(process)
+    feeder = Feeder(process, (rng.standard_normal(16000 * 60) * 100).astype("<i2"))
+    try:
+        supervisor.wait_for("WATCHDOG=1")
+        frozen.touch()
+        time.sleep(WATCHDOG_S)
+        since_s = time.monotonic()
+        time.sleep(2 * WATCHDOG_S)
+        assert supervisor.count("WATCHDOG=1", since_s) == 0
+        frozen.unlink()
+        supervisor.wait_for("WATCHDOG=1", since_s=time.monotonic())
+    finally:
+        frozen.unlink(missing_ok=True)
+        feeder.close()
+        end(process)
+
+
+@pytest.mark.microphone
+def test_a_microphone_that_is_away_is_no_sign_of_life(supervisor, tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with virtual_microphone(folder) as own:
+        process = start("listen", env=own.environment | supervisor.environment)
+        try:
+            wait_until_listening(process)
+            supervisor.wait_for("READY=1")
+            supervisor.wait_for("WATCHDOG=1")
+            own.control("suspend-source", "vmic", "1")
+            own.control("suspend-sink", "vspk", "1")
+            wait_until_says(process, "waiting for it to come back")
+            supervisor.wait_for("STATUS=recovering: default")
+            since_s = time.monotonic()
+            time.sleep(2 * WATCHDOG_S)
+            assert supervisor.count("WATCHDOG=1", since_s) == 0
+            own.control("suspend-sink", "vspk", "0")
+            own.control("suspend-source", "vmic", "0")
+            supervisor.wait_for("WATCHDOG=1", since_s=time.monotonic())
+            assert supervisor.count("READY=1") == 1
+        finally:
+            end(process)
+
+
+def test_settings_are_read_anew_without_losing_a_sample(supervisor, demo_samples, demo_words, tmp_path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text("json = true\nthreshold = 1.0\n")
+    process = start(
+        "listen", "-", "--config", settings, stdin=subprocess.PIPE, env=ENVIRONMENT | supervisor.environment
+    )
+    wait_until_listening(process)
+    stretch = demo_samples[: 6 * 16000].tobytes()
+
+    def say():
+        process.stdin.buffer.write(stretch)
+        process.stdin.buffer.flush()
+        time.sleep(1)
+
+    def reload(text):
+        settings.write_text(text)
+        process.send_signal(signal.SIGHUP)
+
+    say()  # nothing reaches a score of 1
+    reload("json = true\n")
+    assert "settings were read anew" in wait_until_says(process, "settings")
+    say()
+    for text, why in [
+        ("json = tru\n", "Invalid value"),
+        ("json = true\nvolume = 3\n", "volume"),
+        ('json = true\nwords = ["maybe"]\n', "maybe"),
+        ('json = true\nmodel = "commands"\n', "expected the same model"),
+    ]:
+        reload(text)
+        line = wait_until_says(process, "settings")
+        assert "settings stay as they were" in line
+        assert why in line
+    say()
+    reload(f'json = true\nwords = ["{demo_words[0]}"]\n')
+    wait_until_says(process, "settings were read anew")
+    say()
+    stdout, stderr = end(process)
+    heard = [json.loads(line) for line in stdout.splitlines()]
+    first, second = demo_words[:2]
+    assert [line["keyword"] for line in heard] == [first, second, first, second, first]
+    # Each stretch is heard where it stands: no sample came twice or was lost.
+    times = [line["time_s"] for line in heard]
+    assert times[2] - times[0] == pytest.approx(6.0, abs=0.061)
+    assert times[4] - times[2] == pytest.approx(6.0, abs=0.061)
+    assert "24.0 s of audio; 0 gaps" in stderr
+    assert supervisor.count("READY=1") >= 2  # once at the start, once after each reload
+
+
+def test_a_hangup_ends_a_daemon_without_a_settings_file():
+    process = start("listen", "-", stdin=subprocess.PIPE)
+    wait_until_listening(process)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(10) == -signal.SIGHUP
+    process.communicate()
+
+
+@pytest.mark.microphone
+def test_outputs_that_nobody_reads_do_not_hold_up_hearing(microphone, demo_samples, demo_words, tmp_path):
+    wav = tmp_path / "words.wav"
+    soundfile.write(wav, np.concatenate((demo_samples[: 6 * 16000], np.zeros(8000, dtype=np.int16))), 16000)
+    pipes = [os.pipe(), os.pipe()]
+    process = start(
+        "listen", "--json", "--log-level", "debug", env=microphone.environment, stdout=pipes[0][1], stderr=pipes[1][1]
+    )
+    log = os.fdopen(pipes[1][0])
+    for line in log:
+        if "listening to" in line:
+            break
+    junk = 0
+    for _, write_end in pipes:  # both are full from now on
+        fcntl.fcntl(write_end, fcntl.F_SETFL, os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                junk += os.write(write_end, b"\n" * 4096)
+        fcntl.fcntl(write_end, fcntl.F_SETFL, 0)
+        os.close(write_end)
+    time.sleep(2)
+    for _ in range(2):
+        microphone.play(wav)
+    time.sleep(1)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    # Read at last, it has heard everything.
+    with os.fdopen(pipes[0][0]) as output:
+        stdout = output.read()
+    assert process.wait(10) == 0
+    assert junk >= 2 * 4096
+    log.close()
+    assert keywords(stdout.lstrip("\n")) == demo_words[:2] * 2

@@ -1,0 +1,66 @@
+"""States of hearing, on made-up seconds of sound."""
+
+import numpy as np
+import pytest
+
+from detector.health import Health, State
+
+RATE_HZ = 1000
+
+
+@pytest.fixture
+def health():
+    return Health(RATE_HZ, 0.0)
+
+
+def listen(health, sound, seconds, now_s=0.0, **options):
+    """Hear a sound for a while, a tenth of a second at a time; return the changes of state and when they came."""
+    options = {"is_waiting": False, "has_scored": True} | options
+    changes = []
+    for _ in range(round(seconds * 10)):
+        now_s += 0.1
+        health.hear(sound[:100], now_s)
+        state = health.judge(now_s, **options)
+        if state is not None:
+            changes.append((round(now_s, 1), state))
+    return changes
+
+
+NOISE = (np.random.default_rng(0).standard_normal(100) * 30).astype(np.int16)
+ZEROS = np.zeros(100, dtype=np.int16)
+DITHER = np.resize(np.array([0, 1, -1, 0], dtype=np.int16), 100)
+LOUD = np.resize(np.array([32767, 32767, -32768, -32768] + [900] * 16, dtype=np.int16), 100)
+NOTHING = ZEROS[:0]
+
+
+def test_it_starts_and_listens_once_a_window_was_scored(health):
+    assert health.state is State.STARTING
+    assert listen(health, NOISE, 1, has_scored=False) == []
+    assert listen(health, NOISE, 30, now_s=1.0) == [(1.1, State.LISTENING)]
+
+
+@pytest.mark.parametrize("sound", [ZEROS, DITHER])
+def test_ten_seconds_of_digital_silence_are_told_once_and_so_is_their_end(health, sound):
+    assert listen(health, sound, 30) == [(0.1, State.LISTENING), (10.0, State.SILENT)]
+    assert listen(health, NOISE, 30, now_s=30.0) == [(31.0, State.LISTENING)]
+
+
+def test_a_silent_room_is_not_silence(health):
+    hiss = np.resize(np.array([2, -3, 4, -2], dtype=np.int16), 100)
+    assert listen(health, hiss, 30) == [(0.1, State.LISTENING)]
+
+
+def test_a_level_that_is_too_high_is_told(health):
+    assert listen(health, LOUD, 30) == [(0.1, State.LISTENING), (10.0, State.CLIPPING)]
+    assert [state for _, state in listen(health, NOISE, 30, now_s=30.0)] == [State.LISTENING]
+
+
+def test_a_single_loud_second_is_not(health):
+    assert listen(health, NOISE, 5) + listen(health, LOUD[:2], 1, now_s=5.0) == [(0.1, State.LISTENING)]
+
+
+def test_no_samples_are_deafness_unless_somebody_waits_for_them(health):
+    assert listen(health, NOISE, 5) == [(0.1, State.LISTENING)]
+    assert listen(health, NOTHING, 10, now_s=5.0) == [(8.1, State.DEAF)]
+    assert listen(health, NOTHING, 10, now_s=15.0, is_waiting=True) == [(15.1, State.RECOVERING)]
+    assert listen(health, NOISE, 5, now_s=25.0) == [(25.1, State.LISTENING)]

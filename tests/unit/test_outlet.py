@@ -1,0 +1,84 @@
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from detector.outputs.outlet import Outlet
+
+
+@pytest.fixture
+def pipe():
+    read_end, write_end = os.pipe()
+    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 8192)  # two pages; it is writable while one of them is free
+    yield read_end, write_end
+    for descriptor in (read_end, write_end):
+        os.close(descriptor)
+
+
+def test_lines_are_written_at_once_where_somebody_reads(pipe):
+    outlet = Outlet(pipe[1])
+    outlet.write("one\n")
+    outlet.write("two\nthree\n")
+    outlet.flush()
+    assert os.read(pipe[0], 100) == b"one\ntwo\nthree\n"
+    assert outlet.n_waiting == 0
+
+
+def test_lines_wait_in_order_for_a_reader_and_the_oldest_go_first(pipe):
+    outlet = Outlet(pipe[1], most_lines=10)
+    lines = [f"{k:04d}{'x' * 995}\n" for k in range(30)]
+    for line in lines:
+        outlet.write(line)
+        outlet.flush()  # the pipe takes five
+    assert outlet.n_waiting == 10
+    arrived = b""
+    while outlet.n_waiting:
+        arrived += os.read(pipe[0], 4096)
+        outlet.flush()
+    arrived += os.read(pipe[0], 65536)
+    numbers = [int(line[:4]) for line in arrived.decode().splitlines()]
+    assert numbers == [*range(30 - 10 - outlet.n_dropped), *range(20, 30)]
+    assert {len(line) for line in arrived.decode().splitlines()} == {999}
+
+
+def test_a_line_longer_than_the_pipe_arrives_in_pieces_and_is_never_torn(pipe):
+    outlet = Outlet(pipe[1], most_lines=2)
+    outlet.write("a" * 20_000 + "\n")
+    outlet.flush()
+    outlet.write("b\nc\nd\n")  # the oldest that can go is b
+    arrived = b""
+    while outlet.n_waiting:
+        arrived += os.read(pipe[0], 4096)
+        outlet.flush()
+    arrived += os.read(pipe[0], 4096)
+    assert arrived.decode() == "a" * 20_000 + "\nd\n"
+    assert outlet.n_dropped == 2
+
+
+def test_a_reader_that_has_gone_is_told_apart():
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    outlet = Outlet(write_end)
+    outlet.write("one\n")
+    with pytest.raises(BrokenPipeError):
+        outlet.flush()
+    os.close(write_end)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_trouble_but_no_end():
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    outlet = Outlet(descriptor)
+    outlet.write("one\n")
+    outlet.flush()
+    assert outlet.trouble == "No space left on device"
+    assert outlet.n_waiting == 1
+    os.close(descriptor)
+
+
+def test_the_end_waits_for_a_reader_only_so_long(pipe):
+    outlet = Outlet(pipe[1])
+    outlet.write("x" * 20_000 + "\n")
+    outlet.finish(0.05)
+    assert outlet.n_waiting == 1
