@@ -9,7 +9,7 @@ TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins espeak-ng
 .DEFAULT_GOAL := help
 
 help:  ## print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/installed  ## create .venv and install the project into it
 
@@ -35,6 +35,27 @@ bench-train: $(VENV)/installed-tests  ## measure what a training step waits for,
 
 soak: $(VENV)/installed-tests  ## replay 24 hours, accelerated, and watch the memory
 	$(BIN)/python tests/benchmarks/soak.py --hours 24
+
+install-service: ## install and start the system service (needs root)
+	@[ "$$(id -u)" = 0 ] || { echo "needs root: sudo make install-service"; exit 1; }
+	$(call need,libportaudio2 python3-venv)
+	$(PYTHON) -m venv $(DESTDIR)/opt/keyword-detector/venv
+	$(DESTDIR)/opt/keyword-detector/venv/bin/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
+	$(DESTDIR)/opt/keyword-detector/venv/bin/python -m pip install -q --disable-pip-version-check .
+	[ -e $(DESTDIR)/etc/keyword-detector.toml ] || install -D -m 644 systemd/keyword-detector.toml $(DESTDIR)/etc/keyword-detector.toml
+	install -D -m 644 systemd/keyword-detector.service $(DESTDIR)/etc/systemd/system/keyword-detector.service
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	  systemctl daemon-reload && systemctl enable --now --no-block keyword-detector && \
+	  echo "started; 'systemctl status keyword-detector' tells what it hears"; \
+	else echo "installed; systemd does not run here, so nothing was started"; fi
+
+uninstall-service: ## stop and remove the system service; its settings stay
+	@[ "$$(id -u)" = 0 ] || { echo "needs root: sudo make uninstall-service"; exit 1; }
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl disable --now keyword-detector || true; fi
+	rm -f $(DESTDIR)/etc/systemd/system/keyword-detector.service
+	rm -rf $(DESTDIR)/opt/keyword-detector
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	@echo "removed; /etc/keyword-detector.toml is left"
 
 clean:  ## remove .venv and what was built
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
@@ -89,4 +110,4 @@ $(VENV)/installed-lint: $(VENV)/installed-tests
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group lint
 	@touch $@
 
-.PHONY: help setup demo listen test lint bench bench-train soak clean
+.PHONY: help setup demo listen test lint bench bench-train soak install-service uninstall-service clean

@@ -54,6 +54,7 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
     source = choose_source(settings, source_name, detector.model.manifest.frontend.sample_rate_hz)
     if source_name is None and settings.log_level != "debug":
         hide_native_messages()
+    faulthandler.enable()  # a watchdog's SIGABRT leaves the stacks behind
     faulthandler.register(signal.SIGUSR1)
     hangup = Hangup() if reread is not None else None
     with deferred_stop() as stop:

@@ -1,0 +1,58 @@
+"""The systemd units: valid, confined, and in agreement with the exit codes."""
+
+import configparser
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from detector import errors
+from detector.settings import read_settings
+
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+UNITS = [SYSTEMD / "keyword-detector.service", SYSTEMD / "user" / "keyword-detector.service"]
+MOST_EXPOSED = 10
+"""`--threshold` of systemd-analyze: an exposure level of 1.0."""
+
+pytestmark = pytest.mark.skipif(not SYSTEMD.is_dir(), reason="needs the units: run it in a checkout")
+
+
+@pytest.fixture(params=UNITS, ids=["system", "user"])
+def unit(request):
+    return request.param
+
+
+def settings_of(unit):
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read(unit)
+    return parser["Service"]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd")
+@pytest.mark.parametrize(
+    "check", [["verify"], ["security", "--offline=true", f"--threshold={MOST_EXPOSED}"]], ids=["valid", "confined"]
+)
+def test_systemd_finds_a_unit(unit, check, tmp_path):
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text().replace("/opt/keyword-detector/venv/bin/keyword-detector", "/bin/true"))
+    finished = subprocess.run(
+        ["systemd-analyze", "--no-pager", *check, copy], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert check != ["verify"] or finished.stderr == ""
+
+
+def test_what_would_fail_again_is_not_tried_again(unit):
+    prevented = {int(code) for code in settings_of(unit)["RestartPreventExitStatus"].split()}
+    assert prevented == {errors.EXIT_USAGE, errors.EXIT_AUDIO_FILE, errors.EXIT_SETTINGS}
+    assert settings_of(unit)["Restart"] == "on-failure"
+
+
+def test_inference_can_see_what_the_processor_can_do(unit):
+    assert settings_of(unit).get("ProcSubset", "all") == "all"
+
+
+def test_the_settings_that_are_installed_fit():
+    assert read_settings(SYSTEMD / "keyword-detector.toml", {}).model == "yes-no"
