@@ -128,10 +128,21 @@ def build_parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help='with --json: print gaps in the audio too, as {"event": "gap", ...}',
     )
+    verb.add_argument(
+        "--record",
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help="keep the last minutes of sound there and, of each detection or SIGUSR2, what is around it; "
+        "'replay' hears it again",
+    )
     verb = add("detect", "detect keywords in recordings, as fast as the machine can", shared)
     verb.add_argument(
         "files", nargs="+", metavar="FILE", help="any format, rate and number of channels that libsndfile reads"
     )
+    verb = add("replay", "hear what --record kept again, as it was heard then")
+    verb.add_argument("file", metavar="FILE", help="either file of the pair, .flac or .json")
+    verb.add_argument("--model", metavar="NAME|PATH", help="another model than the one that heard it then")
+    verb.add_argument("--json", action="store_true", help="print JSON")
     add("devices", "list the capture devices")
     add("models", "list the models that can be named")
     add(
@@ -183,10 +194,20 @@ def _run_verb(options: dict[str, Any]) -> int:
         return verbs.list_devices()
     if verb == "models":
         return verbs.list_models()
+    if verb == "replay":
+        return verbs.replay_file(options["file"], options["model"], as_json=options["json"])
+    return _run_with_settings(verb, options)
+
+
+def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
+    from detector import verbs
+
     own = {name: options.pop(name) for name in ("source", "files", "seconds") if name in options}
     file = options.pop("config", None)
     if "threshold" in options:
         options["threshold"] = dict(options["threshold"])
+    if "record" in options:
+        options["record"] = {"folder": options["record"]}
     if "give_up_after_s" in options:
         options["recovery"] = {"give_up_after_s": options.pop("give_up_after_s")}
     settings = read_settings(file, options)

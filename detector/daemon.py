@@ -10,8 +10,11 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from detector import pipeline
 from detector.assembly import choose_source, choose_thresholds, open_console, open_detector
@@ -26,16 +29,17 @@ from detector.native import hide_native_messages
 from detector.outputs.console import OutputClosed
 from detector.outputs.outlet import Outlet
 from detector.pipeline import Progress
+from detector.recorder import FlightRecorder
 from detector.service import Notifier, Watchdog, open_service
 from detector.settings import Settings
-from detector.stopping import Hangup, StopFlag, deferred_stop
+from detector.stopping import Request, StopFlag, deferred_stop
 
 log = logging.getLogger(__name__)
 
 STATUS_EVERY_S = 60.0
 FINISH_S = 0.2
 """How long the last lines may take."""
-FIXED = ("model", "device", "fallback_devices", "recover", "recovery")
+FIXED = ("model", "device", "fallback_devices", "recover", "recovery", "record")
 """What a reload does not change."""
 TROUBLES = {
     State.SILENT: "the microphone has delivered silence for 10 s: muted?",
@@ -56,17 +60,19 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
         hide_native_messages()
     faulthandler.enable()  # a watchdog's SIGABRT leaves the stacks behind
     faulthandler.register(signal.SIGUSR1)
-    hangup = Hangup() if reread is not None else None
+    hangup = Request(signal.SIGHUP) if reread is not None else None
     with deferred_stop() as stop:
         daemon = Daemon(settings, detector, source, *open_service(os.environ), stop=stop)
         if hangup is not None and reread is not None:
             daemon.reload_on(hangup, reread)
         try:
-            heard = pipeline.listen(source, detector, daemon, stop=stop)
+            with contextlib.ExitStack() as stack:
+                stack.callback(daemon.close)
+                if settings.record.folder is not None:
+                    daemon.record_with(stack.enter_context(FlightRecorder(detector, settings.record)))
+                heard = pipeline.listen(source, detector, daemon, stop=stop)
         except OutputClosed:
             raise BrokenPipeError from None
-        finally:
-            daemon.close()
     rate_hz = detector.model.manifest.frontend.sample_rate_hz
     log.info("stopped after %.1f s of audio; %s", heard.n_samples / rate_hz, heard.gaps.describe())
     return EXIT_OK
@@ -104,7 +110,9 @@ class Daemon:
         self._gaps = GapLedger()
         self._detections: Counter[str] = Counter()
         self._is_ready = False
-        self._hangup: Hangup | None = None
+        self._recorder: FlightRecorder | None = None
+        self._keep_request: Request | None = None
+        self._hangup: Request | None = None
         self._reread: Callable[[], Settings] | None = None
         self._output: Outlet | None = None
         self._log_output: Outlet | None = None
@@ -121,7 +129,11 @@ class Daemon:
         self._notifier.stopping()
         self._flush(FINISH_S)
 
-    def reload_on(self, hangup: Hangup, reread: Callable[[], Settings]) -> None:
+    def record_with(self, recorder: FlightRecorder) -> None:
+        """Record what is heard; SIGUSR2 asks to keep what is around it."""
+        self._recorder, self._keep_request = recorder, Request(signal.SIGUSR2)
+
+    def reload_on(self, hangup: Request, reread: Callable[[], Settings]) -> None:
         """Read the settings anew whenever the terminal, or a supervisor, hangs up."""
         self._hangup, self._reread = hangup, reread
 
@@ -133,8 +145,15 @@ class Daemon:
         words = ", ".join(self._detector.words)
         log.info("listening to %s for %s with %s on %s", self._source.name, words, manifest.name, runtime)
 
+    def on_audio(self, samples: NDArray[np.int16], gaps: Sequence[Gap], n_skipped: int) -> None:
+        """Record it, where that is wanted."""
+        if self._recorder is not None:
+            self._recorder.before(samples, gaps, n_skipped)
+
     def on_detection(self, detection: Detection) -> None:
         """Print a detection."""
+        if self._recorder is not None:
+            self._recorder.note_detection(detection)
         self._detections[detection.keyword] += 1
         with self._stop.interruptible():
             open_console(self._settings, self._detector, self._source, self._stream).write(detection)
@@ -156,7 +175,13 @@ class Daemon:
             self._judge(now_s)
         if not self._source.can_wait and self._load.observe(progress.n_unread / self._rate_hz, now_s):
             self._detector.stride_factor = self._load.factor
+            if self._recorder is not None:
+                self._recorder.note_stride()
             log.warning("too slow for the moment: windows are now %d ms apart", round(1000 * self._stride_s))
+        if self._recorder is not None:
+            if self._keep_request is not None and self._keep_request.take():
+                self._recorder.ask("asked")
+            self._recorder.after()
         if now_s - self._told_s >= STATUS_EVERY_S:
             self._tell_status(progress, now_s)
         if self._hangup is not None and self._hangup.take():
@@ -223,6 +248,8 @@ class Daemon:
             log.error("settings stay as they were: %s", exc)  # noqa: TRY400 - a known error is one line
         else:
             self._settings = new
+            if self._recorder is not None:
+                self._recorder.note_settings()
             logging.getLogger().setLevel(new.log_level.upper())
             log.warning("settings were read anew")
         self._notifier.ready()

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from detector.manifest import DecisionSettings
 
 
@@ -26,13 +28,22 @@ class Decided:
     """End of the earliest window that already heard the word, in samples."""
 
 
-@dataclass(slots=True)
-class _WordState:
+class WordState(msgspec.Struct):
+    """What is remembered of a word."""
+
     is_armed: bool = True
     quiet_until: int = 0
     """End of the refractory time, in samples."""
     risen_at: int | None = None
     """End of the window in which the score rose above the re-arm level."""
+
+
+class DecisionState(msgspec.Struct, frozen=True):
+    """What a decision remembers, by value."""
+
+    recent: list[list[float]]
+    """Scores of the last windows, the oldest first."""
+    words: dict[str, WordState]
 
 
 class Decision:
@@ -46,12 +57,12 @@ class Decision:
         self._words = [(word, labels.index(word), settings.words[word]) for word in words]
         self._refractory_samples = round(settings.refractory_s * sample_rate_hz)
         self._recent: deque[Sequence[float]] = deque(maxlen=settings.smoothing_windows)
-        self._states = {word: _WordState() for word in words}
+        self._states = {word: WordState() for word in words}
 
     def reset(self) -> None:
         """Forget everything: all words are armed, and nothing was heard."""
         self.forget_windows()
-        self._states = {word: _WordState() for word in self._states}
+        self._states = {word: WordState() for word in self._states}
 
     def forget_windows(self) -> None:
         """Forget the scores, as after a gap in the audio; refractory times go on."""
@@ -59,6 +70,19 @@ class Decision:
         for state in self._states.values():
             state.is_armed = True
             state.risen_at = None
+
+    def snapshot(self) -> DecisionState:
+        """Return what is remembered."""
+        return DecisionState(
+            recent=[list(scores) for scores in self._recent],
+            words={word: msgspec.structs.replace(state) for word, state in self._states.items()},
+        )
+
+    def restore(self, state: DecisionState) -> None:
+        """Remember what was remembered then."""
+        self._recent.clear()
+        self._recent.extend(state.recent)
+        self._states = {word: msgspec.structs.replace(state.words[word]) for word in self._states}
 
     def decide(self, scores: Sequence[float], end_sample: int, *, can_fire: bool = True) -> Decided | None:
         """Take the scores of the next window and decide.

@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from detector.decision import Decision
+from detector.decision import Decision, DecisionState
 from detector.errors import SettingsError
 from detector.frontend import StreamingLogMel
 from detector.manifest import DecisionSettings, WordDecision
@@ -35,6 +35,21 @@ class Detection(msgspec.Struct, frozen=True):
     start_s: float
     """Estimated start of the word, in seconds from the first sample: when a window first held the whole word, less
     the word's usual length."""
+
+
+class DetectorState(msgspec.Struct, frozen=True):
+    """What a detector remembers between two samples, by value."""
+
+    n_samples: int
+    n_windows: int
+    next_end: int
+    full_at: int
+    stride_factor: int
+    frames: bytes
+    """float32, shape (n_frames, n_mels)."""
+    rest: bytes
+    """int16: what the front end keeps for its next frame."""
+    decision: DecisionState
 
 
 class Detector:
@@ -72,8 +87,11 @@ class Detector:
         self.model = model
         self.stride_factor = 1
         """Windows are this many strides apart: more than one where a machine is too slow for the moment."""
+        self.on_scores: Callable[[int, list[float]], None] | None = None
+        """Called with each window's end, in samples, and its scores, in the order of the labels."""
         self._sample_rate_hz = manifest.frontend.sample_rate_hz
         self._frontend = StreamingLogMel(manifest.frontend)
+        self._frames: NDArray[np.float32]
         self.reconfigure(words=words, thresholds=thresholds)
         self.reset()
 
@@ -121,6 +139,37 @@ class Detector:
         self._n_windows = 0
         self._decision.reset()
         self._begin_segment()
+
+    def snapshot(self) -> DetectorState:
+        """Return all that is remembered: a detector of the same model and settings goes on from it to the bit."""
+        return DetectorState(
+            n_samples=self._n_samples,
+            n_windows=self._n_windows,
+            next_end=self._next_end,
+            full_at=self._full_at,
+            stride_factor=self.stride_factor,
+            frames=self._frames.tobytes(),
+            rest=self._frontend.rest.tobytes(),
+            decision=self._decision.snapshot(),
+        )
+
+    def restore(self, state: DetectorState) -> None:
+        """Go on from where another detector was.
+
+        Raises
+        ------
+        SettingsError
+            If it was of another model, or listened for other words.
+        """
+        if len(state.frames) != self._frames.nbytes or not set(self.words) <= set(state.decision.words):
+            raise SettingsError("expected the state of a detector of the same model and words, found another")
+        self._n_samples, self._n_windows = state.n_samples, state.n_windows
+        self._next_end, self._full_at = state.next_end, state.full_at
+        self.stride_factor = state.stride_factor
+        shape = (self.model.manifest.n_frames, self.model.manifest.frontend.n_mels)
+        self._frames = np.frombuffer(state.frames, dtype=np.float32).reshape(shape).copy()
+        self._frontend.restore(np.frombuffer(state.rest, dtype=np.int16))
+        self._decision.restore(state.decision)
 
     def skip(self, n_samples: int) -> None:
         """Account for samples that were lost: no window spans the gap, and the clock of samples goes on."""
@@ -181,6 +230,8 @@ class Detector:
     def _score_window(self) -> Detection | None:
         self._n_windows += 1
         scores = self.model.score(self._frames).tolist()
+        if self.on_scores is not None:
+            self.on_scores(self._n_samples, scores)
         decided = self._decision.decide(scores, self._n_samples, can_fire=self._n_samples >= self._full_at)
         if decided is None:
             return None

@@ -174,6 +174,15 @@ class StreamingLogMel:
         """Forget all samples: the next one fed is the first of a frame."""
         self._rest = np.empty(0, dtype=np.int16)
 
+    @property
+    def rest(self) -> NDArray[np.int16]:
+        """Samples that a frame to come will need, shape (n,)."""
+        return self._rest
+
+    def restore(self, rest: NDArray[np.int16]) -> None:
+        """Go on as when `rest` was what it is here."""
+        self._rest = rest.copy()
+
     def feed(self, samples: NDArray[np.int16]) -> NDArray[np.float32]:
         """Take the next samples of the stream; return the frames they complete.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +34,9 @@ class Listener(Protocol):
 
     def on_open(self) -> None:
         """Take note that the source is open."""
+
+    def on_audio(self, samples: NDArray[np.int16], gaps: Sequence[Gap], n_skipped: int) -> None:
+        """Take note of what the detector is about to be told: of gaps, then of samples, shape (n,)."""
 
     def on_detection(self, detection: Detection) -> None:
         """Take a detection."""
@@ -89,7 +92,9 @@ def listen(
             if not is_open and capture.is_open and not source.is_waiting:
                 is_open = True
                 listener.on_open()
-            losses.account(taken)
+            gaps = losses.find(taken)
+            listener.on_audio(taken.samples, gaps, taken.n_skipped)
+            losses.account(gaps, taken.n_skipped)
             for detection in detector.feed(taken.samples):
                 listener.on_detection(detection)
             listener.on_progress(Progress(taken.samples, ring.end, taken.n_unread, losses.n_skipped))
@@ -98,7 +103,10 @@ def listen(
                 break
         heard = Heard(detector.n_samples - losses.n_skipped, losses.ledger)
         if not stop.is_set():
-            _drain(detector, listener.on_detection)
+            silence = _silence_after(detector)
+            listener.on_audio(silence, [], 0)
+            for detection in detector.feed(silence):
+                listener.on_detection(detection)
     return heard
 
 
@@ -113,15 +121,20 @@ class _Losses:
         self._rate_hz = detector.model.manifest.frontend.sample_rate_hz
         self._warned_at_s = -WARN_EVERY_S
 
-    def account(self, taken: Taken) -> None:
-        """Account for what was lost before these samples."""
+    def find(self, taken: Taken) -> list[Gap]:
+        """Return what was lost before these samples."""
         gaps = list(taken.gaps)
         if taken.n_skipped:
-            gaps.append(Gap(self._detector.n_samples + taken.n_skipped, GapCause.SKIP, taken.n_skipped / self._rate_hz))
+            position = self._detector.n_samples + taken.n_skipped
+            gaps.append(Gap(position, GapCause.SKIP, taken.n_skipped / self._rate_hz))
+        return gaps
+
+    def account(self, gaps: Sequence[Gap], n_skipped: int) -> None:
+        """Tell the detector, and others, of gaps."""
         if not gaps:
             return
-        self._detector.skip(taken.n_skipped)
-        self.n_skipped += taken.n_skipped
+        self._detector.skip(n_skipped)
+        self.n_skipped += n_skipped
         for gap in gaps:
             self.ledger.add(gap)
             self._listener.on_gap(gap)
@@ -146,12 +159,11 @@ def detect(source: AudioSource, detector: Detector, emit: Emit) -> None:
             detector.skip(0)
         for detection in detector.feed(block.samples):
             emit(detection)
-    _drain(detector, emit)
-
-
-def _drain(detector: Detector, emit: Emit) -> None:
-    """Feed a second of silence after the end, so that a last word is reported, if there were any samples."""
-    if detector.n_samples == 0:
-        return
-    for detection in detector.feed(np.zeros(detector.model.manifest.frontend.sample_rate_hz, dtype=np.int16)):
+    for detection in detector.feed(_silence_after(detector)):
         emit(detection)
+
+
+def _silence_after(detector: Detector) -> NDArray[np.int16]:
+    """Return what is heard after the end, so that a last word is reported: a second, if there were any samples."""
+    n_samples = detector.model.manifest.frontend.sample_rate_hz if detector.n_samples else 0
+    return np.zeros(n_samples, dtype=np.int16)

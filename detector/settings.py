@@ -37,6 +37,21 @@ class RecoverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """End with 69 when it was away for so long; None: never."""
 
 
+class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is recorded, if anything."""
+
+    folder: Text | None = None
+    """Where to; None: nothing is recorded."""
+    minutes: Positive = 5.0
+    """Length of the ring of the latest sound."""
+    before_s: Positive = 10.0
+    """What is kept begins so long before a detection, or up to ten seconds earlier."""
+    after_s: NotNegative = 3.0
+    """And ends so long after it."""
+    most_mb: Positive = 500.0
+    """Of more kept recordings than this the oldest go, in 10^6 bytes."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a user may set, in a TOML file or by flags. None stands for the model's own choice."""
 
@@ -60,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Detections as JSON Lines."""
     events: bool = False
     """With `json`: what happens to the audio is printed too, as {"event": ...}."""
+    record: RecordSettings = RecordSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -94,8 +110,9 @@ def read_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
     if "threshold" in flags:
         fields.pop("false_accepts_per_hour", None)
     merged = {**fields, **flags}
-    if "recovery" in flags:
-        merged["recovery"] = {**fields.get("recovery", {}), **flags["recovery"]}
+    for table in ("recovery", "record"):
+        if table in flags:
+            merged[table] = {**fields.get(table, {}), **flags[table]}
     merged["threshold"] = _merge_thresholds(fields.get("threshold"), flags.get("threshold"))
     return _convert(merged, "the command line")
 

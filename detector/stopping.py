@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: how a command is asked to end. SIGHUP: how it is asked to read its settings anew."""
+"""Signals: Ctrl-C and SIGTERM ask a command to end, others ask it for something else."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ def deferred_stop() -> Iterator[StopFlag]:
         _flag = None
 
 
-class Hangup:
-    """Set by SIGHUP, for a loop that looks at it. Main thread only."""
+class Request:
+    """Set by a signal (SIGHUP, SIGUSR2), for a loop that looks at it. Main thread only."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: signal.Signals) -> None:
         self._is_set = False
-        signal.signal(signal.SIGHUP, self._on_signal)
+        signal.signal(number, self._on_signal)
 
     def take(self) -> bool:
         """Tell whether there was one since the last call."""

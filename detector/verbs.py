@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -18,7 +19,8 @@ from detector.errors import EXIT_OK, AudioFileError, CaptureError, CaptureFailur
 from detector.manifest import read_manifest
 from detector.model import find_model, load_model
 from detector.model import list_models as find_models
-from detector.outputs.console import OutputClosed
+from detector.outputs.console import Console, OutputClosed
+from detector.replay import replay
 from detector.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,18 @@ def detect(settings: Settings, files: Sequence[str]) -> int:
             log.error("%s", exc)  # noqa: TRY400 - a known error is one line
             code = exc.exit_code
     return code
+
+
+def replay_file(file: str, model_name: str | None, *, as_json: bool) -> int:
+    """Hear what the flight recorder kept again."""
+    detector, detections = replay(Path(file), model_name)
+    console = Console(model_name=detector.model.manifest.name, source_name=file, is_live=False, as_json=as_json)
+    try:
+        for detection in detections:
+            console.write(detection)
+    except OutputClosed:
+        raise BrokenPipeError from None
+    return EXIT_OK
 
 
 def list_devices() -> int:

@@ -1,0 +1,291 @@
+"""The flight recorder: the last minutes of sound on disk, and what was around a detection kept, to be heard again.
+
+Off unless a folder is given: it records what is said in a room. The ring is a row of FLAC files, the oldest of which
+goes when a new one comes. What is kept is one FLAC file and a JSON file beside it, which holds all that is needed to
+detect in it again to the bit: the detector's state at its first sample, its settings, gaps, and every window's scores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import platform
+from collections import deque
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from detector.audio.gaps import Gap
+from detector.detector import Detection, Detector, DetectorState
+from detector.errors import SettingsError
+from detector.settings import RecordSettings
+
+log = logging.getLogger(__name__)
+
+SEGMENT_S = 10.0
+"""Length of a file of the ring."""
+RING_FOLDER = "ring"
+FORMAT = 1
+
+
+class Change(msgspec.Struct, frozen=True):
+    """The detector was told something between two samples."""
+
+    at_sample: int
+    """Of the stream, skipped samples included: those before it were heard before the change."""
+    n_skipped: int | None = None
+    """Samples that were lost, at a gap; 0 where nobody knows how many."""
+    stride_factor: int | None = None
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True):
+    """What the model said of a window."""
+
+    end: int
+    scores: list[float]
+
+
+class Flight(msgspec.Struct, frozen=True):
+    """What was around a detection."""
+
+    format: int
+    reason: str
+    saved_at: str
+    model: str
+    model_sha256: str
+    words: list[str]
+    thresholds: dict[str, float]
+    state: DetectorState
+    """At the first sample of the recording."""
+    changes: list[Change]
+    gaps: list[Gap]
+    windows: list[Window]
+    detections: list[Detection]
+    made_with: dict[str, str]
+    """Machine and package versions: scores are equal to the bit on the same."""
+
+
+class _Segment:
+    """One file of the ring, and what happened while it was written."""
+
+    def __init__(self, path: Path, state: DetectorState, sample_rate_hz: int) -> None:
+        self.path = path
+        self.state = state
+        self.n_samples = 0
+        self.changes: list[Change] = []
+        self.gaps: list[Gap] = []
+        self.windows: list[Window] = []
+        self.detections: list[Detection] = []
+        self._file = soundfile.SoundFile(path, "w", sample_rate_hz, 1, subtype="PCM_16", format="FLAC")
+
+    def write(self, samples: NDArray[np.int16]) -> None:
+        self._file.write(samples)
+        self.n_samples += len(samples)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class FlightRecorder:
+    """Records what a detector hears. One thread only: that of the detector."""
+
+    def __init__(self, detector: Detector, settings: RecordSettings) -> None:
+        """Record into the folder of the settings, which is made if it is missing.
+
+        Raises
+        ------
+        SettingsError
+            If the folder cannot be written to.
+        """
+        assert settings.folder is not None
+        self._detector = detector
+        self._settings = settings
+        self._rate_hz = detector.model.manifest.frontend.sample_rate_hz
+        self._folder = Path(settings.folder)
+        self._ring = self._folder / RING_FOLDER
+        try:
+            for folder in (self._folder, self._ring):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for old in self._ring.iterdir():  # of a process that has ended: nobody knows its state any more
+                old.unlink()
+        except OSError as exc:
+            raise SettingsError(f"expected a folder to record into, found {self._folder}: {exc.strerror}") from exc
+        self._segments: deque[_Segment] = deque()
+        self._open: _Segment | None = None
+        self._n_opened = 0
+        self._due_at: int | None = None
+        self._reason = ""
+        self._is_in_trouble = False
+        detector.on_scores = self._note_scores
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Keep what is still to be kept, and remove the ring."""
+        with self._watch_disk():
+            if self._due_at is not None:
+                self._keep()
+        self._close_segment()
+        self._forget_all()
+
+    # ---- what happens, in its order: before the samples are fed, and after
+
+    def before(self, samples: NDArray[np.int16], gaps: Sequence[Gap], n_skipped: int) -> None:
+        """Record what the detector is about to be told: of gaps, then of samples, shape (n,)."""
+        with self._watch_disk():
+            if self._open is not None and self._open.n_samples >= SEGMENT_S * self._rate_hz:
+                self._close_segment()
+            if not (len(samples) or gaps):
+                return
+            segment = self._current()
+            if gaps:
+                segment.gaps.extend(gaps)
+                segment.changes.append(Change(self._detector.n_samples, n_skipped=n_skipped))
+            segment.write(samples)
+
+    def note_stride(self) -> None:
+        """Note that the detector has another stride now."""
+        with self._watch_disk():
+            change = Change(self._detector.n_samples, stride_factor=self._detector.stride_factor)
+            self._current().changes.append(change)
+
+    def note_settings(self) -> None:
+        """Note that the detector has other settings now: nothing from before can be kept with what follows."""
+        self._close_segment()
+        self._forget_all()
+
+    def note_detection(self, detection: Detection) -> None:
+        """Note a detection, and keep what is around it."""
+        if self._open is not None:
+            self._open.detections.append(detection)
+        self.ask(detection.keyword)
+
+    def ask(self, reason: str) -> None:
+        """Keep what is around this moment, once what follows has been heard; one recording for requests in a row."""
+        if self._due_at is None:
+            self._due_at = self._detector.n_samples + round(self._settings.after_s * self._rate_hz)
+            self._reason = reason
+
+    def after(self) -> None:
+        """Keep what is due."""
+        if self._due_at is not None and self._detector.n_samples >= self._due_at:
+            with self._watch_disk():
+                self._keep()
+
+    # ---- parts
+
+    def _note_scores(self, end: int, scores: list[float]) -> None:
+        if self._open is not None:
+            self._open.windows.append(Window(end, scores))
+
+    def _current(self) -> _Segment:
+        if self._open is None:
+            path = self._ring / f"{self._n_opened:09d}.flac"
+            self._n_opened += 1
+            self._open = _Segment(path, self._detector.snapshot(), self._rate_hz)
+            kept_samples = 60.0 * self._settings.minutes * self._rate_hz
+            while (
+                self._segments and sum(s.n_samples for s in self._segments) > kept_samples - SEGMENT_S * self._rate_hz
+            ):
+                self._forget_oldest()
+        return self._open
+
+    def _close_segment(self) -> None:
+        if self._open is not None:
+            segment, self._open = self._open, None
+            with self._watch_disk():
+                segment.close()
+                self._segments.append(segment)
+
+    def _forget_oldest(self) -> None:
+        with contextlib.suppress(OSError):
+            self._segments.popleft().path.unlink(missing_ok=True)
+
+    def _forget_all(self) -> None:
+        while self._segments:
+            self._forget_oldest()
+
+    def _keep(self) -> None:
+        """Put together the segments around the moment that was asked for."""
+        assert self._due_at is not None
+        first = self._due_at - round((self._settings.after_s + self._settings.before_s) * self._rate_hz)
+        self._due_at = None
+        self._close_segment()
+        chosen = [s for s in self._segments if s.state.n_samples + s.n_samples > first] or [*self._segments][-1:]
+        if not chosen:
+            return
+        now = datetime.now().astimezone()
+        stem = self._folder / f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{self._reason}"
+        manifest = self._detector.model.manifest
+        flight = Flight(
+            format=FORMAT,
+            reason=self._reason,
+            saved_at=now.isoformat(timespec="milliseconds"),
+            model=manifest.name,
+            model_sha256=manifest.sha256,
+            words=list(self._detector.words),
+            thresholds={w: self._detector.decision_settings.words[w].threshold for w in self._detector.words},
+            state=chosen[0].state,
+            changes=[change for s in chosen for change in s.changes],
+            gaps=[gap for s in chosen for gap in s.gaps],
+            windows=[window for s in chosen for window in s.windows],
+            detections=[detection for s in chosen for detection in s.detections],
+            made_with=describe_machine(),
+        )
+        partial = self._ring / "partial"
+        with soundfile.SoundFile(partial, "w", self._rate_hz, 1, subtype="PCM_16", format="FLAC") as out:
+            for segment in chosen:
+                out.write(soundfile.read(segment.path, dtype="int16")[0])
+        _move_whole(partial, Path(f"{stem}.flac"))
+        partial.write_bytes(msgspec.json.encode(flight))
+        _move_whole(partial, Path(f"{stem}.json"))
+        log.info("kept %s.flac", stem)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Remove the oldest of what was kept until the rest fits."""
+        kept = sorted(self._folder.glob("*-*.flac"))
+        sizes = {file: sum(half.stat().st_size for half in self._folder.glob(f"{file.stem}.*")) for file in kept}
+        while len(kept) > 1 and sum(sizes[file] for file in kept) > self._settings.most_mb * 1e6:
+            oldest = kept.pop(0)
+            oldest.unlink()
+            oldest.with_suffix(".json").unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _watch_disk(self) -> Iterator[None]:
+        """Say once when the disk takes nothing, and go on without; what follows is not joined to what was before."""
+        try:
+            yield
+        except (OSError, soundfile.SoundFileError) as exc:
+            if not self._is_in_trouble:
+                log.warning("nothing can be recorded: %s", exc)
+            self._is_in_trouble = True
+            self._open = None
+            self._forget_all()
+        else:
+            if self._is_in_trouble and self._open is not None and self._open.n_samples:
+                self._is_in_trouble = False
+                log.warning("recording again")
+
+
+def _move_whole(partial: Path, file: Path) -> None:
+    """Give a file that is whole its name, for its owner's eyes alone."""
+    partial.chmod(0o600)
+    partial.replace(file)
+
+
+def describe_machine() -> dict[str, str]:
+    """Return what scores may depend on: machine and package versions."""
+    versions = {"machine": platform.machine(), "python": platform.python_version()}
+    for package in ("numpy", "ai-edge-litert", "tflite-runtime", "tensorflow"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions

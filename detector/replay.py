@@ -1,0 +1,92 @@
+"""What the flight recorder kept, heard again."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+import soundfile
+
+from detector.detector import Detection, Detector
+from detector.errors import AudioFileError, DetectorError, ModelMismatchError
+from detector.model import load_model
+from detector.recorder import FORMAT, Flight, Window, describe_machine
+
+log = logging.getLogger(__name__)
+
+
+def read_flight(file: Path) -> Flight:
+    """Read the JSON file beside a kept recording.
+
+    Raises
+    ------
+    AudioFileError
+        If it is missing or not what the flight recorder writes.
+    """
+    path = file.with_suffix(".json")
+    try:
+        flight = msgspec.json.decode(path.read_bytes(), type=Flight)
+    except OSError as exc:
+        raise AudioFileError(f"expected a recording of the flight recorder, found no {path} ({exc.strerror})") from exc
+    except msgspec.MsgspecError as exc:
+        raise AudioFileError(f"expected a recording of the flight recorder, found {path}: {exc}") from exc
+    if flight.format != FORMAT:
+        raise AudioFileError(f"expected format {FORMAT} in {path}, found {flight.format}")
+    return flight
+
+
+def replay(file: Path, model_name: str | None) -> tuple[Detector, list[Detection]]:
+    """Hear a kept recording again, from the state that the detector was in.
+
+    Returns
+    -------
+    Detector
+        What heard it.
+    list of Detection
+        What it heard, in the seconds of the stream that was recorded.
+
+    Raises
+    ------
+    AudioFileError
+        If the recording cannot be read.
+    ModelMismatchError
+        If the model is not the one that heard it then, and no other was named.
+    DetectorError
+        If something else is heard now, although machine and packages are the same.
+    """
+    flight = read_flight(file)
+    model = load_model(model_name or flight.model)
+    manifest = model.manifest
+    if model_name is None and manifest.sha256 != flight.model_sha256:
+        raise ModelMismatchError(
+            f"expected the '{flight.model}' that heard {file}, found another of that name: choose one with --model"
+        )
+    path = file.with_suffix(".flac")
+    try:
+        samples, _ = soundfile.read(path, dtype="int16")
+    except (soundfile.SoundFileError, OSError) as exc:
+        raise AudioFileError(f"expected a recording of the flight recorder, found {path} unreadable: {exc}") from exc
+    own = {word: limits.threshold for word, limits in manifest.decision.words.items()}
+    others = {word: value for word, value in flight.thresholds.items() if own.get(word) != value}
+    detector = Detector(model, words=flight.words, thresholds=others)
+    detector.restore(flight.state)
+    windows: list[Window] = []
+    detector.on_scores = lambda end, scores: windows.append(Window(end, scores))
+    detections: list[Detection] = []
+    for change in flight.changes:
+        n_before = change.at_sample - detector.n_samples
+        detections += detector.feed(samples[:n_before])
+        samples = samples[n_before:]
+        if change.n_skipped is not None:
+            detector.skip(change.n_skipped)
+        if change.stride_factor is not None:
+            detector.stride_factor = change.stride_factor
+    detections += detector.feed(samples)
+    if (windows, detections) == (flight.windows, flight.detections):
+        log.info("%d windows and %d detections, all as they were", len(windows), len(detections))
+    elif model_name is not None or describe_machine() != flight.made_with:
+        log.warning("heard otherwise than it was, with another model, machine or versions: %s", flight.made_with)
+    else:
+        raise DetectorError(f"expected to hear {file} as it was heard before, found other scores or detections")
+    return detector, detections

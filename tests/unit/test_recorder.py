@@ -1,0 +1,152 @@
+"""What is recorded around a detection, and that it is heard again as it was."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from detector import Detector
+from detector.audio.gaps import Gap, GapCause
+from detector.errors import AudioFileError, DetectorError, ModelMismatchError, SettingsError
+from detector.recorder import FlightRecorder
+from detector.replay import replay
+from detector.settings import RecordSettings
+
+
+def settings(folder, **changed):
+    return RecordSettings(folder=str(folder), **changed)
+
+
+def hear(detector, recorder, samples, *, block=960):
+    """Feed samples as the daemon does; return what was heard."""
+    heard = []
+    for first in range(0, len(samples), block):
+        part = samples[first : first + block]
+        recorder.before(part, [], 0)
+        for detection in detector.feed(part):
+            recorder.note_detection(detection)
+            heard.append(detection)
+        recorder.after()
+    return heard
+
+
+def lose(detector, recorder, n_skipped):
+    gap = Gap(detector.n_samples + n_skipped, GapCause.SKIP, n_skipped / 16000)
+    recorder.before(np.empty(0, dtype=np.int16), [gap], n_skipped)
+    detector.skip(n_skipped)
+
+
+def kept(folder):
+    return sorted(folder.glob("*-*.flac"))
+
+
+def test_what_is_around_a_detection_is_kept_and_heard_again_to_the_bit(detector, demo_samples, demo_words, tmp_path):
+    with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=1.0)) as recorder:
+        heard = hear(detector, recorder, demo_samples)
+    assert [detection.keyword for detection in heard] == demo_words
+    files = kept(tmp_path)
+    assert len(files) >= 3
+    replayed = [replay(file, None)[1] for file in files]
+    for detections in replayed:
+        assert detections
+        assert [detection for detection in heard if detection in detections] == detections
+    assert [detection for detection in heard if any(detection in detections for detections in replayed)] == heard
+    assert files[0].stem.endswith(demo_words[0])
+    assert not list((tmp_path / "ring").iterdir())  # the ring goes with the daemon
+    for private in (tmp_path / "ring", files[0], files[0].with_suffix(".json")):
+        assert private.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("block", [1, 777, 16000])
+def test_gaps_strides_and_settings_are_heard_again_too(model, demo_samples, tmp_path, block):
+    detector = Detector(model, words=["yes"], thresholds={"yes": 0.8})
+    samples = demo_samples[: 12 * 16000] if block > 1 else demo_samples[: 4 * 16000]
+    with FlightRecorder(detector, settings(tmp_path, before_s=60.0)) as recorder:
+        hear(detector, recorder, samples[:30_000], block=block)
+        lose(detector, recorder, 1234)
+        hear(detector, recorder, samples[30_000:50_001], block=block)
+        detector.stride_factor = 2
+        recorder.note_stride()
+        lose(detector, recorder, 0)
+        heard = hear(detector, recorder, samples[50_001:], block=block)
+        recorder.ask("asked")
+    file = kept(tmp_path)[-1]
+    again, detections = replay(file, None)
+    assert (again.words, again.decision_settings.words["yes"].threshold) == (("yes",), 0.8)
+    assert again.n_samples == len(samples) + 1234
+    assert detections[-len(heard) :] == heard or not heard
+    described = json.loads(file.with_suffix(".json").read_text())
+    assert [gap["at_sample"] for gap in described["gaps"]] == [31_234, 51_235]
+    assert described["reason"] == "asked" or heard
+
+
+def test_the_ring_and_what_is_kept_have_their_limits(detector, rng, tmp_path):
+    minute = (rng.standard_normal(16000 * 60) * 1000).astype(np.int16)
+    with FlightRecorder(detector, settings(tmp_path, minutes=0.5, most_mb=1.2)) as recorder:
+        for _ in range(3):
+            hear(detector, recorder, minute, block=16000)
+            *closed, _ = sorted((tmp_path / "ring").iterdir())  # the length of the last one is not written yet
+            assert 10 <= sum(soundfile.info(file).duration for file in closed) <= 20.1
+            recorder.ask("asked")
+        hear(detector, recorder, minute[: 16000 * 4], block=16000)
+    files = kept(tmp_path)
+    sizes = [file.stat().st_size + file.with_suffix(".json").stat().st_size for file in files]
+    assert sum(sizes) <= 1.2e6
+    assert 1 <= len(files) < 3
+    assert all(13.0 <= soundfile.info(file).duration <= 24.0 for file in files)
+
+
+def test_a_disk_that_takes_nothing_is_told_once_and_hearing_goes_on(
+    detector, demo_samples, demo_words, tmp_path, caplog
+):
+    with FlightRecorder(detector, settings(tmp_path)) as recorder:
+        hear(detector, recorder, demo_samples[:16000])
+        for file in (tmp_path / "ring").iterdir():
+            file.unlink()
+        (tmp_path / "ring").rmdir()
+        recorder.note_settings()
+        heard = hear(detector, recorder, demo_samples[16000:])
+        (tmp_path / "ring").mkdir()
+        hear(detector, recorder, demo_samples[:16000])
+    assert [detection.keyword for detection in heard] == demo_words
+    assert [record.message.partition(":")[0] for record in caplog.records if record.levelname == "WARNING"] == [
+        "nothing can be recorded",
+        "recording again",
+    ]
+
+
+def test_a_folder_that_cannot_be_written_is_refused(detector, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="expected a folder to record into"):
+        FlightRecorder(detector, settings(tmp_path / "file"))
+
+
+def test_what_cannot_be_replayed_is_told(detector, demo_samples, tmp_path):
+    with FlightRecorder(detector, settings(tmp_path)) as recorder:
+        hear(detector, recorder, demo_samples[: 5 * 16000])
+        recorder.ask("asked")
+    file = kept(tmp_path)[0]
+    with pytest.raises(AudioFileError, match="found no"):
+        replay(tmp_path / "other.flac", None)
+    text = file.with_suffix(".json").read_text()
+    flight = json.loads(text)
+    changed = flight | {"model_sha256": "0" * 64}
+    file.with_suffix(".json").write_text(json.dumps(changed))
+    with pytest.raises(ModelMismatchError, match="another of that name"):
+        replay(file, None)
+    assert replay(file, "yes-no")[1]  # by its name it may be another
+    flight["windows"][3][1][0] += 1e-7
+    file.with_suffix(".json").write_text(json.dumps(flight))
+    with pytest.raises(DetectorError, match="found other scores"):
+        replay(file, None)
+    flight["made_with"]["numpy"] = "0.1"
+    file.with_suffix(".json").write_text(json.dumps(flight))
+    assert replay(file, None)[1]
+    file.with_suffix(".json").write_text("{}")
+    with pytest.raises(AudioFileError, match=r"found .*json"):
+        replay(file, None)
+    file.with_suffix(".json").write_text(text)
+    file.write_bytes(b"no sound")
+    with pytest.raises(AudioFileError, match="unreadable"):
+        replay(file, None)
