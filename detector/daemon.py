@@ -173,7 +173,7 @@ class Daemon:
         if self._source.is_live:
             self._health.hear(progress.samples, now_s)
             self._judge(now_s)
-        if not self._source.can_wait and self._load.observe(progress.n_unread / self._rate_hz, now_s):
+        if not self._source.can_wait and self._load.observe(progress.n_waited / self._rate_hz, now_s):
             self._detector.stride_factor = self._load.factor
             if self._recorder is not None:
                 self._recorder.note_stride()

@@ -5,7 +5,7 @@ from __future__ import annotations
 FACTORS = (1, 2, 4)
 """The stride is widened by these."""
 LATE_S = 0.3
-"""With more than this unread, the stride is widened."""
+"""With more than this waiting to be heard, the stride is widened."""
 WIDEN_AFTER_S = 0.5
 """And widened again if that did not help after so long."""
 NARROW_AFTER_S = 10.0
@@ -27,9 +27,9 @@ class Load:
         """How many times as wide as the model's the stride is."""
         return FACTORS[self._step]
 
-    def observe(self, unread_s: float, now_s: float) -> bool:
+    def observe(self, waiting_s: float, now_s: float) -> bool:
         """Note how much audio waits to be heard; tell whether the factor has changed."""
-        is_late = unread_s > LATE_S
+        is_late = waiting_s > LATE_S
         if is_late:
             self._late_s = now_s
         since_s = now_s - self._since_s if self._since_s is not None else float("inf")

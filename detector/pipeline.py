@@ -56,8 +56,8 @@ class Progress:
     """Shape (n,)."""
     n_captured: int
     """Samples that the source has delivered so far."""
-    n_unread: int
-    """Those of them that wait to be heard."""
+    n_waited: int
+    """Those of them that were waiting to be heard when `samples` were taken, these included."""
     n_skipped: int
     """Those of them that were passed over so far."""
 
@@ -97,7 +97,7 @@ def listen(
             losses.account(gaps, taken.n_skipped)
             for detection in detector.feed(taken.samples):
                 listener.on_detection(detection)
-            listener.on_progress(Progress(taken.samples, ring.end, taken.n_unread, losses.n_skipped))
+            listener.on_progress(Progress(taken.samples, ring.end, taken.n_waiting, losses.n_skipped))
             if taken.is_end:
                 capture.raise_failure()
                 break

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
+SAYS_WITHIN_S = 60.0
 KEYWORD_DETECTOR = [sys.executable, "-m", "detector"]
 # What Python buffers is part of what is tested.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -34,13 +36,18 @@ def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
 
 
 def wait_until_says(process: subprocess.Popen[str], text: str) -> str:
-    """Return the first line on stderr that holds a text."""
+    """Return the first line on stderr that holds a text; a process that never says it is ended."""
     assert process.stderr is not None
     lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if text in line:
-            return line
+    timer = threading.Timer(SAYS_WITHIN_S, process.kill)
+    timer.start()
+    try:
+        for line in process.stderr:
+            lines.append(line)
+            if text in line:
+                return line
+    finally:
+        timer.cancel()
     raise AssertionError(f"expected a line with '{text}', found {lines}")
 
 

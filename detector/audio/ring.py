@@ -23,8 +23,8 @@ class Taken(NamedTuple):
     """What was lost on the way in since the samples taken before."""
     is_end: bool
     """Nothing will follow."""
-    n_unread: int
-    """Samples that wait behind these."""
+    n_waiting: int
+    """Samples that were waiting, these included."""
 
 
 class RingBuffer:
@@ -105,7 +105,7 @@ class RingBuffer:
             taken[n_until_wrap:] = self._samples[: last - first - n_until_wrap]
             self._read_position = last
             self._changed.notify_all()
-            return Taken(taken, n_skipped, tuple(gaps), self._is_closed and last == self._end, self._end - last)
+            return Taken(taken, n_skipped, tuple(gaps), self._is_closed and last == self._end, self._end - first)
 
     def close(self) -> None:
         """Say that nothing will be written any more; may be said twice."""

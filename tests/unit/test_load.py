@@ -2,11 +2,11 @@ from detector.load import Load
 
 
 def run(load, lateness, start_s=0.0):
-    """Observe so many seconds of audio unread, one after the other, ten a second; return when which factor came."""
+    """Observe so many seconds of audio waiting, one after the other, ten a second; return when which factor came."""
     changes = []
-    for k, unread_s in enumerate(lateness):
+    for k, waiting_s in enumerate(lateness):
         now_s = start_s + 0.1 * k
-        if load.observe(unread_s, now_s):
+        if load.observe(waiting_s, now_s):
             changes.append((round(now_s, 1), load.factor))
     return changes
 

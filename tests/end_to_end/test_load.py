@@ -1,0 +1,115 @@
+"""A machine that is too slow for a while, or stands still: late words are not invented, and hearing goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from commands import ENVIRONMENT, keywords, start, wait_until_listening, wait_until_says
+
+pytestmark = pytest.mark.microphone
+
+SLOW = """
+import pathlib, sys, time
+from detector import model
+score = model.Model.score
+switch = pathlib.Path(sys.argv.pop(1))
+def slow(self, features):
+    if switch.exists():
+        time.sleep(0.1)
+    return score(self, features)
+model.Model.score = slow
+from detector.__main__ import main
+main()
+"""
+
+
+@pytest.fixture
+def words(demo_samples, tmp_path):
+    """A recording of two words."""
+    wav = tmp_path / "words.wav"
+    soundfile.write(wav, np.concatenate((demo_samples[: 6 * 16000], np.zeros(8000, dtype=np.int16))), 16000)
+    return wav
+
+
+@contextlib.contextmanager
+def ended(process):
+    """Leave no process behind."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def stop(process):
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=10)
+    assert process.returncode == 0
+    return stdout, stderr
+
+
+def test_a_model_that_is_too_slow_scores_fewer_windows_until_it_is_not(microphone, words, demo_words, tmp_path):
+    switch = tmp_path / "slow"
+    command = [sys.executable, "-c", SLOW, str(switch), "listen", "--json", "--events"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with ended(subprocess.Popen(command, env=ENVIRONMENT | microphone.environment, **pipes)) as process:
+        wait_until_listening(process)
+        time.sleep(2)
+        switch.touch()
+        assert "windows are now 120 ms apart" in wait_until_says(process, "too slow")
+        time.sleep(1)
+        microphone.play(words)
+        time.sleep(1)
+        switch.unlink()
+        for _ in range(3):  # it may have gone to 240 ms
+            if "now 60 ms apart" in wait_until_says(process, "ms apart"):
+                break
+        microphone.play(words)
+        time.sleep(1)
+        stdout, _ = stop(process)
+    heard = [json.loads(line) for line in stdout.splitlines()]
+    assert [line["keyword"] for line in heard if "keyword" in line][-2:] == demo_words[:2]
+    assert [line["keyword"] for line in heard if "keyword" in line][:2] == demo_words[:2]
+    assert {line["cause"] for line in heard if "event" in line} <= {"skip"}
+
+
+def test_a_process_that_stood_still_for_ten_seconds_is_a_second_late_at_most(microphone, words, demo_words):
+    with ended(start("listen", "--json", "--events", env=microphone.environment)) as process:
+        wait_until_listening(process)
+        time.sleep(3)
+        process.send_signal(signal.SIGSTOP)
+        microphone.play(words)  # nobody listens
+        time.sleep(4)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(2)
+        resumed_s = time.monotonic()
+        microphone.play(words)
+        time.sleep(1)
+        stdout, stderr = stop(process)
+    assert time.monotonic() - resumed_s < 20
+    lines = [json.loads(line) for line in stdout.splitlines()]
+    # What was said while it stood still may be in the sound server's memory: of that the last second at most is heard.
+    assert [line["keyword"] for line in lines if "keyword" in line] == demo_words[:2]
+    assert [line for line in lines if line.get("event") == "gap"], stderr
+
+
+def test_other_programs_that_take_every_core_do_not_keep_it_from_hearing(microphone, words, demo_words):
+    with ended(start("listen", "--json", env=microphone.environment)) as process, contextlib.ExitStack() as stack:
+        wait_until_listening(process)
+        time.sleep(3)
+        for _ in range(os.cpu_count() or 1):
+            stack.enter_context(ended(subprocess.Popen([sys.executable, "-c", "while True: pass"])))
+        time.sleep(1)
+        microphone.play(words)
+        time.sleep(2)
+        stdout, _ = stop(process)
+    assert keywords(stdout) == demo_words[:2]
