@@ -21,7 +21,7 @@ EXPECTED_OPS = frozenset(
 )
 """Operations with int8 kernels in every TFLite runtime. Anything else means that a layer did not convert as meant."""
 
-OFFSETS = tuple(float(x) for x in np.arange(-4.0, 4.01, 0.25))
+OFFSETS = tuple(float(x) for x in np.arange(-6.0, 6.01, 0.25))
 
 
 def to_float32(model: keras.Model, architecture: str) -> keras.Model:

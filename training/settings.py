@@ -21,6 +21,9 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     partial_keyword: Probability = 0.09
     """Share that hold a keyword cut by the window's edge; labelled unknown."""
     other_word: Probability = 0.17
+    """Share that hold a word that is no keyword, whole or cut."""
+    synthetic_word: Probability = 0.5
+    """Probability that such a word is a synthesiser's, where there are both."""
     running_speech: Probability = 0.30
     """Share cut anywhere out of running speech. The rest of the windows is noise, labelled silence."""
     keyword_neighbour: Probability = 0.25

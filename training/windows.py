@@ -45,9 +45,12 @@ class WindowComposer:
         others = [clips[word] for word in sorted(clips) if word not in settings.words]
         recorded = [_keep(items, others, folder) for folder in settings.data]
         spoken = [[list(itertools.chain(*_keep(items, others, folder)))] for folder in settings.synthetic]
-        self._other_words = [words for words in (*recorded, *spoken) if any(words)]
-        """Clips of other words, by folder and word: each folder is heard equally often, and in it each word, however
-        many clips it has. A synthesiser's words are one group: how often it says a word was chosen when it spoke."""
+        self._recorded = [words for words in recorded if words]
+        self._synthetic = [words for words in spoken if any(words)]
+        self._other_words = self._recorded + self._synthetic
+        """Clips of other words, by folder and word: each folder of a kind is heard equally often, and in it each word,
+        however many clips it has. A synthesiser's words are one group: how often it says a word was chosen when it
+        spoke."""
         taboo = (*settings.words, *settings.skip_words)
         self._speech = [p for p, item in chosen if item.kind == SPEECH and not holds_any_word(item, taboo)]
         self._noise = [p for p, item in chosen if item.kind == NOISE]
@@ -103,7 +106,9 @@ class WindowComposer:
         return word, self._draw_word(self._clips[word], rng)
 
     def _draw_other_word(self, rng: np.random.Generator) -> Audio:
-        words = self._other_words[int(rng.integers(len(self._other_words)))]
+        is_synthetic = rng.random() < self.settings.windows.synthetic_word
+        folders = (self._synthetic if is_synthetic else self._recorded) or self._other_words
+        words = folders[int(rng.integers(len(folders)))]
         return self._draw_word(words[int(rng.integers(len(words)))], rng)
 
     def _draw_word(self, clips: Sequence[int], rng: np.random.Generator) -> Audio:

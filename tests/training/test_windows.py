@@ -1,4 +1,5 @@
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -76,32 +77,58 @@ def test_a_keyword_window_holds_the_whole_word_and_a_cut_one_at_most_half(made):
     assert loud_cut.mean() < 0.4 * loud_whole.mean()
 
 
+ONLY_OTHER_WORDS = {
+    "keyword": 0.0,
+    "partial_keyword": 0.0,
+    "other_word": 1.0,
+    "running_speech": 0.0,
+    "other_neighbour": 0.0,
+    "noise": 0.0,
+    "reverberation": 0.0,
+}
+
+
+class Heard:
+    """A store of some of another's recordings, that notes which are asked for."""
+
+    def __init__(self, store, items, kept):
+        self.items, self._store = kept, store
+        self._positions = [items.index(item) for item in kept]
+        self.asked = []
+
+    def is_audible(self, position):
+        return self._store.is_audible(self._positions[position])
+
+    def __getitem__(self, position):
+        self.asked.append(self.items[position])
+        return self._store[self._positions[position]]
+
+
 def test_other_words_are_heard_equally_often_however_many_clips_they_have(made):
     settings, items, store = made
     few = [item for item in items if item.word != "flat"] + [item for item in items if item.word == "flat"][:2]
-    positions = [items.index(item) for item in few]
-
-    class Heard:
-        """A store that counts what is asked of it."""
-
-        def __init__(self):
-            self.words = []
-
-        def is_audible(self, position):
-            return store.is_audible(positions[position])
-
-        def __getitem__(self, position):
-            self.words.append(few[position].word)
-            return store[positions[position]]
-
-    heard = Heard()
-    only = {"keyword": 0.0, "partial_keyword": 0.0, "other_word": 1.0, "running_speech": 0.0, "other_neighbour": 0.0}
-    settings = msgspec.structs.replace(settings, windows=WindowSettings(**only, noise=0.0, reverberation=0.0))
+    heard = Heard(store, items, few)
+    settings = msgspec.structs.replace(settings, windows=WindowSettings(**ONLY_OTHER_WORDS))
     composer, rng = WindowComposer(settings, few, heard, TRAINING), np.random.default_rng(5)
     for _ in range(400):
         composer.draw(rng)
-    assert len(heard.words) == 400
-    assert heard.words.count("flat") == pytest.approx(200, abs=45)
+    assert len(heard.asked) == 400
+    assert [item.word for item in heard.asked].count("flat") == pytest.approx(200, abs=45)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_synthetic_words_are_heard_as_often_as_the_settings_say(made, tmp_path, share):
+    settings, _, _ = made
+    windows = WindowSettings(**ONLY_OTHER_WORDS, synthetic_word=share)
+    settings = msgspec.structs.replace(settings, synthetic=(str(tiny_words.make(tmp_path)),), windows=windows)
+    items = index(settings)
+    store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000, show_progress=False)
+    heard = Heard(store, items, items)
+    composer, rng = WindowComposer(settings, items, heard, TRAINING), np.random.default_rng(5)
+    for _ in range(400):
+        composer.draw(rng)
+    n_synthetic = sum(tmp_path in Path(item.path).parents for item in heard.asked)
+    assert n_synthetic == pytest.approx(400 * share, abs=40 if 0 < share < 1 else 0)
 
 
 def test_what_there_are_no_recordings_of_leaves_its_share_to_the_others(made):
