@@ -236,7 +236,10 @@ def test_settings_are_read_anew_without_losing_a_sample(supervisor, demo_samples
 
 
 def test_a_hangup_ends_a_daemon_without_a_settings_file():
-    process = start("listen", "-", stdin=subprocess.PIPE)
+    def be_attached():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
+
+    process = start("listen", "-", stdin=subprocess.PIPE, preexec_fn=be_attached)
     wait_until_listening(process)
     process.send_signal(signal.SIGHUP)
     assert process.wait(10) == -signal.SIGHUP
