@@ -22,6 +22,7 @@ from detector.frontend import StreamingLogMel
 from detector.manifest import DecisionSettings, WordDecision
 from detector.model import Model, load_model
 from detector.samples import to_int16
+from detector.settings import Count, PositiveInt
 
 
 class Detection(msgspec.Struct, frozen=True):
@@ -40,11 +41,11 @@ class Detection(msgspec.Struct, frozen=True):
 class DetectorState(msgspec.Struct, frozen=True):
     """What a detector remembers between two samples, by value."""
 
-    n_samples: int
-    n_windows: int
-    next_end: int
-    full_at: int
-    stride_factor: int
+    n_samples: Count
+    n_windows: Count
+    next_end: Count
+    full_at: Count
+    stride_factor: PositiveInt
     frames: bytes
     """float32, shape (n_frames, n_mels)."""
     rest: bytes
@@ -159,9 +160,9 @@ class Detector:
         Raises
         ------
         SettingsError
-            If it was of another model, or listened for other words.
+            If it was of another model, listened for other words, or cannot have been.
         """
-        if len(state.frames) != self._frames.nbytes or not set(self.words) <= set(state.decision.words):
+        if not self._can_be(state):
             raise SettingsError("expected the state of a detector of the same model and words, found another")
         self._n_samples, self._n_windows = state.n_samples, state.n_windows
         self._next_end, self._full_at = state.next_end, state.full_at
@@ -170,6 +171,17 @@ class Detector:
         self._frames = np.frombuffer(state.frames, dtype=np.float32).reshape(shape).copy()
         self._frontend.restore(np.frombuffer(state.rest, dtype=np.int16))
         self._decision.restore(state.decision)
+
+    def _can_be(self, state: DetectorState) -> bool:
+        manifest = self.model.manifest
+        return (
+            len(state.frames) == self._frames.nbytes
+            and bool(np.isfinite(np.frombuffer(state.frames, dtype=np.float32)).all())
+            and len(state.rest) in range(0, 2 * manifest.frontend.frame_samples, 2)
+            and state.next_end > state.n_samples
+            and set(self.words) <= set(state.decision.words)
+            and all(len(scores) == len(manifest.labels) for scores in state.decision.recent)
+        )
 
     def skip(self, n_samples: int) -> None:
         """Account for samples that were lost: no window spans the gap, and the clock of samples goes on."""

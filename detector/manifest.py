@@ -20,6 +20,8 @@ from detector.frontend import FrontendSettings
 from detector.settings import NotNegative, Positive, PositiveInt, Probability, Text
 
 FORMAT_VERSION = 1
+MOST_GOLDEN_BYTES = 2**24
+"""Of a golden vector's values: a minute at 48 kHz has a third of it, and a few bytes may inflate to gigabytes."""
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=60)]
 
@@ -134,10 +136,15 @@ def _encode(values: NDArray[Any]) -> str:
 
 
 def _decode(text: str, dtype: str) -> NDArray[Any]:
+    inflater = zlib.decompressobj()
+    expected = f"expected base64 of compressed {dtype} values in a golden vector"
     try:
-        return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype=dtype)
+        values = inflater.decompress(base64.b64decode(text, validate=True), MOST_GOLDEN_BYTES)
     except (ValueError, zlib.error) as exc:
-        raise ModelFormatError(f"expected base64 of compressed {dtype} values in a golden vector, found {exc}") from exc
+        raise ModelFormatError(f"{expected}, found {exc}") from exc
+    if not inflater.eof or len(values) % np.dtype(dtype).itemsize:
+        raise ModelFormatError(f"{expected}, found {len(values)} bytes that are cut off, or too many")
+    return np.frombuffer(values, dtype=dtype)
 
 
 class Manifest(_Part, frozen=True):

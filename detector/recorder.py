@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from detector.audio.gaps import Gap
 from detector.detector import Detection, Detector, DetectorState
 from detector.errors import SettingsError
-from detector.settings import RecordSettings
+from detector.settings import Count, PositiveInt, RecordSettings
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,11 @@ FORMAT = 1
 class Change(msgspec.Struct, frozen=True):
     """The detector was told something between two samples."""
 
-    at_sample: int
+    at_sample: Count
     """Of the stream, skipped samples included: those before it were heard before the change."""
-    n_skipped: int | None = None
+    n_skipped: Count | None = None
     """Samples that were lost, at a gap; 0 where nobody knows how many."""
-    stride_factor: int | None = None
+    stride_factor: PositiveInt | None = None
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):

@@ -29,7 +29,7 @@ def read_flight(file: Path) -> Flight:
         flight = msgspec.json.decode(path.read_bytes(), type=Flight)
     except OSError as exc:
         raise AudioFileError(f"expected a recording of the flight recorder, found no {path} ({exc.strerror})") from exc
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
         raise AudioFileError(f"expected a recording of the flight recorder, found {path}: {exc}") from exc
     if flight.format != FORMAT:
         raise AudioFileError(f"expected format {FORMAT} in {path}, found {flight.format}")
@@ -76,6 +76,8 @@ def replay(file: Path, model_name: str | None) -> tuple[Detector, list[Detection
     detections: list[Detection] = []
     for change in flight.changes:
         n_before = change.at_sample - detector.n_samples
+        if not 0 <= n_before <= len(samples):
+            raise AudioFileError(f"expected changes in the order of the samples of {path}, found one out of it")
         detections += detector.feed(samples[:n_before])
         samples = samples[n_before:]
         if change.n_skipped is not None:
