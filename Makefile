@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+HOURS ?= 24
+FAULTS ?= 200
+RUNS ?= 200000
 MACHINE := $(shell uname -m)
 # PulseAudio stands in for a microphone in the tests, espeak-ng speaks words; the detector needs libportaudio2 alone.
 TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins espeak-ng
@@ -33,8 +36,17 @@ bench: setup  ## measure the cost of detection, in ratios
 bench-train: $(VENV)/installed-tests  ## measure what a training step waits for, in ratios
 	$(BIN)/python tests/benchmarks/bench_train.py
 
-soak: $(VENV)/installed-tests  ## replay 24 hours, accelerated, and watch the memory
-	$(BIN)/python tests/benchmarks/soak.py --hours 24
+soak: $(VENV)/installed-tests  ## hear through random faults for HOURS=24 of simulated time (minutes)
+	$(BIN)/python tests/soak/simulated.py --hours $(HOURS)
+
+soak-live: $(VENV)/installed-tests  ## the same on a real sound server, FAULTS=200 (half an hour)
+	$(BIN)/python tests/soak/live.py --faults $(FAULTS)
+
+fuzz: $(VENV)/installed-tests  ## read RUNS=200000 made-up files of each kind
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --group fuzz
+	@for target in settings manifest recording stdin flight; do \
+	  echo "$$target"; $(BIN)/python tests/fuzz/fuzz.py $$target -runs=$(RUNS) 2>&1 | grep -a "DONE\|ERROR\|Error"; \
+	done
 
 install-service: ## install and start the system service (needs root)
 	@[ "$$(id -u)" = 0 ] || { echo "needs root: sudo make install-service"; exit 1; }
@@ -110,4 +122,4 @@ $(VENV)/installed-lint: $(VENV)/installed-tests
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group lint
 	@touch $@
 
-.PHONY: help setup demo listen test lint bench bench-train soak install-service uninstall-service clean
+.PHONY: help setup demo listen test lint bench bench-train soak soak-live fuzz install-service uninstall-service clean

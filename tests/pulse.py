@@ -26,6 +26,8 @@ class VirtualMicrophone:
 
     environment: dict[str, str]
     server: subprocess.Popen[bytes]
+    modules: tuple[str, ...]
+    """The sink and the source, as the server loads them."""
 
     def play(self, wav: Path) -> None:
         """Play a recording into the sink, to its end."""
@@ -48,6 +50,13 @@ class VirtualMicrophone:
         """Run a pactl command."""
         subprocess.run(["pactl", *command], env=self.environment, check=True, timeout=20, stdout=subprocess.DEVNULL)
 
+    def load(self) -> None:
+        """Load the sink and the source anew, after they were unloaded, and make them the default."""
+        for module in self.modules:
+            self.control("load-module", *module.split())
+        self.control("set-default-sink", "vspk")
+        self.control("set-default-source", "vmic")
+
 
 def _answers(environment: dict[str, str]) -> bool:
     answer = subprocess.run(["pactl", "info"], env=environment, capture_output=True, check=False, timeout=20)
@@ -65,13 +74,17 @@ def virtual_microphone(folder: Path, *, rate_hz: int = 16000, n_channels: int = 
         "PULSE_SERVER": f"unix:{socket}",
     }
     folder.chmod(0o700)
-    modules = [
-        f"module-native-protocol-unix auth-anonymous=1 socket={socket}",
+    protocol = f"module-native-protocol-unix auth-anonymous=1 socket={socket}"
+    modules = (
         f"module-null-sink sink_name=vspk rate={rate_hz} channels={n_channels} format=s16le",
         "module-remap-source source_name=vmic master=vspk.monitor",
-    ]
+    )
     command = ["pulseaudio", "-n", "--disable-shm=1", "--daemonize=no", "--exit-idle-time=-1", "--disallow-exit"]
-    command += ["--use-pid-file=no", "--log-target=stderr", *(word for module in modules for word in ("-L", module))]
+    command += [
+        "--use-pid-file=no",
+        "--log-target=stderr",
+        *(word for module in (protocol, *modules) for word in ("-L", module)),
+    ]
     with open(folder / "log", "wb") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
@@ -80,7 +93,7 @@ def virtual_microphone(folder: Path, *, rate_hz: int = 16000, n_channels: int = 
             if server.poll() is not None or time.monotonic() > deadline_s:
                 raise RuntimeError(f"PulseAudio did not start: {(folder / 'log').read_text()[-500:]}")
             time.sleep(0.1)
-        microphone = VirtualMicrophone(environment, server)
+        microphone = VirtualMicrophone(environment, server, modules)
         microphone.control("set-default-sink", "vspk")
         microphone.control("set-default-source", "vmic")
         yield microphone

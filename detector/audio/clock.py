@@ -27,8 +27,11 @@ class SampleClock:
         self._lags: deque[tuple[float, float]] = deque()
         self._normal_s: float | None = None
 
-    def observe(self, n_samples: int, now_s: float) -> float | None:
+    def observe(self, n_samples: int, now_s: float, *, is_torn: bool = False) -> float | None:
         """Note that samples arrived; return the seconds that are missing (below 0: too many) if the lag has jumped.
+
+        Where the device itself says that it lost samples before these, what is missing is known at once, to the
+        unevenness of delivery, and the clock begins anew.
 
         Parameters
         ----------
@@ -36,11 +39,18 @@ class SampleClock:
             Of this block, at the device's rate.
         now_s : float
             Of a clock that never steps.
+        is_torn : bool
+            Whether the device says that it lost samples before these.
         """
         if self._n_samples == 0:
             self._started_s = self._adapted_s = now_s
         self._n_samples += n_samples
         lag_s = now_s - self._started_s - self._n_samples / self._rate_hz
+        if is_torn:
+            lost_s = None if self._normal_s is None else max(0.0, lag_s - self._normal_s)
+            self._n_samples, self._normal_s = 0, None
+            self._lags.clear()
+            return lost_s
         while self._lags and (self._lags[0][0] < now_s - SETTLED_S or self._lags[-1][1] >= lag_s):
             # Of the latest second those that are the least from some time on: the first of them is the least of all.
             self._lags.popleft() if self._lags[0][0] < now_s - SETTLED_S else self._lags.pop()

@@ -252,7 +252,7 @@ class Microphone:
                 )
             return Block(NOTHING)
         self._last_sample_s = max(self._last_sample_s, now_s)
-        missing_s = self._clock.observe(len(frames), now_s)
+        missing_s = self._clock.observe(len(frames), now_s, is_torn=is_overflowed)
         loss = None
         if is_overflowed:
             loss = Loss(GapCause.OVERFLOW, missing_s)

@@ -55,3 +55,13 @@ def test_samples_that_are_repeated_are_too_many():
     arrivals = [*regular(250), (250 * BLOCK_S, 15 * BLOCK), *regular(250, first=251 * BLOCK_S)]
     ((_, missing_s),) = observe(arrivals)
     assert missing_s == pytest.approx(-14 * BLOCK_S, abs=0.01)
+
+
+@pytest.mark.parametrize("lost_s", [0.7, 20.0])
+def test_a_loss_that_the_device_announces_is_measured_at_once_and_not_noticed_again(lost_s):
+    clock = SampleClock(16000)
+    assert clock.observe(BLOCK, -1.0, is_torn=True) is None
+    before, after = regular(250), regular(250, first=250 * BLOCK_S + lost_s)
+    assert [clock.observe(n, when) for when, n in before] == [None] * 250
+    assert clock.observe(BLOCK, after[0][0], is_torn=True) == pytest.approx(lost_s, abs=0.01)
+    assert [clock.observe(n, when) for when, n in after[1:]] == [None] * 249

@@ -1,0 +1,27 @@
+"""The soaks, shortened: hours of simulated time, and some faults of a real sound server."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import ENVIRONMENT
+
+SOAK = Path(__file__).parent.parent / "soak"
+
+
+def soak(script, *arguments):
+    """Run a soak; return the line it ends with."""
+    command = [sys.executable, SOAK / script, *arguments]
+    finished = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=400, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout.splitlines()[-1]
+
+
+def test_two_simulated_hours_of_random_faults_are_heard_through_and_kept_account_of():
+    assert soak("simulated.py", "--hours", "2", "--seed", "3").endswith(" 0 failures")
+
+
+@pytest.mark.microphone
+def test_a_sound_server_may_be_killed_suspended_emptied_and_stopped():
+    assert soak("live.py", "--faults", "6", "--seed", "2").endswith(" 0 failures")

@@ -1,0 +1,369 @@
+"""Listens for hours of simulated time to a microphone that everything happens to, and checks what is heard and said.
+
+    python tests/soak/simulated.py --hours 24 --seed 1
+
+Microphone, recovery, ring, capture thread and detector are the real ones. PortAudio and the clock are made up, so that an
+hour takes seconds. Faults are drawn at random. Ends with 1, and says where and when, unless
+
+- every word that begins two seconds after a fault is over, and ends before the next, is heard, and nothing else ever;
+- the ledger holds the injected discontinuities, in order, with position, cause and length, and no others;
+- threads and open files are as many in the last hour as in the first, and the memory has not grown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+import sys
+import time
+import types
+from collections import Counter, deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from room import HEARD_WITHIN_S, RATE_HZ, Room, open_lenient_detector, resident_kb, threads_and_files
+
+from detector import Detection, pipeline
+from detector.audio import capture, microphone
+from detector.audio.gaps import Gap, GapCause
+from detector.audio.microphone import Microphone
+from detector.audio.recovery import Recovering
+from detector.audio.sources import Block
+from detector.settings import RecoverySettings
+from detector.stopping import StopFlag
+
+KINDS: dict[str, tuple[float, float, GapCause | None]] = {
+    "killed": (0.1, 20.0, GapCause.RECONNECT),
+    "gone": (0.1, 20.0, GapCause.RECONNECT),
+    "busy": (0.1, 20.0, GapCause.RECONNECT),
+    "suspended": (1.5, 60.0, GapCause.RECONNECT),
+    "overflow": (0.1, 0.8, GapCause.OVERFLOW),
+    "stall": (1.0, 30.0, GapCause.OVERFLOW),
+    "hole": (0.4, 0.8, GapCause.DRIFT),
+    "repeat": (0.4, 0.9, GapCause.DRIFT),
+    "zeros": (1.0, 30.0, None),
+    "clipping": (1.0, 10.0, None),
+    "noise": (1.0, 10.0, None),
+    "offset": (1.0, 10.0, None),
+}
+"""What may happen: the shortest and longest, in seconds, and what the ledger calls it."""
+AWAY = ("killed", "gone", "busy")
+QUIET = ("suspended", "overflow", "hole")
+REFUSALS = {"killed": "Unanticipated host error", "busy": "Device unavailable"}
+
+PAUSE_S = (8.0, 40.0)
+"""From the end of a fault to the next."""
+STEP_S = (0.02, 0.06)
+"""From one read to the next."""
+BACK_WITHIN_S = 2.0
+NOTICED_WITHIN_S = 1.5
+"""What nobody announces is noticed when the samples of a second fall short."""
+EVEN_TO_S = 0.15
+"""Lengths in the ledger are known to the unevenness of delivery."""
+BUFFER_S = 0.5
+"""What the device holds for a process that stands still."""
+TOLERANCE_KB = 2560
+"""The allocator breathes by one to two megabytes, in the first hour as in the last."""
+
+
+class PortAudioError(Exception):
+    """As sounddevice's."""
+
+
+class Fault:
+    """Something that happens to the microphone."""
+
+    def __init__(self, kind: str, start_s: float, length_s: float) -> None:
+        self.kind = kind
+        self.start_s = start_s
+        self.end_s = start_s + length_s
+        self.cause = KINDS[kind][2]
+        self.at_sample = 0
+        """Of the stream: the first sample after it."""
+        self.lost_s = 0.0
+
+
+class World:
+    """The clock, the room, and a device in it that is also a made-up PortAudio."""
+
+    def __init__(self, seed: int) -> None:
+        self.room = Room()
+        self.now_s = 0.0
+        self.faults: deque[Fault] = deque()
+        """All that has begun, until the judge takes them."""
+        self.places: deque[tuple[int, int]] = deque(maxlen=1000)
+        """Where the stream is another piece of the room from there on: (sample of the stream, sample of the room)."""
+        self._rng = random.Random(seed)
+        self._fault: Fault | None = None
+        self._next_s = PAUSE_S[1]
+        self._position = 0
+        self._delivered_to = 0
+        self._n_delivered = 0
+        self._is_torn = True
+        self._is_announced = False
+
+    def monotonic(self) -> float:
+        """Return the time in the world."""
+        return self.now_s
+
+    def is_on(self, *kinds: str) -> bool:
+        """Tell whether such a fault is going on."""
+        return self._fault is not None and self._fault.kind in kinds
+
+    def room_sample(self, stream_sample: int) -> int:
+        """Return which sample of the room a sample of the stream was."""
+        begins, position = next(place for place in reversed(self.places) if place[0] <= stream_sample)
+        return position + stream_sample - begins
+
+    # ---- what sounddevice offers
+
+    def module(self) -> Any:
+        """Return the made-up sounddevice."""
+        device = {"name": "mic", "hostapi": 0, "max_input_channels": 1, "default_samplerate": RATE_HZ}
+        return types.SimpleNamespace(
+            PortAudioError=PortAudioError,
+            InputStream=self._open,
+            default=types.SimpleNamespace(device=(0, 0)),
+            query_hostapis=lambda: [{"name": "made up"}],
+            query_devices=lambda: [] if self.is_on("gone") else [device],
+            _terminate=lambda: None,
+            _initialize=lambda: None,
+        )
+
+    def _open(self, **_: object) -> World:
+        if self._fault is not None and self._fault.kind in AWAY:
+            raise PortAudioError(REFUSALS.get(self._fault.kind, "Invalid device"))
+        self._skip_to(round(self.now_s * RATE_HZ))
+        return self
+
+    samplerate = RATE_HZ
+
+    def start(self) -> None:
+        """Do nothing, as a stream."""
+
+    def abort(self, **_: object) -> None:
+        """Do nothing, as a stream."""
+
+    def close(self, **_: object) -> None:
+        """Do nothing, as a stream."""
+
+    @property
+    def read_available(self) -> int:
+        """How many samples have come since the last read."""
+        if self.is_on(*AWAY):
+            raise PortAudioError("Unanticipated host error")
+        if self.is_on(*QUIET):
+            return 0
+        return round(self.now_s * RATE_HZ) - self._position
+
+    def read(self, n_samples: int) -> tuple[NDArray[np.int16], bool]:
+        """Return them, and whether some were lost before."""
+        if self._is_torn:
+            self.places.append((self._n_delivered, self._position))
+            self._is_torn = False
+        samples = self.room.sound(self._position, n_samples).astype(np.int64)
+        if self.is_on("zeros"):
+            samples[:] = 0
+        elif self.is_on("clipping"):
+            samples *= 400
+        elif self.is_on("noise"):
+            samples += np.random.default_rng(self._position).integers(-8000, 8000, n_samples)
+        elif self.is_on("offset"):
+            samples += 12000
+        self._position = self._delivered_to = self._position + n_samples
+        self._n_delivered += n_samples
+        announced, self._is_announced = self._is_announced, False
+        return np.clip(samples, -32768, 32767).astype(np.int16)[:, None], announced
+
+    # ---- what happens
+
+    def advance(self) -> None:
+        """Let the time from one read to the next pass, and what happens in it."""
+        self.now_s += self._rng.uniform(*STEP_S)
+        if self._fault is not None and self.now_s >= self._fault.end_s:
+            self._end(self._fault)
+        elif self._fault is None and self.now_s >= self._next_s:
+            kind = self._rng.choice(sorted(KINDS))
+            self._fault = Fault(kind, self.now_s, self._rng.uniform(*KINDS[kind][:2]))
+            self._fault.at_sample = self._n_delivered
+            self.faults.append(self._fault)
+            if kind == "stall":  # nobody reads meanwhile
+                self.now_s = self._fault.end_s
+                self._end(self._fault)
+            elif kind == "repeat":
+                self._skip_to(self._position - round((self._fault.end_s - self._fault.start_s) * RATE_HZ))
+                self._end(self._fault)
+
+    def _end(self, fault: Fault) -> None:
+        self._fault = None
+        self._next_s = self.now_s + self._rng.uniform(*PAUSE_S)
+        fault.end_s = self.now_s
+        if fault.kind == "stall":
+            self._skip_to(round((self.now_s - BUFFER_S) * RATE_HZ))
+        elif fault.kind in QUIET:
+            self._skip_to(round(self.now_s * RATE_HZ))
+        self._is_announced = fault.kind in ("stall", "overflow")
+
+    def _skip_to(self, position: int) -> None:
+        """Go on, in the stream, with another piece of the room."""
+        if self.faults and self.faults[-1].cause is not None:
+            self.faults[-1].lost_s = (position - self._delivered_to) / RATE_HZ
+        self._position, self._is_torn = position, True
+
+
+class Judge:
+    """Listens to what the pipeline tells, and compares it with the world hour by hour."""
+
+    def __init__(self, world: World, hours: float, stop: StopFlag) -> None:
+        self.failures: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.deaf_s: list[float] = []
+        self.resources: list[tuple[int, int, int]] = []
+        """Threads, open files and kB at the end of each hour."""
+        self._world, self._hours, self._stop = world, hours, stop
+        self._detections: list[Detection] = []
+        self._gaps: list[Gap] = []
+        self._judged_s = 0.0
+        self._over_s = 0.0
+        """End of the last fault that was judged."""
+
+    def on_open(self) -> None:
+        """Nothing to do."""
+
+    def on_audio(self, samples: NDArray[np.int16], gaps: list[Gap], n_skipped: int) -> None:
+        """Nothing to do."""
+
+    def on_detection(self, detection: Detection) -> None:
+        """Keep it."""
+        self._detections.append(detection)
+
+    def on_gap(self, gap: Gap) -> None:
+        """Keep it."""
+        self._gaps.append(gap)
+
+    def on_progress(self, progress: pipeline.Progress) -> None:
+        """Judge each hour once it is over, between two faults."""
+        world = self._world
+        due_s = min(3600.0 * (len(self.resources) + 1), 3600.0 * self._hours)
+        if world.now_s < due_s or (world.faults and world.now_s < world.faults[-1].end_s + PAUSE_S[0] / 2):
+            return
+        self._judge(world.now_s - BACK_WITHIN_S)
+        self.resources.append((*threads_and_files(), resident_kb()))
+        print(
+            f"{len(self.resources)} h: {self.counts['faults']} faults, {self.counts['heard']} words heard, "
+            f"{len(self.failures)} failures, {self.resources[-1][2] / 1024:.1f} MB",
+            flush=True,
+        )
+        if world.now_s >= 3600.0 * self._hours:
+            self._stop.set()
+
+    def _judge(self, to_s: float) -> None:
+        faults = [self._world.faults.popleft() for _ in range(len(self._world.faults))]
+        gaps, self._gaps = self._gaps, []
+        self._compare_ledger([fault for fault in faults if fault.cause is not None], gaps)
+        self._compare_words(faults, to_s)
+        self.counts["faults"] += len(faults)
+        self.counts.update(f"fault {fault.kind}" for fault in faults)
+        self._over_s = faults[-1].end_s if faults else self._over_s
+        self._judged_s = to_s
+
+    def _compare_ledger(self, faults: list[Fault], gaps: list[Gap]) -> None:
+        if [fault.cause for fault in faults] != [gap.cause for gap in gaps]:
+            self._fail(f"faults {[(f.kind, round(f.start_s)) for f in faults]} and the ledger {gaps} differ")
+            return
+        for fault, gap in zip(faults, gaps, strict=True):
+            late_s = (gap.at_sample - fault.at_sample) / RATE_HZ
+            is_placed = 0 <= late_s <= NOTICED_WITHIN_S if fault.cause is GapCause.DRIFT else late_s == 0
+            if not is_placed or gap.lost_s is None or abs(gap.lost_s - fault.lost_s) > EVEN_TO_S:
+                self._fail(f"{fault.kind} at {fault.start_s:.1f} s, {fault.lost_s:.2f} s lost, is {gap} in the ledger")
+            self.counts["gaps"] += 1
+
+    def _compare_words(self, faults: list[Fault], to_s: float) -> None:
+        words = list(self._world.room.words(self._judged_s, to_s))
+        heard: set[float] = set()
+        kept: list[Detection] = []
+        for detection in self._detections:
+            at_s = self._world.room_sample(round(detection.time_s * RATE_HZ) - 1) / RATE_HZ
+            if at_s > to_s:
+                kept.append(detection)
+                continue
+            said = [word for word in words if word.start_s <= at_s <= word.end_s + HEARD_WITHIN_S]
+            if [word.keyword for word in said] == [detection.keyword]:
+                heard.add(said[0].start_s)
+            else:
+                self._fail(f"heard {detection} at {at_s:.2f} s, where {said} was said")
+        self._detections = kept
+        ends, starts = [self._over_s, *(f.end_s for f in faults)], [*(f.start_s for f in faults), to_s]
+        for over_s, next_s in zip(ends, starts, strict=True):
+            after = [word for word in words if over_s <= word.start_s and word.end_s + HEARD_WITHIN_S <= next_s]
+            first = next((word for word in after if word.start_s in heard), None)
+            if first is not None and over_s > self._judged_s:
+                self.deaf_s.append(first.start_s - over_s)
+            for word in after:
+                if word.start_s >= over_s + BACK_WITHIN_S:
+                    self.counts["heard" if word.start_s in heard else "missed"] += 1
+                    if word.start_s not in heard:
+                        self._fail(f"{word} was not heard; the fault before it ended at {over_s:.2f} s")
+
+    def _fail(self, message: str) -> None:
+        self.failures.append(message)
+        print(f"FAILED: {message}", flush=True)
+
+
+class Accelerated(Recovering):
+    """The recovery of the daemon, read as fast as the detector can hear."""
+
+    can_wait = True
+    world: World
+
+    def read(self) -> Block | None:
+        """Read after a moment."""
+        self.world.advance()
+        return super().read()
+
+
+def main() -> int:
+    """Listen and judge."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=24.0, help="of simulated time (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the faults (%(default)s)")
+    options = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    world, stop = World(options.seed), StopFlag()
+    judge = Judge(world, options.hours, stop)
+    microphone.time = types.SimpleNamespace(monotonic=world.monotonic)  # type: ignore[assignment]
+    microphone.import_sounddevice = world.module
+    capture.POLL_S = 0.0005
+    source = Accelerated(
+        [Microphone(sample_rate_hz=RATE_HZ)],
+        RecoverySettings(),
+        clock=world.monotonic,
+        rng=random.Random(options.seed),
+    )
+    source.world = world
+    started_s = time.monotonic()
+    pipeline.listen(source, open_lenient_detector(), judge, stop=stop)
+    return report(judge, options.hours, time.monotonic() - started_s)
+
+
+def report(judge: Judge, hours: float, elapsed_s: float) -> int:
+    """Print what was found; return the exit code."""
+    threads, files, memory_kb = (np.array(column) for column in zip(*judge.resources, strict=True))
+    slope_kb = np.polyfit(np.arange(len(memory_kb)), memory_kb, 1)[0] if len(memory_kb) > 1 else 0.0
+    kinds = ", ".join(f"{kind} {judge.counts[f'fault {kind}']}" for kind in KINDS)
+    deaf_s = np.array(judge.deaf_s)
+    print(
+        f"{hours:g} h in {elapsed_s:.0f} s: {judge.counts['faults']} faults ({kinds}); {judge.counts['gaps']} gaps in the "
+        f"ledger as injected; {judge.counts['heard']} words heard, {judge.counts['missed']} missed; first word heard "
+        f"after a fault begins {np.median(deaf_s):.2f} s after it (median), {deaf_s.max():.2f} s (most); threads "
+        f"{threads[0]} and {threads[-1]}, files {files[0]} and {files[-1]}, memory {memory_kb[0] / 1024:.1f} and "
+        f"{memory_kb[-1] / 1024:.1f} MB, {slope_kb:+.0f} kB an hour; {len(judge.failures)} failures"
+    )
+    is_leaking = threads[0] != threads[-1] or files[0] != files[-1] or memory_kb[-1] - memory_kb[0] > TOLERANCE_KB
+    return 1 if judge.failures or is_leaking or not judge.counts["gaps"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
