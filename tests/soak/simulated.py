@@ -2,8 +2,8 @@
 
     python tests/soak/simulated.py --hours 24 --seed 1
 
-Microphone, recovery, ring, capture thread and detector are the real ones. PortAudio and the clock are made up, so that an
-hour takes seconds. Faults are drawn at random. Ends with 1, and says where and when, unless
+Microphone, recovery, ring, capture thread and detector are the real ones. PortAudio and the clock are made up, so
+that an hour takes seconds. Faults are drawn at random. Ends with 1, and says where and when, unless
 
 - every word that begins two seconds after a fault is over, and ends before the next, is heard, and nothing else ever;
 - the ledger holds the injected discontinuities, in order, with position, cause and length, and no others;
@@ -355,8 +355,9 @@ def report(judge: Judge, hours: float, elapsed_s: float) -> int:
     kinds = ", ".join(f"{kind} {judge.counts[f'fault {kind}']}" for kind in KINDS)
     deaf_s = np.array(judge.deaf_s)
     print(
-        f"{hours:g} h in {elapsed_s:.0f} s: {judge.counts['faults']} faults ({kinds}); {judge.counts['gaps']} gaps in the "
-        f"ledger as injected; {judge.counts['heard']} words heard, {judge.counts['missed']} missed; first word heard "
+        f"{hours:g} h in {elapsed_s:.0f} s: {judge.counts['faults']} faults ({kinds}); "
+        f"{judge.counts['gaps']} gaps in the ledger as injected; "
+        f"{judge.counts['heard']} words heard, {judge.counts['missed']} missed; first word heard "
         f"after a fault begins {np.median(deaf_s):.2f} s after it (median), {deaf_s.max():.2f} s (most); threads "
         f"{threads[0]} and {threads[-1]}, files {files[0]} and {files[-1]}, memory {memory_kb[0] / 1024:.1f} and "
         f"{memory_kb[-1] / 1024:.1f} MB, {slope_kb:+.0f} kB an hour; {len(judge.failures)} failures"
