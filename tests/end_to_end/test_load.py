@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -27,6 +28,25 @@ def slow(self, features):
         time.sleep(0.1)
     return score(self, features)
 model.Model.score = slow
+from detector.__main__ import main
+main()
+"""
+
+STEPPED = """
+import pathlib, sys, time
+import datetime as dates
+offset = pathlib.Path(sys.argv.pop(1))
+def offset_s():
+    return float(offset.read_text())
+wall = time.time
+time.time = lambda: wall() + offset_s()
+class Stepped(dates.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(time.time(), tz)
+from detector.outputs import console
+from detector import recorder
+console.datetime = recorder.datetime = Stepped
 from detector.__main__ import main
 main()
 """
@@ -100,6 +120,28 @@ def test_a_process_that_stood_still_for_ten_seconds_is_a_second_late_at_most(mic
     # What was said while it stood still may be in the sound server's memory: of that the last second at most is heard.
     assert [line["keyword"] for line in lines if "keyword" in line] == demo_words[:2]
     assert [line for line in lines if line.get("event") == "gap"], stderr
+
+
+def test_a_clock_that_is_set_forth_and_back_by_an_hour_changes_nothing_but_the_time_of_day(
+    microphone, words, demo_words, tmp_path
+):
+    offset = tmp_path / "offset"
+    offset.write_text("0")
+    command = [sys.executable, "-c", STEPPED, str(offset), "listen", "--json", "--events"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with ended(subprocess.Popen(command, env=ENVIRONMENT | microphone.environment, **pipes)) as process:
+        wait_until_listening(process)
+        time.sleep(2)
+        for step_s in ("3600", "-3600"):
+            offset.write_text(step_s)
+            microphone.play(words)
+        time.sleep(1)
+        stdout, stderr = stop(process)
+    heard = [json.loads(line) for line in stdout.splitlines()]
+    assert [line.get("keyword") for line in heard] == 2 * demo_words[:2], stderr  # and not one gap
+    hours = [datetime.fromisoformat(line["at"]).timestamp() / 3600 for line in heard]
+    assert [round(hours[0] - hour) for hour in hours] == [0, 0, 2, 2]
+    assert np.all(np.diff([line["time_s"] for line in heard]) > 0)
 
 
 def test_other_programs_that_take_every_core_do_not_keep_it_from_hearing(microphone, words, demo_words):

@@ -1,4 +1,8 @@
+import itertools
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detector.decision import Decision
 from detector.manifest import DecisionSettings, WordDecision
@@ -98,3 +102,28 @@ def test_the_first_window_that_heard_the_word_is_reported():
     decided = decision.decide((0, 0, 1.0, 0), 3200)
     assert decided is not None
     assert (decided.first_sample, decided.score) == (1600, pytest.approx(0.8))
+
+
+SCORES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=60)
+
+
+@given(scores=SCORES, smoothing=st.integers(1, 6), refractory=st.integers(0, 8), threshold=st.floats(0.3, 1.0))
+def test_whatever_the_scores_words_are_decided_as_the_settings_say(scores, smoothing, refractory, threshold):
+    rearm = threshold / 2
+    decided = decide(
+        scores, smoothing=smoothing, refractory_s=refractory * STRIDE / 16000, threshold=threshold, rearm=rearm
+    )
+
+    def average(window, word):
+        column = ("yes", "no").index(word)
+        return sum(pair[column] for pair in scores[max(0, window - smoothing + 1) : window + 1]) / smoothing
+
+    assert all(average(window, word) >= threshold for window, word in decided)
+    assert len({window for window, _ in decided}) == len(decided)
+    for keyword in ("yes", "no"):
+        windows = [window for window, word in decided if word == keyword]
+        for earlier, later in itertools.pairwise(windows):
+            assert later - earlier >= refractory
+            assert min(average(window, keyword) for window in range(earlier + 1, later + 1)) < rearm
+    due = [window for window in range(len(scores)) if max(average(window, word) for word in ("yes", "no")) >= threshold]
+    assert [window for window, _ in decided][:1] == due[:1]

@@ -2,6 +2,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from detector.audio.resample import open_resampler, resample
 from detector.errors import SettingsError
@@ -23,14 +25,27 @@ def test_what_lies_above_the_new_limit_is_removed_not_mirrored():
     assert np.abs(resample(tone(11000, 48000), 48000, 16000)[1000:-1000]).max() < 1e-3
 
 
-@pytest.mark.parametrize("block", [1, 441, 1000])
-def test_any_split_gives_the_same_samples(block):
+@settings(deadline=None, max_examples=50)
+@given(
+    rate_hz=st.sampled_from([8000, 11025, 44100, 48000, 192000]),
+    cuts=st.lists(st.integers(0, 8000), max_size=20),
+    seed=st.integers(0, 1000),
+)
+def test_any_split_gives_the_same_samples(rate_hz, cuts, seed):
+    sound = np.random.default_rng(seed).uniform(-1.0, 1.0, 8000).astype(np.float32)
+    resampler = open_resampler(rate_hz, 16000)
+    pieces = [resampler.convert(piece) for piece in np.split(sound, sorted(cuts))]
+    pieces.append(resampler.convert(sound[:0], is_last=True))
+    np.testing.assert_array_equal(np.concatenate(pieces), resample(sound, rate_hz, 16000))
+
+
+@pytest.mark.parametrize("block", [1, 441])
+def test_so_do_equal_blocks(block):
     sound = tone(440, 44100, 0.2)
-    whole = resample(sound, 44100, 16000)
     resampler = open_resampler(44100, 16000)
     pieces = [resampler.convert(sound[first : first + block]) for first in range(0, len(sound), block)]
     pieces.append(resampler.convert(sound[:0], is_last=True))
-    np.testing.assert_array_equal(np.concatenate(pieces), whole)
+    np.testing.assert_array_equal(np.concatenate(pieces), resample(sound, 44100, 16000))
 
 
 def test_equal_rates_pass_unchanged_without_soxr(monkeypatch):
