@@ -19,6 +19,7 @@ from detector.errors import EXIT_OK, AudioFileError, CaptureError, CaptureFailur
 from detector.manifest import read_manifest
 from detector.model import find_model, load_model
 from detector.model import list_models as find_models
+from detector.native import hide_native_messages
 from detector.outputs.console import Console, OutputClosed
 from detector.replay import replay
 from detector.settings import Settings
@@ -63,7 +64,8 @@ def list_devices() -> int:
     """Print the capture devices."""
     from detector.audio import microphone
 
-    devices = microphone.list_devices()
+    hide_native_messages()
+    devices = microphone.answer_in_time(microphone.list_devices)
     if not devices:
         raise CaptureError(
             CaptureFailure.NOT_FOUND, "expected a capture device, found none: is a microphone plugged in?"
@@ -110,7 +112,10 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         "device": "default" if settings.device is None else settings.device,
     }
     if is_device_asked:
-        answer["microphone"] = _check_microphone(settings, manifest.frontend.sample_rate_hz)
+        from detector.audio.microphone import answer_in_time
+
+        hide_native_messages()
+        answer["microphone"] = answer_in_time(lambda: _check_microphone(settings, manifest.frontend.sample_rate_hz))
     if settings.json:
         _print(msgspec.json.encode(answer).decode())
         return EXIT_OK

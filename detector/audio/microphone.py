@@ -7,10 +7,13 @@ never returns, and a callback's exception ends the stream without a word.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -27,6 +30,10 @@ STALL_S = 0.2
 """Between two reads further apart than this the process was not running."""
 GRACE_S = 3.0
 """The first samples may take this long after opening."""
+ANSWER_WITHIN_S = 8.0
+"""A sound server that takes longer to answer hangs."""
+
+Answer = TypeVar("Answer")
 
 _INSTALL_PORTAUDIO = "install it with 'sudo apt-get install libportaudio2'"
 
@@ -92,6 +99,31 @@ def list_devices() -> list[Device]:
         for index, device in enumerate(described)
         if device["max_input_channels"] > 0
     ]
+
+
+def answer_in_time(ask: Callable[[], Answer]) -> Answer:
+    """Return what a call that needs the sound server returns: one that hangs would hang whoever asks it.
+
+    Raises
+    ------
+    CaptureError
+        If there is no answer in time; the thread that asks is left behind.
+    """
+    answers: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            answers.set_result(ask())
+        except BaseException as exc:  # handed over to who asked
+            answers.set_exception(exc)
+
+    threading.Thread(target=run, name="ask", daemon=True).start()
+    try:
+        return answers.result(ANSWER_WITHIN_S)
+    except TimeoutError as exc:
+        raise CaptureError(
+            CaptureFailure.LOST, f"expected the sound server to answer within {ANSWER_WITHIN_S:g} s, found it hung"
+        ) from exc
 
 
 def choose_device(devices: list[Device], wanted: int | str | None) -> Device:

@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pytest
 import soundfile
-from commands import KEYWORD_DETECTOR, keywords, run, start, wait_until_listening
+from commands import KEYWORD_DETECTOR, assert_one_line, keywords, run, start, wait_until_listening
 from pulse import virtual_microphone
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -197,6 +197,18 @@ def test_a_sound_server_that_hangs_does_not_hold_up_the_end(tmp_path, is_hung_be
             process.kill()
             stderr = process.communicate(timeout=10)[1]
         assert "Traceback" not in stderr
+
+
+@pytest.mark.microphone
+@pytest.mark.parametrize("command", [("devices",), ("check", "--device", "default")])
+def test_a_sound_server_that_hangs_is_one_line_and_69_for_who_asks_it(tmp_path, command):
+    with virtual_microphone(tmp_path) as own:
+        own.hang()
+        try:
+            finished = run(*command, env=own.environment)
+        finally:
+            own.resume()
+    assert_one_line(finished, 69, "expected the sound server to answer", "hung")
 
 
 @pytest.mark.microphone
