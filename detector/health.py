@@ -16,6 +16,8 @@ CLIPPED_PART = 0.005
 """Part of samples at full scale above which the level is set too high."""
 DEAF_AFTER_S = 3.0
 """Without a sample for this long nothing is heard."""
+STALL_S = 1.0
+"""Between two judgements further apart than this the process was not running: that is not the microphone's fault."""
 
 
 class State(enum.Enum):
@@ -40,7 +42,7 @@ class Health:
     def __init__(self, sample_rate_hz: int, now_s: float) -> None:
         """Begin at a time of a clock that never steps."""
         self._sample_rate_hz = sample_rate_hz
-        self._last_sample_s = now_s
+        self._last_sample_s = self._judged_s = now_s
         self._seconds: deque[tuple[float, int]] = deque(maxlen=JUDGED_S)
         self._begin_second()
         self.state = State.STARTING
@@ -60,6 +62,8 @@ class Health:
 
     def judge(self, now_s: float, *, is_waiting: bool, has_scored: bool) -> State | None:
         """Return the state if it has changed."""
+        self._last_sample_s += max(0.0, now_s - self._judged_s - STALL_S)
+        self._judged_s = now_s
         state = self._find_state(now_s, is_waiting=is_waiting, has_scored=has_scored)
         if state is self.state:
             return None

@@ -102,10 +102,13 @@ class Network:
         if not self._input_scale > 0 or not self._output_scale > 0:
             raise ModelFormatError("expected quantisation scales above 0, found an input or output without")
 
+    def quantize(self, features: NDArray[np.float32]) -> NDArray[np.int8]:
+        """Return features as the network takes them, same shape."""
+        return quantize(features, self._input_scale, self._input_zero)
+
     def run(self, features: NDArray[np.float32]) -> NDArray[np.int8]:
         """Return the int8 outputs, shape (n_labels,), for one window of features, shape (n_frames, n_mels)."""
-        quantized = quantize(features, self._input_scale, self._input_zero)
-        self._interpreter.set_tensor(self._input, quantized.reshape(self.input_shape))
+        self._interpreter.set_tensor(self._input, self.quantize(features).reshape(self.input_shape))
         self._interpreter.invoke()
         outputs: NDArray[np.int8] = self._interpreter.get_tensor(self._output).reshape(-1)
         return outputs

@@ -16,7 +16,7 @@ import detector
 from detector.arguments import Parser, parse_words
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError
 from training.dataset import SPLITS, VALIDATION
-from training.verbs import BACKENDS, VERBS
+from training.verbs import BACKENDS, IMAGE_KINDS, VERBS
 
 CACHE_HELP = "where decoded recordings and composed windows are kept (default: %(default)s)"
 
@@ -375,6 +375,16 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", action="store_true", help="print the curve as JSON")
     verb.add_argument("--dry-run", action="store_true", help="measure, but leave the manifest as it is")
     verb.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help=CACHE_HELP)
+
+    verb = add("inspect", "draw recordings from waveform to scores, or a tree of spectrogram images")
+    verb.add_argument("clips", nargs="*", metavar="CLIP", help="recordings to draw side by side")
+    verb.add_argument("--out", type=Path, metavar="PNG", help="picture of the clips")
+    verb.add_argument("--model", default="yes-no", help="model whose spectrogram and scores are drawn (%(default)s)")
+    verb.add_argument(
+        "--images", type=Path, metavar="DIR", help="write an image of each clip of --data: DIR/SPLIT/WORD/CLIP.png"
+    )
+    verb.add_argument("--kind", choices=IMAGE_KINDS, default=IMAGE_KINDS[0], help="of images (default: %(default)s)")
+    add_folders(verb, needs_data=False)
 
     verb = add("export", "copy the model of a finished run to a folder of models, under a name")
     verb.add_argument("run", type=Path, metavar="RUN", help="folder of the run")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from detector.errors import SettingsError
-from detector.manifest import OperatingCurve, OperatingPoint
+from detector.manifest import Manifest, OperatingCurve, OperatingPoint
+from training.views import Views
 
 
 def draw_curve(curve: OperatingCurve, points: Mapping[str, OperatingPoint], file: Path, *, title: str) -> None:
@@ -22,11 +25,7 @@ def draw_curve(curve: OperatingCurve, points: Mapping[str, OperatingPoint], file
     SettingsError
         If matplotlib is missing or the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as exc:
-        raise SettingsError("expected matplotlib to draw a picture: pip install matplotlib") from exc
-    figure = Figure(figsize=(12, 5), layout="constrained")
+    figure = _figure(12, 5)
     trade_off, by_threshold = figure.subplots(1, 2)
     rates: Any = by_threshold.twinx()
     # A rate of none in the hours there are is drawn where half an event would lie.
@@ -76,6 +75,81 @@ def draw_curve(curve: OperatingCurve, points: Mapping[str, OperatingPoint], file
     for axes in (trade_off, by_threshold):
         axes.grid(visible=True, which="both", alpha=0.3)
         axes.legend()
+    _save(figure, file)
+
+
+def draw_clips(clips: Sequence[tuple[str, Views]], manifest: Manifest, file: Path) -> None:
+    """Draw clips side by side, from waveform to scores, one view below the other.
+
+    Raises
+    ------
+    SettingsError
+        If matplotlib is missing or the file cannot be written.
+    """
+    figure = _figure(max(8.0, 5.5 * len(clips)), 15)
+    rows = figure.subplots(6, len(clips), squeeze=False)
+    for column, (title, views) in zip(rows.T, clips, strict=True):
+        length_s = max(len(views.waveform) / views.sample_rate_hz, manifest.window_s)
+        waveform, linear, mel, cepstrum, seen, scores = column
+        times_s = np.arange(len(views.waveform)) / views.sample_rate_hz
+        waveform.plot(times_s, views.waveform, linewidth=0.5, color="C0")
+        waveform.set(title=f"{title}\nwaveform", ylim=(-1, 1), ylabel="amplitude, full scale = 1")
+        waveform.grid(alpha=0.3)
+        image = linear.pcolormesh(views.frame_times_s, views.bins_hz, views.spectrogram_db.T, vmin=-90, vmax=-10)
+        linear.set(title="spectrogram", ylabel="frequency, Hz")
+        figure.colorbar(image, ax=linear, label="dB below full scale")
+        bands = np.arange(len(views.bands_hz))
+        image = mel.pcolormesh(views.frame_times_s, bands, views.mel_db.T, vmin=-80, vmax=-10)
+        ticks = bands[:: len(bands) // 8]
+        names = [f"{frequency_hz:.0f}" for frequency_hz in views.bands_hz[ticks]]
+        mel.set(
+            title=f"mel spectrogram, {len(bands)} bands", ylabel="band's middle, Hz", yticks=ticks, yticklabels=names
+        )
+        figure.colorbar(image, ax=mel, label="dB below full scale")
+        # The first coefficient is loudness; drawn with the others it would hide them.
+        n_coefficients = views.mfcc.shape[1]
+        order = np.arange(1, n_coefficients)
+        most = float(np.abs(views.mfcc[:, 1:]).max()) or 1.0
+        image = cepstrum.pcolormesh(
+            views.frame_times_s, order, views.mfcc[:, 1:].T, cmap="RdBu_r", vmin=-most, vmax=most
+        )
+        cepstrum.set(title=f"MFCC 1 to {n_coefficients - 1}", ylabel="coefficient")
+        figure.colorbar(image, ax=cepstrum, label="ln power")
+        for axes in (waveform, linear, mel, cepstrum):
+            axes.set(xlim=(0, length_s), xlabel="time, s")
+        image = seen.imshow(
+            views.seen.T, origin="lower", aspect="auto", cmap="gray", vmin=-128, vmax=127, interpolation="nearest"
+        )
+        until = f"the second up to {views.seen_until_s:.2f} s"
+        seen.set(title=f"what the network sees: {until}, int8", xlabel="frame", ylabel="mel band")
+        figure.colorbar(image, ax=seen, label="int8 value")
+        for k, label in enumerate(manifest.labels):
+            is_word = label in manifest.words
+            style = {"color": f"C{k}"} if is_word else {"color": "0.6", "linestyle": ":" if k else "--"}
+            scores.plot(views.score_times_s, views.scores[:, k], label=label, marker=".", markersize=3, **style)
+            if is_word:
+                scores.axhline(manifest.decision.words[label].threshold, color=f"C{k}", linewidth=0.7, alpha=0.6)
+        scores.set(
+            title="scores, one for each second of sound (thin: thresholds)",
+            xlabel="end of that second, s",
+            ylabel="score",
+            ylim=(0, 1.02),
+            xlim=(0, length_s + 1.0),
+        )
+        scores.grid(alpha=0.3)
+        scores.legend(loc="center right")
+    _save(figure, file)
+
+
+def _figure(width: float, height: float) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as exc:
+        raise SettingsError("expected matplotlib to draw a picture: pip install matplotlib") from exc
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Any, file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(file, dpi=120)

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 COMPOSED_RATE_HZ = 16000
 BACKENDS = ("tensorflow", "torch", "jax")
+IMAGE_KINDS = ("spectrogram", "mel", "mfcc")
 
 RUN_OPTIONS = (
     "data",
@@ -336,6 +337,30 @@ def run_calibrate(options: argparse.Namespace) -> None:
         _print([msgspec.json.encode(curve).decode()])
 
 
+def run_inspect(options: argparse.Namespace) -> None:
+    """Draw clips, or write a tree of images."""
+    from detector.model import load_model
+    from training.dataset import read_recording
+    from training.images import write_images
+    from training.pictures import draw_clips
+    from training.views import view
+
+    if bool(options.clips) != (options.out is not None) or not (options.clips or options.images):
+        raise SettingsError("expected CLIP... and --out PNG, or --data DIR and --images DIR")
+    model = load_model(options.model)
+    settings = model.manifest.frontend
+    if options.clips:
+        clips = [
+            (Path(clip).name, view(read_recording(clip, settings.sample_rate_hz), model)) for clip in options.clips
+        ]
+        draw_clips(clips, model.manifest, options.out)
+        _print([f"{options.out}: {len(clips)} clips"])
+    if options.images:
+        items, store = _index(options, settings.sample_rate_hz)
+        show = sys.stderr.isatty()
+        _print(write_images(items, store, options.images, kind=options.kind, settings=settings, show_progress=show))
+
+
 def run_export(options: argparse.Namespace) -> None:
     """Write the pair of a finished run."""
     _import_keras()
@@ -370,5 +395,6 @@ VERBS = {
     "evaluate-stream": run_evaluate_stream,
     "compare": run_compare,
     "calibrate": run_calibrate,
+    "inspect": run_inspect,
     "export": run_export,
 }

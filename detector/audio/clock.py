@@ -6,6 +6,8 @@ from collections import deque
 
 TOLERANCE_S = 0.25
 """A jump of the lag beyond this is a gap; sound servers deliver unevenly, by up to a tenth of a second."""
+UNEVEN_S = 0.05
+"""A lag that falls further than this below the least so far is of samples that were late and catch up."""
 SETTLED_S = 1.0
 """The lag is the least of this long: late blocks catch up, lost ones do not."""
 CLOCK_ERROR = 1e-3
@@ -23,6 +25,7 @@ class SampleClock:
         self._rate_hz = rate_hz
         self._n_samples = 0
         self._started_s = 0.0
+        self._settling_since_s = 0.0
         self._adapted_s = 0.0
         self._lags: deque[tuple[float, float]] = deque()
         self._normal_s: float | None = None
@@ -51,11 +54,16 @@ class SampleClock:
             self._n_samples, self._normal_s = 0, None
             self._lags.clear()
             return lost_s
-        while self._lags and (self._lags[0][0] < now_s - SETTLED_S or self._lags[-1][1] >= lag_s):
-            # Of the latest second those that are the least from some time on: the first of them is the least of all.
-            self._lags.popleft() if self._lags[0][0] < now_s - SETTLED_S else self._lags.pop()
+        while self._lags and self._lags[0][0] < now_s - SETTLED_S:
+            self._lags.popleft()
+        is_catching_up = bool(self._lags) and lag_s < self._lags[0][1] - UNEVEN_S and not self._is_too_many(lag_s)
+        if is_catching_up or not self._lags:  # or nobody was there to see
+            self._settling_since_s = now_s
+        # Of the latest second those that are the least from some time on: the first of them is the least of all.
+        while self._lags and self._lags[-1][1] >= lag_s:
+            self._lags.pop()
         self._lags.append((now_s, lag_s))
-        if now_s - self._started_s < SETTLED_S:
+        if now_s - self._settling_since_s < SETTLED_S:
             return None
         settled_s = self._lags[0][1]
         if self._normal_s is None:
@@ -69,3 +77,6 @@ class SampleClock:
         self._normal_s += max(-most_s, min(most_s, jump_s))
         self._adapted_s = now_s
         return None
+
+    def _is_too_many(self, lag_s: float) -> bool:
+        return self._normal_s is not None and lag_s < self._normal_s - TOLERANCE_S

@@ -16,7 +16,7 @@ class GapCause(enum.Enum):
     """Why audio is missing."""
 
     OVERFLOW = "overflow"
-    """The device or the sound server threw samples away because nobody fetched them in time."""
+    """Nobody fetched samples in time, and they were thrown away."""
     SKIP = "skip"
     """The detector was too late and passed over samples that had arrived."""
     RECONNECT = "reconnect"

@@ -28,6 +28,8 @@ LOST_AFTER_S = 1.0
 """Without a new sample for this long the microphone is lost."""
 STALL_S = 0.2
 """Between two reads further apart than this the process was not running."""
+LATE_S = 1.0
+"""What waited for longer, while the process was not running, is not heard any more."""
 GRACE_S = 3.0
 """The first samples may take this long after opening."""
 ANSWER_WITHIN_S = 8.0
@@ -203,6 +205,7 @@ class Microphone:
         self._clock = SampleClock(sample_rate_hz)
         self._last_sample_s = 0.0
         self._last_poll_s = 0.0
+        self._is_torn = False
         self.rate_hz = 0
         """The rate the device runs at, once open."""
 
@@ -232,6 +235,7 @@ class Microphone:
         self._stream = _open(sounddevice, self._device, self._sample_rate_hz, self._block_s)
         self.rate_hz = round(self._stream.samplerate)
         self._clock = SampleClock(self.rate_hz)
+        self._is_torn = False
         try:
             self._resampler = open_resampler(self.rate_hz, self._sample_rate_hz)
             self._stream.start()
@@ -266,6 +270,10 @@ class Microphone:
             raise ValueError("a microphone is read inside its 'with' block")
         sounddevice = import_sounddevice()
         try:
+            if time.monotonic() - self._last_poll_s > LATE_S:
+                self._stream.abort()  # a sound server keeps for minutes what nobody fetches
+                self._stream.start()
+                self._is_torn = True
             n_available = self._stream.read_available
             frames, is_overflowed = self._stream.read(n_available) if n_available else (None, False)
         except sounddevice.PortAudioError as exc:
@@ -284,9 +292,10 @@ class Microphone:
                 )
             return Block(NOTHING)
         self._last_sample_s = max(self._last_sample_s, now_s)
-        missing_s = self._clock.observe(len(frames), now_s, is_torn=is_overflowed)
+        is_torn, self._is_torn = is_overflowed or self._is_torn, False
+        missing_s = self._clock.observe(len(frames), now_s, is_torn=is_torn)
         loss = None
-        if is_overflowed:
+        if is_torn:
             loss = Loss(GapCause.OVERFLOW, missing_s)
         elif missing_s is not None:
             loss = Loss(GapCause.DRIFT, missing_s)

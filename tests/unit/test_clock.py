@@ -51,6 +51,11 @@ def test_samples_that_come_late_all_at_once_are_not_missed():
     assert observe(regular(250) + late + regular(250, first=301 * BLOCK_S)) == []
 
 
+def test_samples_that_come_late_little_by_little_are_not_missed():
+    late = [(300 * BLOCK_S + k * 0.06, 4840) for k in range(8)]  # of 2.42 s, five times as fast
+    assert observe(regular(250) + late + regular(250, first=late[-1][0] + BLOCK_S)) == []
+
+
 def test_samples_that_are_repeated_are_too_many():
     arrivals = [*regular(250), (250 * BLOCK_S, 15 * BLOCK), *regular(250, first=251 * BLOCK_S)]
     ((_, missing_s),) = observe(arrivals)

@@ -64,3 +64,9 @@ def test_no_samples_are_deafness_unless_somebody_waits_for_them(health):
     assert listen(health, NOTHING, 10, now_s=5.0) == [(8.1, State.DEAF)]
     assert listen(health, NOTHING, 10, now_s=15.0, is_waiting=True) == [(15.1, State.RECOVERING)]
     assert listen(health, NOISE, 5, now_s=25.0) == [(25.1, State.LISTENING)]
+
+
+def test_a_process_that_stood_still_was_not_deaf(health):
+    assert listen(health, NOISE, 5) == [(0.1, State.LISTENING)]
+    assert listen(health, NOTHING, 1, now_s=60.0) == []
+    assert [state for _, state in listen(health, NOTHING, 10, now_s=61.0)] == [State.DEAF]

@@ -49,10 +49,12 @@ class FakeStream:
         self.samplerate = samplerate
         self.reads = reads
 
-    def start(self):
-        pass
+    n_starts = 0
 
-    def abort(self, *, ignore_errors):
+    def start(self):
+        FakeStream.n_starts += 1
+
+    def abort(self, *, ignore_errors=True):
         pass
 
     def close(self, *, ignore_errors=True):
@@ -160,6 +162,28 @@ def test_time_in_which_the_process_stood_still_does_not_count_against_the_microp
         assert len(source.read().samples) == 0
         with pytest.raises(CaptureError, match="found none for 1 s"):
             read_every_20_ms(source, now, until_s=134.0)
+
+
+def test_what_waited_while_the_process_stood_still_is_thrown_away_and_entered_as_a_gap(portaudio, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(microphone.time, "monotonic", lambda: now[0])
+
+    def pass_by(seconds):
+        now[0] += seconds
+        portaudio.reads.append((np.ones((round(16000 * seconds), 1), dtype=np.int16), False))
+
+    with Microphone(sample_rate_hz=16000) as source:
+        n_starts = FakeStream.n_starts
+        for seconds in (*[0.02] * 200, 0.9, *[0.02] * 200):
+            pass_by(seconds)
+            assert source.read().loss is None
+        assert FakeStream.n_starts == n_starts
+        now[0] += 5.0
+        pass_by(0.02)
+        loss = source.read().loss
+        assert FakeStream.n_starts == n_starts + 1
+    assert loss.cause is GapCause.OVERFLOW
+    assert loss.lost_s == pytest.approx(5.0, abs=0.05)
 
 
 def test_an_error_while_reading_means_lost(portaudio):

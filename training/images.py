@@ -1,0 +1,75 @@
+"""Spectrograms as a tree of images, SPLIT/WORD/CLIP.png: what people who classify pictures begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from detector.errors import SettingsError
+from detector.frontend import FrontendSettings, LogMel
+from training.dataset import WORD, Item, WaveformStore
+from training.views import mel_db, mfcc, spectrogram_db
+
+SMALLEST_PIXELS = 160
+"""Each value is drawn as so many equal pixels that no image is smaller than this, either way."""
+
+Draw = Callable[[NDArray[np.int16], FrontendSettings], NDArray[np.float64]]
+KINDS: dict[str, tuple[Draw, float, float]] = {
+    "spectrogram": (spectrogram_db, -90.0, -10.0),
+    "mel": (lambda samples, settings: mel_db(LogMel(settings)(samples), settings), -80.0, -10.0),
+    "mfcc": (lambda samples, settings: mfcc(LogMel(settings)(samples), settings), -20.0, 20.0),
+}
+"""Kinds of images: what is drawn, shape (n_frames, n_values), and the values that are black and white: the same for all
+clips, so that loudness can be seen."""
+
+
+def write_images(
+    items: Sequence[Item],
+    store: WaveformStore,
+    folder: Path,
+    *,
+    kind: str,
+    settings: FrontendSettings,
+    show_progress: bool,
+) -> list[str]:
+    """Write the image of every word clip; return a line on what was written.
+
+    Clips are made a second long: cut, or filled up with silence.
+
+    Raises
+    ------
+    SettingsError
+        If matplotlib is missing, there are no clips, or the folder cannot be written to.
+    """
+    try:
+        from matplotlib.image import imsave
+    except ImportError as exc:
+        raise SettingsError("expected matplotlib to write images: pip install matplotlib") from exc
+    draw, darkest, brightest = KINDS[kind]
+    clips = [(position, item) for position, item in enumerate(items) if item.kind == WORD]
+    if not clips:
+        raise SettingsError("expected --data with word clips to make images of, found none")
+    for position, item in tqdm(clips, "drawing", unit="image", disable=not show_progress):
+        samples = np.zeros(settings.sample_rate_hz, dtype=np.int16)
+        clip = store[position][: len(samples)]
+        samples[: len(clip)] = clip
+        values = draw(samples, settings).T
+        rows, columns = (-(-SMALLEST_PIXELS // n) for n in values.shape)
+        file = folder / item.split / item.word / f"{Path(item.path).stem}.png"
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            imsave(
+                file,
+                values.repeat(rows, axis=0).repeat(columns, axis=1),
+                vmin=darkest,
+                vmax=brightest,
+                cmap="gray",
+                origin="lower",
+            )
+        except OSError as exc:
+            raise SettingsError(f"expected a folder for images, found {file}: {exc.strerror}") from exc
+    return [f"{folder}: {len(clips)} images of {len({item.word for _, item in clips})} words"]
