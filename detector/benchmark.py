@@ -34,7 +34,7 @@ class Costs(msgspec.Struct, frozen=True):
         """Return the costs for people to read."""
         speed = f"{1.0 / self.real_time_factor:.0f} times real time, {self.cpu_percent:.2f} % of one core"
         return [
-            f"{speed}, {self.hops_per_second:g} decisions a second",
+            f"{speed}, {self.hops_per_second:.3g} decisions a second",
             f"a hop: front end {self.frontend_us:.0f}, model {self.model_us:.0f}, decision {self.decision_us:.0f} us",
             f"resident memory {self.resident_mb:.0f} MB",
         ]

@@ -386,6 +386,11 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("--kind", choices=IMAGE_KINDS, default=IMAGE_KINDS[0], help="of images (default: %(default)s)")
     add_folders(verb, needs_data=False)
 
+    verb = add("report", "write one HTML page on a finished run: curves, figures, mistakes to listen to")
+    verb.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    verb.add_argument("--out", type=Path, metavar="HTML", help="the page (default: RUN/report.html)")
+    verb.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help=CACHE_HELP)
+
     verb = add("export", "copy the model of a finished run to a folder of models, under a name")
     verb.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     verb.add_argument("--name", required=True, help="name of the model")

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.errors import SettingsError
+from detector.frontend import FrontendSettings
 from detector.manifest import Manifest, OperatingCurve, OperatingPoint
-from training.views import Views
+from training.views import Views, bands_hz, mel_db
+
+INK = "#010203"
+"""A colour that nothing else has: in pictures for pages it becomes that of the text around them, light or dark."""
 
 
 def draw_curve(curve: OperatingCurve, points: Mapping[str, OperatingPoint], file: Path, *, title: str) -> None:
-    """Draw an operating curve: what it costs in misses to be woken less often, and at which thresholds.
+    """Draw an operating curve into a file; see `curve_figure`.
+
+    Raises
+    ------
+    SettingsError
+        If matplotlib is missing or the file cannot be written.
+    """
+    _save(curve_figure(curve, points, title=title), file)
+
+
+def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *, title: str) -> Any:
+    """Return the picture of an operating curve: what it costs in misses to be woken less often, at which thresholds.
 
     On the left the detection error trade-off (DET, Martin et al. 1997) with axes for rates as they are here: false
     accepts per hour and misses, both logarithmic. On the right both against the threshold. Bands are 95 % intervals,
@@ -61,7 +78,7 @@ def draw_curve(curve: OperatingCurve, points: Mapping[str, OperatingPoint], file
             at = max(point.false_accepts_per_hour, floor)
             trade_off.plot(at, 100.0 * point.miss_rate, "o", color=colour)
             by_threshold.axvline(point.threshold, color=colour, linewidth=0.8, linestyle=":")
-    trade_off.axvspan(0.8 * floor, 1.0 / curve.hours, color="0.9", zorder=0)
+    trade_off.axvspan(0.8 * floor, 1.0 / curve.hours, color="0.5", alpha=0.2, linewidth=0, zorder=0)
     trade_off.set(
         xscale="log",
         yscale="log",
@@ -75,7 +92,60 @@ def draw_curve(curve: OperatingCurve, points: Mapping[str, OperatingPoint], file
     for axes in (trade_off, by_threshold):
         axes.grid(visible=True, which="both", alpha=0.3)
         axes.legend()
-    _save(figure, file)
+    return figure
+
+
+def learning_figure(history: Sequence[Mapping[str, Any]]) -> Any:
+    """Return the picture of a training: loss and accuracy of each epoch, of training and validation windows."""
+    figure = _figure(12, 4)
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        epochs = [row["epoch"] for row in history]
+        for prefix, label in (("", "training"), ("validation_", "validation speakers")):
+            axes.plot(epochs, [row[f"{prefix}{name}"] for row in history], label=label, marker=".", markersize=3)
+        best = min(history, key=lambda row: row["validation_loss"])
+        axes.axvline(best["epoch"], color="0.5", linewidth=0.8, linestyle=":", label="kept")
+        axes.set(xlabel="epoch", ylabel=name, title=name)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def draw_mel(features: NDArray[np.float32], settings: FrontendSettings) -> bytes:
+    """Return a small PNG of a clip's mel spectrogram, for light and dark pages."""
+    figure = _figure(4, 2.2)
+    axes = figure.subplots()
+    n_frames, n_mels = features.shape
+    middle_s = (np.arange(n_frames) * settings.hop_samples + settings.frame_samples / 2) / settings.sample_rate_hz
+    axes.pcolormesh(middle_s, np.arange(n_mels), mel_db(features, settings).T, vmin=-80, vmax=-10)
+    ticks = np.arange(n_mels)[:: max(1, n_mels // 5)]
+    names = [f"{frequency_hz:.0f}" for frequency_hz in bands_hz(settings)[ticks]]
+    axes.set(xlabel="time, s", ylabel="Hz", yticks=ticks, yticklabels=names)
+    axes.tick_params(colors="0.5")
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color("0.5")
+    out = io.BytesIO()
+    figure.savefig(out, dpi=100, transparent=True)
+    return out.getvalue()
+
+
+def to_svg(figure: Any) -> str:
+    """Return a figure as SVG for a page, in the page's own colour of text and without a ground."""
+    for axes in figure.axes:
+        axes.patch.set_alpha(0.0)
+        axes.tick_params(which="both", color=INK, labelcolor=INK)
+        for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+            text.set_color(INK)
+        for spine in axes.spines.values():
+            spine.set_edgecolor(INK)
+        legend = axes.get_legend()
+        if legend is not None:
+            legend.get_frame().set_alpha(0.0)
+            for text in legend.get_texts():
+                text.set_color(INK)
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    svg = out.getvalue()
+    return svg[svg.index("<svg") :].replace(INK, "currentColor")
 
 
 def draw_clips(clips: Sequence[tuple[str, Views]], manifest: Manifest, file: Path) -> None:

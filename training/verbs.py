@@ -361,6 +361,16 @@ def run_inspect(options: argparse.Namespace) -> None:
         _print(write_images(items, store, options.images, kind=options.kind, settings=settings, show_progress=show))
 
 
+def run_report(options: argparse.Namespace) -> None:
+    """Write the page on a run."""
+    _import_keras()
+    from training.report import write_report
+
+    file = options.out or options.run / "report.html"
+    write_report(options.run, file, cache=options.cache, show_progress=sys.stderr.isatty())
+    _print([str(file)])
+
+
 def run_export(options: argparse.Namespace) -> None:
     """Write the pair of a finished run."""
     _import_keras()
@@ -396,5 +406,6 @@ VERBS = {
     "compare": run_compare,
     "calibrate": run_calibrate,
     "inspect": run_inspect,
+    "report": run_report,
     "export": run_export,
 }

@@ -196,9 +196,10 @@ class Judge:
         self._n_heard = 0
 
     def fail(self, message: str) -> None:
-        """Note a failure."""
+        """Note a failure, with what the daemon said last."""
         self.failures.append(message)
-        print(f"FAILED: {message}", flush=True)
+        gaps = [(gap["cause"], gap["time_s"], gap["lost_s"]) for gap in self._listener.gaps[-3:]]
+        print(f"FAILED: {message}; last gaps {gaps}, last words {self._listener.log[-3:]}", flush=True)
 
     def wait_until_back(self, kind: str, over_s: float) -> None:
         """Wait for the first word that is heard after a fault."""
@@ -208,7 +209,7 @@ class Judge:
                     self.deaf_s.append(word.start_s - over_s)
                     return
             time.sleep(0.1)
-        self.fail(f"nothing was heard for {DEAF_S:g} s after '{kind}'; the log ends with {self._listener.log[-3:]}")
+        self.fail(f"nothing was heard for {DEAF_S:g} s after '{kind}'")
 
     def judge(self, kind: str, began_s: float, over_s: float, next_s: float) -> None:
         """Judge a fault, and the time until the next."""

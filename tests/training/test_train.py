@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -422,3 +423,22 @@ def test_labels_are_balanced_and_softened():
     soften(model, 2.0)
     softer = model.predict(windows[..., None], verbose=0)
     np.testing.assert_allclose(np.log(softer / softer[:, :1]), np.log(scores / scores[:, :1]) / 2.0, atol=1e-5)
+
+
+def test_the_report_of_a_run_is_one_page_that_needs_nothing_else(trained, data):
+    run_folder = trained[0]
+    finished = trainer("report", run_folder, "--cache", data.parent / "cache")
+    assert finished.returncode == 0, finished.stderr
+    page = (run_folder / "report.html").read_text()
+    assert finished.stdout == f"{run_folder / 'report.html'}\n"
+    evaluation = json.loads((run_folder / "evaluation.json").read_text())["int8"]
+    for counts in evaluation["confusion"]:
+        for count in counts:
+            assert f">{count}</td>" in page
+    assert f"{100 * evaluation['accuracy']['value']:.1f}"[:3] in page
+    assert page.count("<svg") == 2  # learning curves, operating curve
+    wrong = sum(sum(row) - row[k] for k, row in enumerate(evaluation["confusion"][1:], start=1))
+    assert page.count("<audio") == page.count("data:audio/flac;base64,") == min(wrong, 24)
+    assert "prefers-color-scheme: dark" in page
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert_one_line(trainer("report", run_folder.parent), 78, "expected a training run")

@@ -1,0 +1,147 @@
+"""The report of a run: one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import platform
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from detector import benchmark
+from detector.detector import Detector
+from detector.errors import SettingsError
+from detector.frontend import LogMel
+from detector.manifest import read_manifest
+from detector.model import Model
+from detector.operating import describe_points, pick_points
+from training.dataset import VALIDATION, WaveformStore, index
+from training.evaluate_clips import ClipReport, choose_clips, fit_window
+from training.export import EVALUATION_FILE, MANIFEST_FILE, MODEL_FILE, Evaluation
+from training.pictures import curve_figure, draw_mel, learning_figure, to_svg
+from training.settings import TrainSettings
+from training.train import read_history, read_settings
+
+MOST_MISTAKES = 24
+MEASURED_S = 10.0
+"""Length of the sound that costs are measured on."""
+
+
+def write_report(run: Path, file: Path, *, cache: Path, show_progress: bool = True) -> None:
+    """Write the report of a finished run.
+
+    Raises
+    ------
+    SettingsError
+        If the run is not finished, or the file cannot be written.
+    """
+    settings = read_settings(run)
+    if not (run / EVALUATION_FILE).exists():
+        raise SettingsError(f"expected a finished run in {run}, found no {EVALUATION_FILE}: go on with --resume")
+    manifest = read_manifest(run / MANIFEST_FILE)
+    model = Model(manifest, (run / MODEL_FILE).read_bytes())
+    evaluation = msgspec.json.decode((run / EVALUATION_FILE).read_bytes(), type=Evaluation)
+    curve = manifest.operating_curve
+    points = {} if curve is None else pick_points(curve, manifest.words, settings.decision.false_accepts_per_hour)
+    costs = benchmark.measure(Detector(model), seconds=MEASURED_S)
+    mistakes = _find_mistakes(settings, model, cache=cache, show_progress=show_progress)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("training"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template("report.html").render(
+        name=manifest.name,
+        words=manifest.words,
+        architecture=settings.architecture,
+        size_kb=round(model.size_bytes / 1000),
+        trained_on=", ".join(sorted(manifest.training.get("data", {}))),
+        summary={
+            "clips right, mean recall": evaluation.int8.accuracy.percent(),
+            "before quantisation": evaluation.float32.accuracy.percent(),
+            "keywords against each other": evaluation.int8.words_alone.percent(),
+        },
+        learning=to_svg(learning_figure(read_history(run))),
+        labels=evaluation.int8.labels,
+        confusion=_confusion_rows(evaluation.int8),
+        curve=None if curve is None else to_svg(curve_figure(curve, points, title=manifest.name)),
+        points=[] if curve is None else describe_points(curve, points, settings.decision.false_accepts_per_hour),
+        measured_on="" if curve is None else curve.measured_on,
+        costs=costs.lines()[:2],  # the memory is that of training's libraries
+        machine=platform.machine(),
+        mistakes=mistakes,
+        settings=_pretty(settings),
+        provenance=_pretty({name: value for name, value in manifest.training.items() if name != "epochs"}),
+    )
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page, encoding="utf-8")
+    except OSError as exc:
+        raise SettingsError(f"expected to write a page such as report.html, found {file}: {exc.strerror}") from exc
+
+
+def _confusion_rows(report: ClipReport) -> list[dict[str, Any]]:
+    rows = []
+    for label, counts in zip(report.labels, report.confusion, strict=True):
+        most = max(1, sum(counts))
+        rows.append(
+            {
+                "label": label,
+                # The square root lets single mistakes be seen beside hundreds of right answers.
+                "cells": [{"count": count, "share": round(0.75 * (count / most) ** 0.5, 3)} for count in counts],
+                "recall": report.recall[label].brief_percent(),
+                "precision": report.precision[label].brief_percent(),
+            }
+        )
+    return rows
+
+
+def _find_mistakes(
+    settings: TrainSettings, model: Model, *, cache: Path, show_progress: bool
+) -> tuple[int, list[dict[str, str]]] | None:
+    """Return how many clips were given a wrong label, and the surest of them; None if the recordings are not there."""
+    try:
+        items = index(settings)
+    except SettingsError:
+        return None
+    manifest = model.manifest
+    rate_hz, log_mel = manifest.frontend.sample_rate_hz, LogMel(manifest.frontend)
+    store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz, show_progress=show_progress)
+    chosen = choose_clips(items, manifest.words, VALIDATION, np.random.default_rng(0))
+    wrong = []
+    for position, truth in tqdm(chosen, "clips", disable=not show_progress):
+        scores = model.score(log_mel(fit_window(store[position], manifest.window_samples)))
+        answer, own = int(scores.argmax()), manifest.labels.index(truth)
+        if answer != own:
+            wrong.append((float(scores[answer]), float(scores[own]), answer, own, position))
+    wrong.sort(key=lambda clip: clip[1] - clip[0])
+    mistakes = []
+    for score, own_score, answer, own, position in wrong[:MOST_MISTAKES]:
+        samples = fit_window(store[position], manifest.window_samples)
+        mistakes.append(
+            {
+                "spoken": items[position].word,
+                "heard": manifest.labels[answer],
+                "scores": f"{score:.2f}, {own_score:.2f} for {manifest.labels[own]}",
+                "file": "/".join(Path(items[position].path).parts[-2:]),
+                "sound": _encode_sound(samples, rate_hz),
+                "picture": base64.b64encode(draw_mel(log_mel(samples), manifest.frontend)).decode(),
+            }
+        )
+    return len(wrong), mistakes
+
+
+def _encode_sound(samples: NDArray[np.int16], sample_rate_hz: int) -> str:
+    """Return samples as FLAC, which browsers play, in base64."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, sample_rate_hz, format="FLAC")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _pretty(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
