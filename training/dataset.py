@@ -1,19 +1,12 @@
-"""Recordings to train on: finding them, splitting them by speaker, decoding them once.
+"""Recordings to train on: what is known of each, its split, and its samples, decoded once.
 
-Three kinds of folders are understood, with any file type that libsndfile reads:
-
-- word clips in the Speech Commands layout, `WORD/SPEAKER_nohash_N.EXT`, with `_background_noise_/`; also one folder
-  further down, as torchaudio and TensorFlow Datasets unpack them;
-- running speech in LibriSpeech's layout (`SPEAKER/.../SPEAKER-*.EXT`, `*.trans.txt`) or LJ Speech's (`metadata.csv`);
-- noise: every recording below a folder.
-
-A speaker, and a source of noise, is in one split only.
+Where they are found is a matter of `training.layouts`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,14 +21,13 @@ from tqdm import tqdm
 
 from detector.audio.resample import resample
 from detector.errors import AudioFileError, SettingsError
-from detector.samples import to_int16
-from training.settings import TrainSettings
+from detector.samples import to_float, to_int16
 
 TRAINING, VALIDATION, TESTING = "training", "validation", "testing"
 SPLITS = (TRAINING, VALIDATION, TESTING)
 WORD, SPEECH, NOISE = "word", "speech", "noise"
-NOISE_FOLDER = "_background_noise_"
-EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif"}
+TFDS_RATE_HZ = 16000
+"""Of the Speech Commands that TensorFlow Datasets prepares."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -49,6 +41,10 @@ class Item(msgspec.Struct, frozen=True):
     speaker: str = ""
     transcript: str = ""
     """Upper-case words, where known."""
+    span_s: tuple[float, float] | None = None
+    """Which part of the file it is, in seconds; None: all of it."""
+    record: tuple[int, int] | None = None
+    """Where in a TFRecord file it lies, and how many bytes it has; None: the file is a recording."""
 
 
 def choose_split(name: str, *, validation_percent: float = 10.0, testing_percent: float = 10.0) -> str:
@@ -65,151 +61,6 @@ def choose_split(name: str, *, validation_percent: float = 10.0, testing_percent
     return TESTING if percent < validation_percent + testing_percent else TRAINING
 
 
-def find_recordings(folder: Path) -> list[Path]:
-    """Return the audio files below a folder, sorted."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
-    )
-
-
-def _check_folder(name: str) -> Path:
-    folder = Path(name)
-    if not folder.is_dir():
-        raise SettingsError(f"expected a folder of recordings, found no folder {folder}")
-    return folder
-
-
-def _find_some_recordings(name: str) -> list[Path]:
-    paths = find_recordings(_check_folder(name))
-    if not paths:
-        raise SettingsError(f"expected recordings below {name}, found none")
-    return paths
-
-
-def index_words(name: str) -> Iterator[Item]:
-    """Find the word clips of a folder in the Speech Commands layout.
-
-    Raises
-    ------
-    SettingsError
-        If there is no such folder, or no word clip in it.
-    """
-    root = _check_folder(name)
-    while not any("_nohash_" in path.name for path in root.glob("*/*")):
-        below = [path for path in root.iterdir() if path.is_dir() and any(path.glob("*/*"))]
-        if len(below) != 1:
-            raise SettingsError(f"expected WORD/SPEAKER_nohash_N.wav below {root}, found none: is it Speech Commands?")
-        root = below[0]
-    listed: dict[str, str] = {}
-    for split in (VALIDATION, TESTING):
-        list_file = root / f"{split}_list.txt"
-        if list_file.is_file():
-            lines = list_file.read_text(encoding="utf-8").splitlines()
-            listed |= {line.strip().rpartition(".")[0]: split for line in lines if line.strip()}
-    for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name != NOISE_FOLDER):
-        for path in find_recordings(folder):
-            speaker = re.sub(r"_nohash_.*$", "", path.stem)
-            split = listed.get(f"{folder.name}/{path.stem}", TRAINING) if listed else choose_split(speaker)
-            yield Item(path=str(path), kind=WORD, split=split, word=folder.name, speaker=speaker)
-
-
-def index_noise(name: str) -> Iterator[Item]:
-    """Find the recordings of noise below a folder; one source in five is for validation.
-
-    The source is the file's name without a last `-part` that is no number, nor ESC-50's take and class
-    (`1-211527-A-10`): cuts of one recording stay together, numbered recordings do not.
-
-    Raises
-    ------
-    SettingsError
-        If there is no such folder, or no recording in it.
-    """
-    for path in _find_some_recordings(name):
-        source = re.sub(r"-(?!\d+$)[^-]*$", "", re.sub(r"^(\d-\d+-[A-Z])-\d+$", r"\1", path.stem))
-        split = choose_split(source, validation_percent=20.0, testing_percent=0.0)
-        yield Item(path=str(path), kind=NOISE, split=split, speaker=source)
-
-
-def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item]:
-    """Find the utterances of running speech below a folder.
-
-    A speaker is set aside for validation when named, or, if none is named, by `choose_split`; if that chooses none of
-    several, the first of them is.
-
-    Raises
-    ------
-    SettingsError
-        If there is no such folder, or no recording in it.
-    """
-    root, paths = Path(name), _find_some_recordings(name)
-    metadata = root / "metadata.csv"
-    files = [*root.rglob("*.trans.txt"), *([metadata] if metadata.is_file() else [])]
-    transcripts = {utterance: text for file in files for utterance, text in read_transcripts(file).items()}
-    speakers = [root.resolve().name if metadata.is_file() else path.stem.split("-")[0] for path in paths]
-    set_aside = set(validation_speakers)
-    if not validation_speakers:
-        set_aside = {speaker for speaker in speakers if choose_split(speaker, testing_percent=0.0) == VALIDATION}
-        if not set_aside and len(set(speakers)) > 1:
-            set_aside = {min(speakers)}
-    for path, speaker in zip(paths, speakers, strict=True):
-        split = VALIDATION if speaker in set_aside else TRAINING
-        words = find_words(transcripts.get(path.stem, ""))
-        yield Item(path=str(path), kind=SPEECH, split=split, speaker=speaker, transcript=" ".join(words))
-
-
-def read_transcripts(file: Path) -> dict[str, str]:
-    """Return what is said in each utterance that a LibriSpeech `*.trans.txt` or an LJ Speech `metadata.csv` lists."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    if file.name == "metadata.csv":
-        rows = [line.split("|") for line in lines]
-        return {row[0]: row[-1] for row in rows}
-    return dict(line.split(" ", 1) for line in lines if " " in line)
-
-
-def find_words(text: str) -> list[str]:
-    """Return the words of a text in upper case, without digits and punctuation."""
-    return re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*", text.upper())
-
-
-def index_folders(
-    *,
-    data: Sequence[str],
-    noise: Sequence[str],
-    speech: Sequence[str],
-    validation_speakers: Sequence[str],
-    synthetic: Sequence[str] = (),
-) -> list[Item]:
-    """Find all recordings of some folders, in an order that does not depend on the file system.
-
-    Raises
-    ------
-    SettingsError
-        If a folder is missing or not of its kind.
-    """
-    words = [item for name in data for item in index_words(name)]
-    # Versions 0.01 and 0.02 of Speech Commands share clips: the same name under the same word is the same recording.
-    unique = {(item.word, Path(item.path).stem): item for item in reversed(words)}
-    items = sorted(unique.values(), key=lambda item: (item.word, item.path))
-    for name in synthetic:
-        items += [msgspec.structs.replace(item, split=TRAINING) for item in index_words(name)]
-    for name in data:
-        for folder in sorted(Path(name).rglob(NOISE_FOLDER)):
-            items += index_noise(str(folder))
-    for name in noise:
-        items += index_noise(name)
-    for name in speech:
-        items += index_speech(name, validation_speakers)
-    speakers = {item.speaker for item in items if item.kind == SPEECH}
-    for speaker in validation_speakers:
-        if speaker not in speakers:
-            raise SettingsError(
-                f"expected validation speakers of the running speech, found no recording of '{speaker}'"
-            )
-    return items
-
-
 def describe_items(items: Sequence[Item]) -> list[str]:
     """Return a line for each kind of recording: how many there are in each split."""
     counts = Counter((item.kind, item.split) for item in items)
@@ -218,29 +69,6 @@ def describe_items(items: Sequence[Item]) -> list[str]:
         for kind in (WORD, SPEECH, NOISE)
         if any(counts[kind, split] for split in SPLITS)
     ]
-
-
-def index(settings: TrainSettings) -> list[Item]:
-    """Find all recordings of a run.
-
-    Raises
-    ------
-    SettingsError
-        If a folder is missing or a keyword has no clips.
-    """
-    items = index_folders(
-        data=settings.data,
-        noise=settings.noise,
-        speech=settings.speech,
-        validation_speakers=settings.validation_speakers,
-        synthetic=settings.synthetic,
-    )
-    for word in settings.words:
-        for split in (TRAINING, VALIDATION):
-            if not any(item.word == word and item.split == split for item in items):
-                found = ", ".join(sorted({item.word for item in items if item.word}))
-                raise SettingsError(f"expected clips of '{word}' in the {split} split, found none (words: {found})")
-    return items
 
 
 def holds_any_word(item: Item, words: Iterable[str]) -> bool:
@@ -263,6 +91,49 @@ def read_recording(path: str, sample_rate_hz: int) -> NDArray[np.int16]:
     if not np.isfinite(samples).all():
         raise AudioFileError(f"expected finite samples, found NaN or infinity in {path}")
     return to_int16(resample(samples.mean(axis=1), rate_hz, sample_rate_hz))
+
+
+def read_record(file: Path, place: tuple[int, int]) -> bytes:
+    """Return the bytes of a record."""
+    with open(file, "rb") as opened:
+        opened.seek(place[0])
+        return opened.read(place[1])
+
+
+def read_item(item: Item, sample_rate_hz: int) -> NDArray[np.int16]:
+    """Decode what an item is: a recording, a part of one, or a record of TensorFlow Datasets, which are at 16 kHz.
+
+    Raises
+    ------
+    AudioFileError
+        As `read_recording` does.
+    """
+    if item.record is not None:
+        from tensorflow.train import Example
+
+        features = Example.FromString(read_record(Path(item.path), item.record)).features.feature
+        values = np.array(features["audio"].int64_list.value, dtype=np.int16)
+        return to_int16(resample(to_float(values), TFDS_RATE_HZ, sample_rate_hz))
+    samples = read_recording(item.path, sample_rate_hz)
+    start_s, end_s = item.span_s or (0.0, math.inf)
+    last = len(samples) if end_s == math.inf else round(end_s * sample_rate_hz)
+    return samples[round(start_s * sample_rate_hz) : last]
+
+
+def digest(items: Iterable[Item]) -> Iterator[bytes]:
+    """Yield the SHA-256 of each item's bytes, wherever they lie now, and of what part of them it is."""
+    known = ""
+    for item in items:
+        if item.record is not None:
+            yield hashlib.sha256(read_record(Path(item.path), item.record)).digest()
+            continue
+        if item.path != known:
+            known, whole = item.path, hashlib.sha256(Path(item.path).read_bytes())
+        yield (
+            whole.digest()
+            if item.span_s is None
+            else hashlib.sha256(whole.digest() + repr(item.span_s).encode()).digest()
+        )
 
 
 def find_word(samples: NDArray[np.int16], sample_rate_hz: int, *, floor: float = 0.01) -> tuple[int, int]:
@@ -309,19 +180,18 @@ class WaveformStore:
     def build(cls, items: Sequence[Item], *, folder: Path, sample_rate_hz: int, show_progress: bool) -> WaveformStore:
         """Decode recordings into `folder`, or reuse what an earlier run decoded of the same, wherever they lay then."""
         fingerprint = hashlib.sha256(str(sample_rate_hz).encode())
-        for item in items:
-            # Their times change whenever a folder is copied; reading 60,000 clips takes two seconds.
-            fingerprint.update(hashlib.sha256(Path(item.path).read_bytes()).digest())
+        # Their times change whenever a folder is copied; reading 60,000 clips takes two seconds.
+        for item_digest in digest(items):
+            fingerprint.update(item_digest)
         file = folder / f"{fingerprint.hexdigest()[:16]}.int16"
         offsets_file = file.with_suffix(".offsets.npy")
         if not offsets_file.is_file():
             folder.mkdir(parents=True, exist_ok=True)
             offsets = [0]
-            paths = [item.path for item in items]
             # Under other names until whole: another run may decode the same, and this one may be killed.
             with ThreadPoolExecutor() as pool, NamedTemporaryFile(dir=folder, delete=False) as out:
-                decoded = pool.map(lambda path: read_recording(path, sample_rate_hz), paths)
-                for samples in tqdm(decoded, "decoding", len(paths), unit="file", disable=not show_progress):
+                decoded = pool.map(lambda item: read_item(item, sample_rate_hz), items)
+                for samples in tqdm(decoded, "decoding", len(items), unit="file", disable=not show_progress):
                     out.write(samples.tobytes())
                     offsets.append(offsets[-1] + len(samples))
             partial_offsets = Path(f"{out.name}.npy")

@@ -27,9 +27,10 @@ from detector.manifest import (
 )
 from detector.model import Model, Network
 from detector.operating import describe_points, pick_points
-from training.dataset import SPEECH, TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word, index
+from training.dataset import SPEECH, TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word
 from training.evaluate_clips import ClipReport, evaluate_clips, gather_clips
 from training.features import FeatureStore
+from training.layouts import index
 from training.operating import calibrate, with_points
 from training.provenance import describe_training
 from training.quantize import balance, convert_to_int8, iterate_scores, soften, to_float32

@@ -19,7 +19,7 @@ import numpy as np
 
 import detector
 from detector.errors import SettingsError
-from training.dataset import TRAINING, Item
+from training.dataset import TRAINING, Item, digest
 from training.recipe import FOLDERS
 from training.settings import TrainSettings
 
@@ -103,12 +103,12 @@ def describe_training(
 
 def _fingerprint(folder: Path, items: Sequence[Item]) -> dict[str, Any]:
     """Return the number of recordings on the training side and a SHA-256 over their names and contents."""
-    trained = sorted(item.path for item in items if item.split == TRAINING)
-    digest = hashlib.sha256()
-    for path in trained:
-        digest.update(f"{Path(path).relative_to(folder)}\n".encode())
-        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
-    return {"n_recordings": len(trained), "sha256": digest.hexdigest()}
+    trained = sorted((item for item in items if item.split == TRAINING), key=lambda item: item.path)
+    whole = hashlib.sha256()
+    for item, content in zip(trained, digest(trained), strict=True):
+        whole.update(f"{Path(item.path).relative_to(folder)}\n".encode())
+        whole.update(content)
+    return {"n_recordings": len(trained), "sha256": whole.hexdigest()}
 
 
 def _backend_distribution(backend: str) -> str:

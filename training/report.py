@@ -22,9 +22,10 @@ from detector.frontend import LogMel
 from detector.manifest import read_manifest
 from detector.model import Model
 from detector.operating import describe_points, pick_points
-from training.dataset import VALIDATION, WaveformStore, index
+from training.dataset import VALIDATION, WaveformStore
 from training.evaluate_clips import ClipReport, choose_clips, fit_window
 from training.export import EVALUATION_FILE, MANIFEST_FILE, MODEL_FILE, Evaluation
+from training.layouts import index
 from training.pictures import curve_figure, draw_mel, learning_figure, to_svg
 from training.settings import TrainSettings
 from training.train import read_history, read_settings

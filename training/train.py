@@ -21,9 +21,10 @@ from tqdm import tqdm
 
 from detector.errors import SettingsError
 from training.architectures import build_model, check_architecture
-from training.dataset import TRAINING, VALIDATION, WaveformStore, describe_items, index
+from training.dataset import TRAINING, VALIDATION, WaveformStore, describe_items
 from training.devices import choose_precision, choose_strategy, describe_devices
 from training.features import FeatureStore
+from training.layouts import index
 from training.provenance import note_provenance
 from training.settings import TrainSettings
 from training.vary import mask_features, mix, warp_features

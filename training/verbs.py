@@ -127,7 +127,8 @@ def _convert(kind: type[Any], fields: dict[str, Any]) -> Any:
 
 def _index(options: argparse.Namespace, sample_rate_hz: int) -> Any:
     """Return the recordings that the options name, and their samples."""
-    from training.dataset import WaveformStore, index_folders
+    from training.dataset import WaveformStore
+    from training.layouts import index_folders
 
     items = index_folders(
         data=getattr(options, "data", ()),

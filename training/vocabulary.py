@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from detector.errors import SettingsError
-from training.dataset import find_words, read_transcripts
+from training.layouts import find_words, read_transcripts
 from training.voices import Phonemes, pronounce
 
 

@@ -21,8 +21,9 @@ import tiny_words
 
 from detector.benchmark import cpu_s
 from training.architectures import ARCHITECTURES, build_model
-from training.dataset import TRAINING, WaveformStore, index
+from training.dataset import TRAINING, WaveformStore
 from training.features import SHARD_WINDOWS, FeatureStore, ShardMaker
+from training.layouts import index
 from training.settings import TrainSettings, WindowSettings
 from training.train import Batches, make_targets
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.dataset import VALIDATION, find_recordings, index_noise, index_words, read_recording
+from training.dataset import VALIDATION, read_recording
+from training.layouts import find_recordings, index_noise, index_words
 
 pytestmark = pytest.mark.recordings
 

@@ -18,7 +18,8 @@ from training.compose import (
     untrained_noises,
     word_pieces,
 )
-from training.dataset import VALIDATION, WaveformStore, index_folders
+from training.dataset import VALIDATION, WaveformStore
+from training.layouts import index_folders
 
 
 def test_a_truth_file_is_read_and_others_are_refused(tmp_path):

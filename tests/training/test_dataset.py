@@ -18,12 +18,9 @@ from training.dataset import (
     choose_split,
     find_word,
     holds_any_word,
-    index_folders,
-    index_noise,
-    index_speech,
-    index_words,
     read_recording,
 )
+from training.layouts import index_folders, index_noise, index_speech, index_words
 
 SILENCE = np.zeros(1600, dtype=np.int16)
 
@@ -81,7 +78,7 @@ def test_a_clip_that_stands_in_two_versions_counts_once(tmp_path):
 def test_a_folder_that_is_missing_or_holds_no_clips_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"found no folder .*none"):
         list(index_words(str(tmp_path / "none")))
-    with pytest.raises(SettingsError, match=r"SPEAKER_nohash_N.wav below .* is it Speech Commands"):
+    with pytest.raises(SettingsError, match=r"SPEAKER_nohash_N.wav or WORD/FILE, below .*"):
         list(index_words(str(tmp_path)))
 
 

@@ -5,7 +5,8 @@ import pytest
 import tiny_words
 
 from detector.errors import SettingsError
-from training.dataset import VALIDATION, WaveformStore, index_folders
+from training.dataset import VALIDATION, WaveformStore
+from training.layouts import index_folders
 from training.settings import SILENCE
 from training.spread import measure_spread
 

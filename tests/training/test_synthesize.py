@@ -14,7 +14,7 @@ pytest.importorskip("tqdm", reason="needs the extra train: pip install 'keyword-
 
 from training import synthesize as synthesis
 from training import voices as engines
-from training.dataset import index_words
+from training.layouts import index_words
 from training.settings import SynthesisSettings
 from training.vocabulary import differs_by_one, read_vocabulary, sort_vocabulary
 from training.voices import LANGUAGES, describe_engines, find_voices, pronounce, speak

@@ -8,8 +8,9 @@ import tiny_words
 
 from detector.frontend import LogMel, StreamingLogMel
 from training import features
-from training.dataset import TRAINING, VALIDATION, WORD, WaveformStore, index
+from training.dataset import TRAINING, VALIDATION, WORD, WaveformStore
 from training.features import FeatureStore, ShardMaker, compute_features
+from training.layouts import index
 from training.settings import SILENCE, UNKNOWN, TrainSettings, WindowSettings
 from training.windows import WindowComposer
 

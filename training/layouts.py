@@ -1,0 +1,305 @@
+"""How people keep recordings: which files of a folder hold what, said by whom.
+
+Words come in one of these layouts, with any file type that libsndfile reads:
+
+- Speech Commands as its archive is unpacked, `WORD/SPEAKER_nohash_N.wav`, with `_background_noise_/` and perhaps the
+  official lists of speakers; also one folder further down, as torchaudio and `tf.keras.utils.get_file` unpack it, and
+  the subset `mini_speech_commands`;
+- any tree `WORD/FILE`: what stands before a file's last number is its speaker (`anna-3.wav`, `anna_04.flac`);
+- a table, `NAME.csv`, with the columns file, start, end (in seconds; empty: the whole file), word, perhaps speaker;
+- TensorFlow Datasets' `speech_commands`, prepared: `*.tfrecord-*`.
+
+Running speech comes in LibriSpeech's layout (`SPEAKER/.../SPEAKER-*.EXT`, `*.trans.txt`) or LJ Speech's
+(`metadata.csv`), noise as every recording below a folder. A speaker, and a source of noise, is in one split only.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import soundfile
+
+from detector.errors import SettingsError
+from training.dataset import NOISE, SPEECH, TESTING, TRAINING, VALIDATION, WORD, Item, choose_split, read_record
+from training.settings import TrainSettings
+
+NOISE_FOLDER = "_background_noise_"
+UNKNOWN_FOLDER, SILENCE_FOLDER = "_unknown_", "_silence_"
+"""Of the test set that Speech Commands offers apart: words that are none of ten, and no words."""
+EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif"}
+COLUMNS = ("file", "start", "end", "word")
+TFDS_SPLITS = {"train": TRAINING, "validation": VALIDATION, "test": TESTING}
+
+
+def find_recordings(folder: Path) -> list[Path]:
+    """Return the audio files below a folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if _is_recording(path))
+
+
+def _is_recording(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+
+
+def _check_folder(name: str) -> Path:
+    folder = Path(name)
+    if not folder.is_dir():
+        raise SettingsError(f"expected a folder of recordings, found no folder {folder}")
+    return folder
+
+
+def _find_some_recordings(name: str) -> list[Path]:
+    paths = find_recordings(_check_folder(name))
+    if not paths:
+        raise SettingsError(f"expected recordings below {name}, found none")
+    return paths
+
+
+def index_words(name: str) -> Iterator[Item]:
+    """Find the word clips of a folder or a table, in any of the layouts above.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such folder, or no word clip in it.
+    """
+    if name.endswith(".csv"):
+        return _index_table(Path(name))
+    folder = _check_folder(name)
+    records = sorted(folder.rglob("*.tfrecord-*"))
+    return _index_records(records) if records else _index_tree(folder)
+
+
+def _index_tree(root: Path) -> Iterator[Item]:
+    while not any(_is_recording(path) for folder in _word_folders(root) for path in folder.iterdir()):
+        below = [folder for folder in _word_folders(root) if _word_folders(folder)]
+        if len(below) != 1:
+            raise SettingsError(
+                f"expected word clips, WORD/SPEAKER_nohash_N.wav or WORD/FILE, below {root}, found none"
+            )
+        root = below[0]
+    listed: dict[str, str] = {}
+    for split in (VALIDATION, TESTING):
+        list_file = root / f"{split}_list.txt"
+        if list_file.is_file():
+            lines = list_file.read_text(encoding="utf-8").splitlines()
+            listed |= {line.strip().rpartition(".")[0]: split for line in lines if line.strip()}
+    for folder in _word_folders(root):
+        for path in find_recordings(folder):
+            speaker = _speaker_of(path.stem)
+            split = listed.get(f"{folder.name}/{path.stem}", TRAINING) if listed else choose_split(speaker)
+            if folder.name == SILENCE_FOLDER:
+                yield Item(path=str(path), kind=NOISE, split=split, speaker=speaker)
+            else:
+                yield Item(path=str(path), kind=WORD, split=split, word=folder.name, speaker=speaker)
+
+
+def _word_folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and path.name != NOISE_FOLDER)
+
+
+def _speaker_of(stem: str) -> str:
+    """Return who spoke a clip, by its name: what stands before `_nohash_`, or else before the last number."""
+    if "_nohash_" in stem:
+        return re.sub(r"_nohash_.*$", "", stem)
+    return re.sub(r"[-_ .]*\d+$", "", stem) or stem
+
+
+def _index_table(file: Path) -> Iterator[Item]:
+    try:
+        with open(file, newline="", encoding="utf-8-sig") as opened:
+            reader = csv.DictReader(opened)
+            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+            if missing:
+                raise SettingsError(f"expected the columns {', '.join(COLUMNS)} in {file}, found no {missing[0]}")
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        raise SettingsError(f"expected a table of words in {file}, found: {exc}") from exc
+    if not rows:
+        raise SettingsError(f"expected rows in {file}, found none")
+    for line, row in enumerate(rows, start=2):
+        path = file.parent / row["file"]
+        speaker = row.get("speaker") or _speaker_of(path.stem)
+        if not row["word"] or not path.is_file():
+            raise SettingsError(f"expected a word and a file that is there in line {line} of {file}, found {row}")
+        yield Item(
+            path=str(path),
+            kind=WORD,
+            split=choose_split(speaker),
+            word=row["word"],
+            speaker=speaker,
+            span_s=_parse_span(row["start"], row["end"], f"line {line} of {file}"),
+        )
+
+
+def _parse_span(start: str | None, end: str | None, place: str) -> tuple[float, float] | None:
+    if not start and not end:
+        return None
+    try:
+        span_s = float(start or 0.0), float(end or "inf")
+    except ValueError:
+        span_s = (0.0, 0.0)
+    if not 0.0 <= span_s[0] < span_s[1]:
+        raise SettingsError(
+            f"expected start and end in seconds, the end later, in {place}, found '{start}' and '{end}'"
+        )
+    return span_s
+
+
+def _index_records(files: Sequence[Path]) -> Iterator[Item]:
+    """Find the clips in the files that TensorFlow Datasets prepares; it keeps no speakers, but the official splits."""
+    from tensorflow.train import Example
+
+    labels_files = sorted(files[0].parent.glob("*label.labels.txt"))
+    if not labels_files:
+        raise SettingsError(f"expected the names of labels beside {files[0]}, found no *label.labels.txt")
+    names = labels_files[0].read_text(encoding="utf-8").split()
+    for file in files:
+        found = re.search(r"-(train|validation|test)\.tfrecord-", file.name)
+        if found is None:
+            raise SettingsError(f"expected a file of the split train, validation or test, found {file}")
+        split = TFDS_SPLITS[found[1]]
+        for place in read_record_places(file):
+            features = Example.FromString(read_record(file, place)).features.feature
+            word = names[features["label"].int64_list.value[0]]
+            kind = NOISE if word == SILENCE_FOLDER else WORD
+            yield Item(path=str(file), kind=kind, split=split, word="" if kind == NOISE else word, record=place)
+
+
+def read_record_places(file: Path) -> Iterator[tuple[int, int]]:
+    """Yield where each record of a TFRecord file lies, and how many bytes it has.
+
+    A record is its length (64 bit), a checksum (32 bit), the bytes, and their checksum (tensorflow.org/tutorials/
+    load_data/tfrecord).
+    """
+    size, position = file.stat().st_size, 0
+    with open(file, "rb") as opened:
+        while position + 16 <= size:
+            opened.seek(position)
+            (n_bytes,) = struct.unpack("<Q", opened.read(8))
+            if position + 16 + n_bytes > size:
+                raise SettingsError(f"expected whole records in {file}, found one that ends after the file")
+            yield position + 12, n_bytes
+            position += 16 + n_bytes
+
+
+def index_noise(name: str) -> Iterator[Item]:
+    """Find the recordings of noise below a folder; one source in five is for validation.
+
+    The source is the file's name without a last `-part` that is no number, nor ESC-50's take and class
+    (`1-211527-A-10`): cuts of one recording stay together, numbered recordings do not.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such folder, or no recording in it.
+    """
+    for path in _find_some_recordings(name):
+        source = re.sub(r"-(?!\d+$)[^-]*$", "", re.sub(r"^(\d-\d+-[A-Z])-\d+$", r"\1", path.stem))
+        split = choose_split(source, validation_percent=20.0, testing_percent=0.0)
+        yield Item(path=str(path), kind=NOISE, split=split, speaker=source)
+
+
+def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item]:
+    """Find the utterances of running speech below a folder.
+
+    A speaker is set aside for validation when named, or, if none is named, by `choose_split`; if that chooses none of
+    several, the first of them is.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such folder, or no recording in it.
+    """
+    root, paths = Path(name), _find_some_recordings(name)
+    metadata = root / "metadata.csv"
+    files = [*root.rglob("*.trans.txt"), *([metadata] if metadata.is_file() else [])]
+    transcripts = {utterance: text for file in files for utterance, text in read_transcripts(file).items()}
+    speakers = [root.resolve().name if metadata.is_file() else path.stem.split("-")[0] for path in paths]
+    set_aside = set(validation_speakers)
+    if not validation_speakers:
+        set_aside = {speaker for speaker in speakers if choose_split(speaker, testing_percent=0.0) == VALIDATION}
+        if not set_aside and len(set(speakers)) > 1:
+            set_aside = {min(speakers)}
+    for path, speaker in zip(paths, speakers, strict=True):
+        split = VALIDATION if speaker in set_aside else TRAINING
+        words = find_words(transcripts.get(path.stem, ""))
+        yield Item(path=str(path), kind=SPEECH, split=split, speaker=speaker, transcript=" ".join(words))
+
+
+def read_transcripts(file: Path) -> dict[str, str]:
+    """Return what is said in each utterance that a LibriSpeech `*.trans.txt` or an LJ Speech `metadata.csv` lists."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    if file.name == "metadata.csv":
+        rows = [line.split("|") for line in lines]
+        return {row[0]: row[-1] for row in rows}
+    return dict(line.split(" ", 1) for line in lines if " " in line)
+
+
+def find_words(text: str) -> list[str]:
+    """Return the words of a text in upper case, without digits and punctuation."""
+    return re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*", text.upper())
+
+
+def index_folders(
+    *,
+    data: Sequence[str],
+    noise: Sequence[str],
+    speech: Sequence[str],
+    validation_speakers: Sequence[str],
+    synthetic: Sequence[str] = (),
+) -> list[Item]:
+    """Find all recordings of some folders, in an order that does not depend on the file system.
+
+    Raises
+    ------
+    SettingsError
+        If a folder is missing or not of its kind.
+    """
+    words = [item for name in data for item in index_words(name)]
+    # Versions 0.01 and 0.02 of Speech Commands share clips: the same name under the same word is the same recording.
+    unique = {(item.word, Path(item.path).stem): item for item in reversed(words)}
+    items = sorted(unique.values(), key=lambda item: (item.word, item.path))
+    for name in synthetic:
+        items += [msgspec.structs.replace(item, split=TRAINING) for item in index_words(name)]
+    for name in data:
+        for folder in sorted(Path(name).rglob(NOISE_FOLDER)):
+            items += index_noise(str(folder))
+    for name in noise:
+        items += index_noise(name)
+    for name in speech:
+        items += index_speech(name, validation_speakers)
+    speakers = {item.speaker for item in items if item.kind == SPEECH}
+    for speaker in validation_speakers:
+        if speaker not in speakers:
+            raise SettingsError(
+                f"expected validation speakers of the running speech, found no recording of '{speaker}'"
+            )
+    return items
+
+
+def index(settings: TrainSettings) -> list[Item]:
+    """Find all recordings of a run.
+
+    Raises
+    ------
+    SettingsError
+        If a folder is missing or a keyword has no clips.
+    """
+    items = index_folders(
+        data=settings.data,
+        noise=settings.noise,
+        speech=settings.speech,
+        validation_speakers=settings.validation_speakers,
+        synthetic=settings.synthetic,
+    )
+    for word in settings.words:
+        for split in (TRAINING, VALIDATION):
+            if not any(item.word == word and item.split == split for item in items):
+                found = ", ".join(sorted({item.word for item in items if item.word}))
+                raise SettingsError(f"expected clips of '{word}' in the {split} split, found none (words: {found})")
+    return items
