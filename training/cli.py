@@ -16,7 +16,7 @@ import detector
 from detector.arguments import Parser, parse_words
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError
 from training.dataset import SPLITS, VALIDATION
-from training.verbs import BACKENDS, IMAGE_KINDS, VERBS
+from training.verbs import ARCHIVE_NAMES, BACKENDS, IMAGE_KINDS, VERBS
 
 CACHE_HELP = "where decoded recordings and composed windows are kept (default: %(default)s)"
 
@@ -91,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
             default=[],
             required=needs_data,
             metavar="DIR",
-            help="word clips in the Speech Commands layout; repeatable",
+            help="words: Speech Commands, any tree WORD/FILE, a table NAME.csv, or TensorFlow Datasets; repeatable",
         )
         verb.add_argument(
             "--noise",
@@ -122,6 +122,11 @@ def build_parser() -> argparse.ArgumentParser:
             metavar="ID,ID",
             help="speakers of running speech that are not trained on (default: one in ten, by a hash)",
         )
+
+    verb = add("download", "fetch recordings to begin with: resumed, verified, unpacked")
+    verb.add_argument("name", choices=ARCHIVE_NAMES, help="2.4 GB of 35 words by thousands of people, CC BY 4.0")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="new folder to unpack into (default: NAME, here)")
+    verb.add_argument("--url", metavar="URL", help="a mirror of the archive; its checksum is that of the original")
 
     verb = add("train", "train a network, quantise it to int8, measure it; a run of its own folder, resumable")
     verb.add_argument(

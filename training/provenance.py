@@ -92,13 +92,18 @@ def describe_training(
         "data": {
             names[folder]: {
                 "licence": settings.licences.get(names[folder], "not stated"),
-                **_fingerprint(Path(folder), [item for item in items if Path(folder) in Path(item.path).parents]),
+                **_fingerprint(_root(folder), [item for item in items if _root(folder) in Path(item.path).parents]),
             }
             for folder in folders
         },
         "settings": recipe,
         "epochs": list(history),
     }
+
+
+def _root(folder: str) -> Path:
+    """Return the folder that recordings are named from: that of a table, where they are named by one."""
+    return Path(folder).parent if folder.endswith(".csv") else Path(folder)
 
 
 def _fingerprint(folder: Path, items: Sequence[Item]) -> dict[str, Any]:

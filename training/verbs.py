@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 COMPOSED_RATE_HZ = 16000
 BACKENDS = ("tensorflow", "torch", "jax")
+ARCHIVE_NAMES = ("speech-commands", "speech-commands-v0.01")
 IMAGE_KINDS = ("spectrogram", "mel", "mfcc")
 
 RUN_OPTIONS = (
@@ -60,6 +61,18 @@ def _import_keras(backend: str = BACKENDS[0]) -> None:
     except ImportError as exc:
         extra = "pip install 'keyword-detector[train]'" if backend == "tensorflow" else f"pip install {backend} keras"
         raise SettingsError(f"expected {backend} and Keras for training, found none: {extra}") from exc
+
+
+def run_download(options: argparse.Namespace) -> None:
+    """Fetch an archive and unpack it."""
+    from training.download import ARCHIVES, download
+
+    archive = ARCHIVES[options.name]
+    if options.url:
+        archive = msgspec.structs.replace(archive, url=options.url)
+    folder = options.out or Path(options.name)
+    download(archive, folder, show_progress=sys.stderr.isatty())
+    _print([f"{folder}: {archive.licence}"])
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -399,6 +412,7 @@ def _print(lines: Sequence[str]) -> None:
 
 
 VERBS = {
+    "download": run_download,
     "train": run_train,
     "evaluate": run_evaluate,
     "synthesize": run_synthesize,

@@ -1,0 +1,158 @@
+"""Fetching from a server on this machine that breaks off, lies, or knows nothing of ranges."""
+
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+
+import pytest
+from commands import KEYWORD_TRAINER, assert_one_line, run
+
+from detector.errors import DetectorError, SettingsError
+from training import download as module
+from training.download import ARCHIVES, Archive, download
+from training.layouts import index_words
+
+
+@pytest.fixture(scope="module")
+def archive_bytes():
+    """A small archive in the layout of Speech Commands, of bytes that do not compress."""
+    import numpy as np
+    import soundfile
+
+    rng, out = np.random.default_rng(0), io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for k in range(6):
+            clip = io.BytesIO()
+            soundfile.write(clip, rng.integers(-9999, 9999, 16000).astype(np.int16), 16000, format="WAV")
+            member = tarfile.TarInfo(f"./yes/s{k}_nohash_0.wav")
+            member.size = len(clip.getvalue())
+            archive.addfile(member, io.BytesIO(clip.getvalue()))
+    return out.getvalue()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves bytes; breaks off after so many of them in each answer, for the first answers."""
+
+    def __init__(self, content):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content, self.break_after, self.n_breaks, self.knows_ranges, self.status = content, 0, 0, True, None
+        self.ranges = []
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server, wanted = self.server, self.headers.get("Range")
+        server.ranges.append(wanted)
+        if server.status:
+            self.send_error(server.status)
+            return
+        first = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and server.knows_ranges else 0
+        if first and first >= len(server.content):
+            self.send_error(416)
+            return
+        body = server.content[first:]
+        self.send_response(206 if first else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if server.n_breaks > 0:
+            server.n_breaks -= 1
+            body = body[: server.break_after]
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(archive_bytes, monkeypatch):
+    monkeypatch.setattr(module, "PAUSE_S", 0.01)
+    with Server(archive_bytes) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join(10)
+
+
+def at(server, *, sha256=None):
+    url = f"http://127.0.0.1:{server.server_port}/a.tar.gz"
+    return Archive(url, sha256 or hashlib.sha256(server.content).hexdigest(), "made by ourselves")
+
+
+def fetch(archive, folder):
+    download(archive, folder, show_progress=False)
+
+
+def test_an_archive_is_fetched_verified_and_unpacked(server, tmp_path):
+    fetch(at(server), tmp_path / "new" / "speech")
+    assert len(list(index_words(str(tmp_path / "new/speech")))) == 6
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["speech"]
+    with pytest.raises(SettingsError, match="expected a new folder"):
+        fetch(at(server), tmp_path / "new" / "speech")
+
+
+def test_a_connection_that_breaks_is_taken_up_where_it_ended(server, tmp_path):
+    server.break_after, server.n_breaks = 30_000, 3
+    fetch(at(server), tmp_path / "speech")
+    assert server.ranges == [None, "bytes=30000-", "bytes=60000-", "bytes=90000-"]
+    assert len(list(index_words(str(tmp_path / "speech")))) == 6
+
+
+def test_what_an_interrupted_command_fetched_is_not_fetched_again(server, archive_bytes, tmp_path):
+    server.break_after, server.n_breaks = 50_000, 1
+    server.status = None
+    module_tries, module.TRIES = module.TRIES, 1
+    try:
+        with pytest.raises(DetectorError, match=r"0\.1 MB are kept, the same command goes on"):
+            fetch(at(server), tmp_path / "speech")
+    finally:
+        module.TRIES = module_tries
+    assert not (tmp_path / "speech").exists()
+    fetch(at(server), tmp_path / "speech")
+    assert server.ranges[-1] == "bytes=50000-"
+    # All of it was there already, and only unpacking was interrupted.
+    (tmp_path / "again.tar.gz.part").write_bytes(archive_bytes)
+    fetch(at(server), tmp_path / "again")
+    assert len(list(index_words(str(tmp_path / "again")))) == 6
+
+
+def test_a_server_without_ranges_sends_all_again(server, tmp_path):
+    server.knows_ranges = False
+    server.break_after, server.n_breaks = 30_000, 1
+    fetch(at(server), tmp_path / "speech")
+    assert len(list(index_words(str(tmp_path / "speech")))) == 6
+
+
+def test_an_archive_that_is_not_the_one_is_removed(server, tmp_path):
+    with pytest.raises(DetectorError, match=r"expected .* with SHA-256 aaaaaaaaaaaa"):
+        fetch(at(server, sha256="a" * 64), tmp_path / "speech")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("status", "n_requests"), [(404, 1), (503, 5)])
+def test_a_server_that_refuses_is_asked_again_only_where_that_may_help(server, tmp_path, status, n_requests):
+    server.status = status
+    with pytest.raises(DetectorError, match=f"found: HTTP Error {status}"):
+        fetch(at(server), tmp_path / "speech")
+    assert len(server.ranges) == n_requests
+
+
+def test_what_leads_out_of_the_folder_is_not_unpacked(server, tmp_path):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        member = tarfile.TarInfo("../../evil.wav")
+        member.size = 1
+        archive.addfile(member, io.BytesIO(b"x"))
+    server.content = out.getvalue()
+    with pytest.raises(DetectorError, match="expected an archive"):
+        fetch(at(server), tmp_path / "a" / "b" / "speech")
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_the_command_fetches_from_a_mirror_and_checks_what_it_got(server, tmp_path):
+    command = ("download", "speech-commands", "--out", tmp_path / "speech", "--url", at(server).url)
+    finished = run(*command, command=KEYWORD_TRAINER)
+    assert_one_line(finished, 70, "expected", ARCHIVES["speech-commands"].sha256[:12])
+    assert_one_line(run("download", "everything", command=KEYWORD_TRAINER), 2)

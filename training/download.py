@@ -1,0 +1,151 @@
+"""Fetching the archives of recordings that people begin with: resumed, verified, unpacked whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import logging
+import shutil
+import tarfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import msgspec
+from tqdm import tqdm
+
+from detector.errors import DetectorError, SettingsError
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 1 << 20
+TIMEOUT_S = 30.0
+TRIES = 5
+"""In a row without a byte more."""
+PAUSE_S = 1.0
+"""Before the second try; doubled from try to try."""
+PARTIAL_CONTENT, NOT_SATISFIABLE = 206, 416
+
+
+class Archive(msgspec.Struct, frozen=True):
+    """A file to be had, and what it must be."""
+
+    url: str
+    sha256: str
+    licence: str
+
+
+ARCHIVES = {
+    "speech-commands": Archive(
+        "https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
+        "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+        "CC BY 4.0 (Warden 2018)",
+    ),
+    "speech-commands-v0.01": Archive(
+        "https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.01.tar.gz",
+        "743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
+        "CC BY 4.0 (Warden 2018)",
+    ),
+}
+"""By name. The checksums are those that torchaudio and TensorFlow Datasets publish."""
+
+
+def download(archive: Archive, folder: Path, *, show_progress: bool = True) -> None:
+    """Fetch an archive and unpack it into `folder`; go on with what an interrupted call fetched.
+
+    The archive lies beside the folder until it is unpacked.
+
+    Raises
+    ------
+    SettingsError
+        If the folder is there already, and is not empty.
+    DetectorError
+        If the archive cannot be fetched, is not what it should be, or cannot be unpacked.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise SettingsError(f"expected a new folder to unpack into, found {folder} with something in it")
+    file = folder.with_name(f"{folder.name}.tar.gz.part")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(archive.url, file, show_progress=show_progress)
+        _verify(file, archive, show_progress=show_progress)
+        _unpack(file, folder, show_progress=show_progress)
+        file.unlink()
+    except OSError as exc:
+        raise DetectorError(f"expected to write {folder}, found: {exc}") from exc
+
+
+def _fetch(url: str, file: Path, *, show_progress: bool) -> None:
+    """Append to a file what it lacks of a URL, through broken connections."""
+    n_tries, pause_s = 0, PAUSE_S
+    while True:
+        n_before = file.stat().st_size if file.exists() else 0
+        try:
+            _fetch_rest(url, file, n_before, show_progress=show_progress)
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as exc:
+            if isinstance(exc, urllib.error.HTTPError) and exc.code == NOT_SATISFIABLE and n_before:
+                return  # there is no more of it: what is there is all, or something else, which its checksum will tell
+            is_final = isinstance(exc, urllib.error.HTTPError) and exc.code < 500
+            n_now = file.stat().st_size if file.exists() else 0
+            n_tries, pause_s = (1, PAUSE_S) if n_now > n_before else (n_tries + 1, 2.0 * pause_s)
+            if is_final or n_tries >= TRIES:
+                raise DetectorError(
+                    f"expected to fetch {url}, found: {exc}; {n_now / 1e6:.1f} MB are kept, the same command goes on"
+                ) from exc
+            log.warning("%s; trying again in %g s", exc, pause_s)
+            time.sleep(pause_s)
+        else:
+            return
+
+
+def _fetch_rest(url: str, file: Path, n_before: int, *, show_progress: bool) -> None:
+    request = urllib.request.Request(url, headers={"Range": f"bytes={n_before}-"} if n_before else {})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - the user's own choice of server
+        if response.status != PARTIAL_CONTENT:
+            n_before = 0  # the server sends all of it again
+        n_bytes = int(response.headers["Content-Length"]) if response.headers["Content-Length"] else None
+        n_total = None if n_bytes is None else n_before + n_bytes
+        with (
+            open(file, "r+b" if n_before else "wb") as out,
+            tqdm(
+                desc="fetching", initial=n_before, total=n_total, unit="B", unit_scale=True, disable=not show_progress
+            ) as bar,
+        ):
+            out.seek(n_before)
+            while chunk := response.read(CHUNK_BYTES):
+                out.write(chunk)
+                bar.update(len(chunk))
+            if n_total is not None and out.tell() < n_total:
+                raise ConnectionError("the connection ended early")
+
+
+def _verify(file: Path, archive: Archive, *, show_progress: bool) -> None:
+    digest = hashlib.sha256()
+    with (
+        open(file, "rb") as opened,
+        tqdm(desc="verifying", total=file.stat().st_size, unit="B", unit_scale=True, disable=not show_progress) as bar,
+    ):
+        while chunk := opened.read(CHUNK_BYTES):
+            digest.update(chunk)
+            bar.update(len(chunk))
+    if digest.hexdigest() != archive.sha256:
+        file.unlink()
+        raise DetectorError(
+            f"expected {archive.url} with SHA-256 {archive.sha256[:12]}..., found {digest.hexdigest()[:12]}...: "
+            "it was damaged on the way, or is another file; it was removed, try again"
+        )
+
+
+def _unpack(file: Path, folder: Path, *, show_progress: bool) -> None:
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with tarfile.open(file, "r:gz") as archive:
+            for member in tqdm(archive, "unpacking", unit="file", disable=not show_progress):
+                archive.extract(member, partial, filter="data")
+    except (tarfile.TarError, EOFError) as exc:
+        raise DetectorError(f"expected an archive in {file}, found: {exc}") from exc
+    if folder.exists():
+        folder.rmdir()
+    partial.replace(folder)
