@@ -16,7 +16,7 @@ import detector
 from detector.arguments import Parser, parse_words
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError
 from training.dataset import SPLITS, VALIDATION
-from training.verbs import ARCHIVE_NAMES, BACKENDS, IMAGE_KINDS, VERBS
+from training.verbs import ARCHIVE_NAMES, BACKENDS, IMAGE_KINDS, SPLITS_BY, VERBS
 
 CACHE_HELP = "where decoded recordings and composed windows are kept (default: %(default)s)"
 
@@ -175,7 +175,14 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--architecture",
         metavar="NAME",
-        help="network: ds-cnn or ts-resnet, either also -tiny or -wide, cnn or tc-resnet (default: ts-resnet)",
+        help="network: ds-cnn or ts-resnet, either also -tiny or -wide, cnn or tc-resnet (default: ts-resnet); "
+        "tutorial-cnn: a plain CNN on pictures of the keywords alone, to compare with",
+    )
+    verb.add_argument(
+        "--split-by",
+        choices=SPLITS_BY,
+        default=SPLITS_BY[0],
+        help="with tutorial-cnn: divide clips by speaker, or at random, to see what that hides (default: %(default)s)",
     )
     verb.add_argument("--epochs", type=int, metavar="N", help="epochs (default: 40)")
     verb.add_argument("--steps-per-epoch", type=int, metavar="N", help="batches an epoch (default: 1000)")

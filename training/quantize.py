@@ -17,7 +17,17 @@ from detector.native import native_messages_to_log
 from training.architectures import build_model
 
 EXPECTED_OPS = frozenset(
-    {"CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "FULLY_CONNECTED", "SOFTMAX", "RESHAPE", "ADD", "AVERAGE_POOL_2D"}
+    {
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "MEAN",
+        "FULLY_CONNECTED",
+        "SOFTMAX",
+        "RESHAPE",
+        "ADD",
+        "AVERAGE_POOL_2D",
+        "MAX_POOL_2D",
+    }
 )
 """Operations with int8 kernels in every TFLite runtime. Anything else means that a layer did not convert as meant."""
 

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 COMPOSED_RATE_HZ = 16000
 BACKENDS = ("tensorflow", "torch", "jax")
 ARCHIVE_NAMES = ("speech-commands", "speech-commands-v0.01")
+TUTORIAL_CNN = "tutorial-cnn"
+SPLITS_BY = ("speaker", "clip")
 IMAGE_KINDS = ("spectrogram", "mel", "mfcc")
 
 RUN_OPTIONS = (
@@ -89,6 +91,14 @@ def run_train(options: argparse.Namespace) -> None:
     if settings is not None:
         check_licences(settings.licences, (*settings.data, *settings.synthetic, *settings.noise, *settings.speech))
     show = sys.stderr.isatty()
+    if settings is not None and settings.architecture == TUTORIAL_CNN:
+        from training.tutorial import train_tutorial
+
+        report = train_tutorial(
+            settings, options.out, split_by=options.split_by, cache=options.cache, show_progress=show
+        )
+        _print_report(report, as_json=False)
+        return
     train(settings, options.out, cache=options.cache, n_workers=options.workers, show_progress=show)
     if options.backend != "tensorflow":
         _finish_elsewhere(options)

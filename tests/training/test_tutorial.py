@@ -1,0 +1,50 @@
+"""The tutorials' network on a tiny data set: it trains, is measured on whom it should be, and fits a .tflite."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import tiny_words
+from commands import KEYWORD_TRAINER, assert_one_line, run
+
+pytestmark = pytest.mark.tensorflow
+ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tiny_words.make(tmp_path_factory.mktemp("tiny"))
+
+
+def train(data, out, *arguments):
+    words = ("--data", data, "--words", "up,down", "--cache", data.parent / "cache")
+    command = ("train", "--architecture", "tutorial-cnn", *words, "--epochs", 20, "--batch-size", 8, "--out", out)
+    return run(*command, *arguments, command=KEYWORD_TRAINER, env=ENVIRONMENT, timeout=300)
+
+
+@pytest.mark.parametrize(("split_by", "n_validation", "told"), [("speaker", 16, "not met"), ("clip", 11, "same")])
+def test_it_learns_two_words_from_pictures(data, tmp_path, split_by, n_validation, told):
+    finished = train(data, tmp_path / "run", "--split-by", split_by)
+    assert finished.returncode == 0, finished.stderr
+    report = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert report["accuracy"]["n_trials"] == n_validation
+    assert report["n_training_clips"] == 56 - n_validation  # testing speakers are left alone
+    assert report["accuracy"]["value"] > 0.8
+    assert abs(report["accuracy_int8"]["value"] - report["accuracy"]["value"]) < 0.2
+    assert 2.4e6 < report["n_parameters"] < 2.7e6
+    assert report["size_bytes"] == (tmp_path / "run" / "model.tflite").stat().st_size
+    assert told in finished.stdout.splitlines()[0]
+    assert_one_line(train(data, tmp_path / "run"), 78, "expected a new folder")
+
+
+def test_a_picture_is_as_large_as_the_tutorials_and_a_tone_is_a_line_in_it():
+    from training.tutorial import draw
+
+    tone = np.rint(32767 * np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)).astype(np.int16)
+    picture = draw(tone)
+    assert (picture.shape, picture.dtype) == ((81, 201), np.uint8)
+    assert (picture[2:-2].argmax(axis=1) == 25).all()  # 1000 Hz of lines 40 Hz apart
+    assert picture[40, 25] == 255
+    assert picture[40, 100] < 60
+    assert not draw(np.zeros(16000, dtype=np.int16)).any()

@@ -1,0 +1,209 @@
+"""The network of two beginners' tutorials, redone: a plain CNN on grey pictures of spectrograms.
+
+Two convolutions of 5 x 5 with 32 and 64 channels, pooling, dropout, 50 units: 2.6 million parameters, nearly all of
+them between the last picture and the 50 units. It knows the keywords alone, no other words and no silence, so that it
+classifies and cannot listen; it is here to be compared with (docs/learn/baseline.md).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import msgspec
+import numpy as np
+import scipy.fft
+from keras import layers
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from detector.errors import SettingsError
+from detector.model import Network
+from detector.samples import to_float
+from training.dataset import TESTING, TRAINING, VALIDATION, WORD, Item, WaveformStore
+from training.evaluate_clips import fit_window
+from training.layouts import index_words
+from training.quantize import convert_to_int8
+from training.settings import TrainSettings
+from training.statistics import Rate, proportion
+from training.train import BEST_FILE, Progress, write_whole
+
+log = logging.getLogger(__name__)
+
+NAME = "tutorial-cnn"
+RATE_HZ = 16000
+FRAME_SAMPLES, HOP_SAMPLES = 400, 200
+"""25 ms every 12.5 ms: pictures of 201 frequencies and 81 frames."""
+DARKEST_DB, BRIGHTEST_DB = -100.0, 0.0
+BY_SPEAKER, BY_CLIP = "speaker", "clip"
+VALIDATION_PART = 0.2
+"""Of the clips, where they are divided at random."""
+LEARNING_RATE = 1e-3
+EVALUATION_FILE, MODEL_FILE = "evaluation.json", "model.tflite"
+N_REPRESENTATIVE, N_TIMED = 100, 50
+
+
+class TutorialReport(msgspec.Struct, frozen=True):
+    """What the network is worth."""
+
+    split_by: str
+    accuracy: Rate
+    """Share of validation clips whose own word scores highest."""
+    accuracy_int8: Rate
+    n_training_clips: int
+    n_parameters: int
+    size_bytes: int
+    """Of the int8 file."""
+    microseconds: float
+    """Of one window, int8, on one core."""
+
+    def lines(self) -> list[str]:
+        """Return the report for people to read."""
+        where = "speakers it has not met" if self.split_by == BY_SPEAKER else "other clips of the same speakers"
+        cost = f"{self.size_bytes / 1000:.0f} kB, {self.microseconds:.0f} microseconds a window"
+        return [
+            f"accuracy on {where}: {self.accuracy.percent()}",
+            f"after quantisation to int8: {self.accuracy_int8.percent()}",
+            f"{self.n_parameters / 1e6:.2f} million parameters, {cost}, trained on {self.n_training_clips} clips",
+        ]
+
+
+def draw(samples: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """Return the grey picture of a second at 16 kHz: decibels of each frequency, shape (81, 201), 255 at full scale."""
+    padded = np.pad(to_float(samples).astype(np.float64), FRAME_SAMPLES // 2, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME_SAMPLES)[::HOP_SAMPLES]
+    window = np.hanning(FRAME_SAMPLES + 1)[:-1]
+    amplitude = np.abs(scipy.fft.rfft(frames * window)) * (2.0 / window.sum())
+    decibels = 20.0 * np.log10(np.maximum(amplitude, 1e-10))
+    grey = (decibels - DARKEST_DB) * (255.0 / (BRIGHTEST_DB - DARKEST_DB))
+    picture: NDArray[np.uint8] = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    return picture
+
+
+def build(shape: tuple[int, int], n_words: int) -> keras.Model:
+    """Build the network: (batch, frames, frequencies, 1) pictures in [0, 1] -> (batch, n_words) probabilities."""
+    picture = keras.Input((*shape, 1))
+    x = layers.Conv2D(32, 5, activation="relu")(picture)
+    x = layers.MaxPooling2D(2)(x)
+    x = layers.Conv2D(64, 5, activation="relu")(x)
+    x = layers.SpatialDropout2D(0.5)(x)
+    x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(50, activation="relu")(x)
+    x = layers.Dropout(0.5)(x)
+    scores = layers.Dense(n_words, activation="softmax", name="scores")(x)
+    return keras.Model(picture, scores, name="tutorial_cnn")
+
+
+def divide(items: list[Item], split_by: str, seed: int) -> list[str]:
+    """Return the split of each clip: by its speaker, as everywhere in this project, or at random, as tutorials do."""
+    if split_by == BY_SPEAKER:
+        return [item.split for item in items]
+    order = np.random.default_rng(seed).permutation(len(items))
+    validation = set(order[: round(VALIDATION_PART * len(items))].tolist())
+    return [VALIDATION if k in validation else TRAINING for k in range(len(items))]
+
+
+def train_tutorial(
+    settings: TrainSettings, run: Path, *, split_by: str, cache: Path, show_progress: bool
+) -> TutorialReport:
+    """Train the network on the clips of the keywords alone, measure it, and leave it in `run`.
+
+    Testing speakers are left alone, however clips are divided.
+
+    Raises
+    ------
+    SettingsError
+        If a keyword has no clips, or the run is there already.
+    """
+    if (run / EVALUATION_FILE).exists():
+        raise SettingsError(f"expected a new folder, found a run in {run}: choose another")
+    found = [item for name in settings.data for item in index_words(name)]
+    items = [item for item in found if item.kind == WORD and item.word in settings.words and item.split != TESTING]
+    splits = np.array(divide(items, split_by, settings.seed))
+    for word in settings.words:
+        for split in (TRAINING, VALIDATION):
+            if not any(item.word == word and other == split for item, other in zip(items, splits, strict=True)):
+                raise SettingsError(f"expected clips of '{word}' in the {split} split, found none")
+    run.mkdir(parents=True, exist_ok=True)
+    store = WaveformStore.build(items, folder=cache, sample_rate_hz=RATE_HZ, show_progress=show_progress)
+    clips = tqdm(range(len(items)), "drawing", unit="picture", disable=not show_progress)
+    pictures = np.stack([draw(fit_window(store[k], RATE_HZ)) for k in clips])
+    labels = np.array([settings.words.index(item.word) for item in items])
+    is_training = splits == TRAINING
+
+    keras.utils.set_random_seed(settings.seed)
+    model = build(pictures.shape[1:], len(settings.words))
+    model.compile(
+        keras.optimizers.Adam(LEARNING_RATE), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+    )
+    log.info("%s: %d parameters, %d clips an epoch", NAME, model.count_params(), is_training.sum())
+    best = run / BEST_FILE
+    rows = []
+    validation = pictures[~is_training].astype(np.float32)[..., None] / 255.0
+    for epoch in range(settings.epochs):
+        title = f"epoch {epoch + 1}/{settings.epochs}"
+        order = np.random.default_rng([settings.seed, epoch]).permutation(np.flatnonzero(is_training))
+        batches = Pictures(pictures, labels, order, settings.batch_size)
+        progress = [Progress(title, len(batches))] if show_progress else []
+        fitted = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=progress)
+        measured = model.evaluate(validation, labels[~is_training], batch_size=64, verbose=0, return_dict=True)
+        row = {"epoch": epoch + 1, **{name: float(values[-1]) for name, values in fitted.history.items()}}
+        row |= {f"validation_{name}": float(measured[name]) for name in ("loss", "accuracy")}
+        rows.append(row)
+        log.info("%s: loss %.4f, validation accuracy %.4f", title, row["loss"], row["validation_accuracy"])
+        if row["validation_loss"] <= min(other["validation_loss"] for other in rows):
+            model.save(best)
+    write_whole(run / "history.jsonl", b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+
+    model = keras.models.load_model(best)
+    some = pictures[is_training][:N_REPRESENTATIVE].astype(np.float32) / 255.0
+    flatbuffer = convert_to_int8(model, some)
+    (run / MODEL_FILE).write_bytes(flatbuffer)
+    network = Network(flatbuffer)
+    truths = labels[~is_training]
+    answers = np.asarray(model.predict(validation, batch_size=64, verbose=0)).argmax(axis=1)
+    int8 = np.array([network.run(picture).argmax() for picture in validation[..., 0]])
+    report = TutorialReport(
+        split_by=split_by,
+        accuracy=proportion(int((answers == truths).sum()), len(truths)),
+        accuracy_int8=proportion(int((int8 == truths).sum()), len(truths)),
+        n_training_clips=int(is_training.sum()),
+        n_parameters=model.count_params(),
+        size_bytes=len(flatbuffer),
+        microseconds=1e6 * _time_s(lambda: network.run(some[0])),
+    )
+    write_whole(run / EVALUATION_FILE, msgspec.json.format(msgspec.json.encode(report)))
+    return report
+
+
+class Pictures(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of pictures in the order given."""
+
+    def __init__(
+        self, pictures: NDArray[np.uint8], labels: NDArray[np.integer], order: NDArray[np.integer], batch_size: int
+    ) -> None:
+        super().__init__()
+        self._pictures, self._labels, self._order, self._batch_size = pictures, labels, order, batch_size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._order) / self._batch_size)
+
+    def __getitem__(self, position: int) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
+        """Return a batch: pictures in [0, 1], shape (n, frames, frequencies, 1), and positions of words."""
+        rows = self._order[position * self._batch_size : (position + 1) * self._batch_size]
+        return self._pictures[rows].astype(np.float32)[..., None] / 255.0, self._labels[rows]
+
+
+def _time_s(work: Callable[[], object]) -> float:
+    """Return the least processor time of some calls."""
+    times_s = []
+    for _ in range(N_TIMED):
+        started_s = time.process_time()
+        work()
+        times_s.append(time.process_time() - started_s)
+    return min(times_s)
