@@ -48,6 +48,10 @@ fuzz: $(VENV)/installed-tests  ## read RUNS=200000 made-up files of each kind
 	  echo "$$target"; $(BIN)/python tests/fuzz/fuzz.py $$target -runs=$(RUNS) 2>&1 | grep -a "DONE\|ERROR\|Error"; \
 	done
 
+learn: $(VENV)/installed-tests  ## run the notebooks of docs/learn and write them as web pages
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[learn]'
+	$(BIN)/python -m jupyter nbconvert --execute --to html --output-dir docs/learn/html docs/learn/*.ipynb
+
 install-service: ## install and start the system service (needs root)
 	@[ "$$(id -u)" = 0 ] || { echo "needs root: sudo make install-service"; exit 1; }
 	$(call need,libportaudio2 python3-venv)
@@ -122,4 +126,4 @@ $(VENV)/installed-lint: $(VENV)/installed-tests
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group lint
 	@touch $@
 
-.PHONY: help setup demo listen test lint bench bench-train soak soak-live fuzz install-service uninstall-service clean
+.PHONY: help setup demo listen test lint bench bench-train soak soak-live fuzz learn install-service uninstall-service clean

@@ -97,14 +97,14 @@ class Network:
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
         self.input_shape = tuple(int(n) for n in inputs[0]["shape"])
         self.output_shape = tuple(int(n) for n in outputs[0]["shape"])
-        self._input_scale, self._input_zero = inputs[0]["quantization"]
+        self.input_scale, self.input_zero = inputs[0]["quantization"]
         self._output_scale, self._output_zero = outputs[0]["quantization"]
-        if not self._input_scale > 0 or not self._output_scale > 0:
+        if not self.input_scale > 0 or not self._output_scale > 0:
             raise ModelFormatError("expected quantisation scales above 0, found an input or output without")
 
     def quantize(self, features: NDArray[np.float32]) -> NDArray[np.int8]:
         """Return features as the network takes them, same shape."""
-        return quantize(features, self._input_scale, self._input_zero)
+        return quantize(features, self.input_scale, self.input_zero)
 
     def run(self, features: NDArray[np.float32]) -> NDArray[np.int8]:
         """Return the int8 outputs, shape (n_labels,), for one window of features, shape (n_frames, n_mels)."""
