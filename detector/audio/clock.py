@@ -33,8 +33,8 @@ class SampleClock:
     def observe(self, n_samples: int, now_s: float, *, is_torn: bool = False) -> float | None:
         """Note that samples arrived; return the seconds that are missing (below 0: too many) if the lag has jumped.
 
-        Where the device itself says that it lost samples before these, what is missing is known at once, to the
-        unevenness of delivery, and the clock begins anew.
+        Where it is known that samples were lost before these, what is missing is known at once, to the unevenness of
+        delivery, and the clock begins anew.
 
         Parameters
         ----------
@@ -43,7 +43,7 @@ class SampleClock:
         now_s : float
             Of a clock that never steps.
         is_torn : bool
-            Whether the device says that it lost samples before these.
+            Whether it is known that samples were lost before these.
         """
         if self._n_samples == 0:
             self._started_s = self._adapted_s = now_s

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from detector.audio.clock import SampleClock
+from detector.audio.clock import TOLERANCE_S, SampleClock
 from detector.audio.gaps import GapCause, Loss
 from detector.audio.resample import Resampler, open_resampler
 from detector.audio.sources import NOTHING, Block
@@ -291,13 +291,15 @@ class Microphone:
                     f"expected samples from '{self.name}', found none for {LOST_AFTER_S:g} s: unplugged or suspended?",
                 )
             return Block(NOTHING)
+        # The device was quiet although it was asked, and what it hands over now is not what was missing.
+        is_short = now_s - self._last_sample_s - len(frames) / self.rate_hz > TOLERANCE_S
         self._last_sample_s = max(self._last_sample_s, now_s)
-        is_torn, self._is_torn = is_overflowed or self._is_torn, False
-        missing_s = self._clock.observe(len(frames), now_s, is_torn=is_torn)
+        is_thrown_away, self._is_torn = is_overflowed or self._is_torn, False
+        missing_s = self._clock.observe(len(frames), now_s, is_torn=is_thrown_away or is_short)
         loss = None
-        if is_torn:
+        if is_thrown_away:
             loss = Loss(GapCause.OVERFLOW, missing_s)
-        elif missing_s is not None:
+        elif is_short or missing_s is not None:
             loss = Loss(GapCause.DRIFT, missing_s)
         if frames.shape[1] == 1 and self.rate_hz == self._sample_rate_hz:
             return Block(frames[:, 0], loss)

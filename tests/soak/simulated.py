@@ -293,7 +293,8 @@ class Judge:
             if [word.keyword for word in said] == [detection.keyword]:
                 heard.add(said[0].start_s)
             else:
-                self._fail(f"heard {detection} at {at_s:.2f} s, where {said} was said")
+                before = [f"{f.kind} from {f.start_s:.2f} to {f.end_s:.2f} s" for f in faults if f.start_s <= at_s][-1:]
+                self._fail(f"heard {detection} at {at_s:.2f} s, where {said} was said; before it {before}")
         self._detections = kept
         ends, starts = [self._over_s, *(f.end_s for f in faults)], [*(f.start_s for f in faults), to_s]
         for over_s, next_s in zip(ends, starts, strict=True):

@@ -186,6 +186,26 @@ def test_what_waited_while_the_process_stood_still_is_thrown_away_and_entered_as
     assert loss.lost_s == pytest.approx(5.0, abs=0.05)
 
 
+def test_a_device_that_pauses_and_does_not_make_up_for_it_has_lost_samples(portaudio, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(microphone.time, "monotonic", lambda: now[0])
+
+    def hear(seconds, n_samples):
+        read_every_20_ms(source, now, until_s=now[0] + seconds - 0.021)
+        portaudio.reads.append((np.ones((n_samples, 1), dtype=np.int16), False))
+        now[0] += 0.02
+        return source.read().loss
+
+    with Microphone(sample_rate_hz=16000) as source:
+        assert [hear(0.1, 1600) for _ in range(40)] == [None] * 40
+        assert hear(0.7, 11200) is None  # late, all at once
+        assert [hear(0.1, 1600) for _ in range(20)] == [None] * 20
+        loss = hear(0.7, 1600)
+        assert loss.cause is GapCause.DRIFT
+        assert loss.lost_s == pytest.approx(0.6, abs=0.05)
+        assert [hear(0.1, 1600) for _ in range(40)] == [None] * 40
+
+
 def test_an_error_while_reading_means_lost(portaudio):
     portaudio.reads = [PortAudioError("Unanticipated host error")]
     with Microphone(sample_rate_hz=16000) as source, pytest.raises(CaptureError, match="found it lost") as caught:
