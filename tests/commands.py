@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 SAYS_WITHIN_S = 60.0
@@ -33,6 +34,16 @@ def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     """Start a command that goes on until it is stopped."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT} | options
     return subprocess.Popen([*KEYWORD_DETECTOR, *map(str, arguments)], **options)
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """Leave no process behind."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
 
 
 def wait_until_says(process: subprocess.Popen[str], text: str) -> str:

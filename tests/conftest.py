@@ -80,6 +80,16 @@ def demo_samples(demo_file: Path) -> np.ndarray:
 
 
 @pytest.fixture
+def words(demo_samples: np.ndarray, tmp_path: Path) -> Path:
+    """A recording of the demo's first two words."""
+    import soundfile
+
+    wav = tmp_path / "words.wav"
+    soundfile.write(wav, np.concatenate((demo_samples[: 6 * 16000], np.zeros(8000, dtype=np.int16))), 16000)
+    return wav
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20)
 

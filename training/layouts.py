@@ -29,8 +29,8 @@ from training.dataset import NOISE, SPEECH, TESTING, TRAINING, VALIDATION, WORD,
 from training.settings import TrainSettings
 
 NOISE_FOLDER = "_background_noise_"
-UNKNOWN_FOLDER, SILENCE_FOLDER = "_unknown_", "_silence_"
-"""Of the test set that Speech Commands offers apart: words that are none of ten, and no words."""
+SILENCE_FOLDER = "_silence_"
+"""Of the test set that Speech Commands offers apart: no words."""
 EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif"}
 COLUMNS = ("file", "start", "end", "word")
 TFDS_SPLITS = {"train": TRAINING, "validation": VALIDATION, "test": TESTING}

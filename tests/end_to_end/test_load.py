@@ -13,8 +13,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-import soundfile
-from commands import ENVIRONMENT, keywords, start, wait_until_listening, wait_until_says
+from commands import ENVIRONMENT, ended, keywords, start, wait_until_listening, wait_until_says
 
 pytestmark = pytest.mark.microphone
 
@@ -50,24 +49,6 @@ console.datetime = recorder.datetime = Stepped
 from detector.__main__ import main
 main()
 """
-
-
-@pytest.fixture
-def words(demo_samples, tmp_path):
-    """A recording of two words."""
-    wav = tmp_path / "words.wav"
-    soundfile.write(wav, np.concatenate((demo_samples[: 6 * 16000], np.zeros(8000, dtype=np.int16))), 16000)
-    return wav
-
-
-@contextlib.contextmanager
-def ended(process):
-    """Leave no process behind."""
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate(timeout=10)
 
 
 def stop(process):

@@ -9,32 +9,18 @@ import signal
 import subprocess
 import time
 
-import numpy as np
 import pytest
-import soundfile
-from commands import keywords, run, start, wait_until_listening, wait_until_says
+from commands import ended, keywords, run, start, wait_until_listening, wait_until_says
 from pulse import virtual_microphone
 
 pytestmark = pytest.mark.microphone
 
 
-@pytest.fixture
-def words(demo_samples, tmp_path):
-    """A recording of two words."""
-    wav = tmp_path / "words.wav"
-    soundfile.write(wav, np.concatenate((demo_samples[: 6 * 16000], np.zeros(8000, dtype=np.int16))), 16000)
-    return wav
-
-
 @contextlib.contextmanager
 def listening(environment, *arguments):
     """A daemon that prints events and is stopped at the end."""
-    process = start("listen", "--json", "--events", *arguments, env=environment)
-    try:
+    with ended(start("listen", "--json", "--events", *arguments, env=environment)) as process:
         yield process
-    finally:
-        process.kill()
-        process.communicate(timeout=10)
 
 
 def stop(process):
