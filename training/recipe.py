@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsError
+from training.settings import TrainSettings, convert_settings
 
 FOLDERS = ("data", "synthetic", "noise", "speech")
 
@@ -29,3 +30,23 @@ def read_recipe(file: Path, root: Path) -> dict[str, Any]:
         if isinstance(recipe.get(name), list):
             recipe[name] = [str((root / folder).resolve()) for folder in recipe[name]]
     return recipe
+
+
+def new_settings(given: dict[str, Any], root: Path) -> TrainSettings:
+    """Return the settings of a new run: those of the recipe among the options, where others say nothing else.
+
+    Raises
+    ------
+    SettingsError
+        If the recipe cannot be read, or a setting does not fit.
+    """
+    fields = read_recipe(given.pop("recipe"), root) if "recipe" in given else {}
+    for name in FOLDERS:
+        if name in given:
+            given[name] = [str(Path(folder).resolve()) for folder in given[name]]
+    if "licence" in given:
+        given["licences"] = {**fields.get("licences", {}), **dict(given.pop("licence"))}
+    fields |= given
+    if not (fields.get("data") and fields.get("words")):
+        raise SettingsError("expected --data and --words for a new run, or a --recipe, or --resume to go on with one")
+    return convert_settings(TrainSettings, fields)

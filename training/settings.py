@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from detector.errors import SettingsError
 from detector.frontend import FrontendSettings
 from detector.settings import NotNegative, Positive, PositiveInt, Probability, Text
 
 SILENCE = "silence"
 UNKNOWN = "unknown"
+
+Settings = TypeVar("Settings", bound=msgspec.Struct)
 
 
 class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -214,3 +217,17 @@ class SynthesisSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     clips_per_neighbour: PositiveInt = 60
     clips_per_word: PositiveInt = 3
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+def convert_settings(kind: type[Settings], fields: dict[str, Any]) -> Settings:
+    """Return settings of a kind from fields by name.
+
+    Raises
+    ------
+    SettingsError
+        If a field is missing, unknown, or of another type or range.
+    """
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as exc:
+        raise SettingsError(f"expected settings that fit, found: {exc}") from exc

@@ -1,0 +1,138 @@
+"""What the verbs of `keyword-trainer` share: kinds of arguments, groups of options, recordings that options name."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from detector.arguments import parse_words
+
+if TYPE_CHECKING:
+    from training.dataset import Item, WaveformStore
+
+
+def parse_count(text: str) -> int:
+    """Return a whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, found {number}")
+    return number
+
+
+def not_negative(kind: type[Any]) -> Callable[[str], Any]:
+    """Return a parser of numbers of a kind (int, float) that are at least 0."""
+
+    def parse(text: str) -> Any:
+        number = kind(text)
+        if not number >= 0:
+            raise argparse.ArgumentTypeError(f"expected at least 0, found {text}")
+        return number
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
+def parse_assignment(text: str) -> tuple[str, str]:
+    """Return name and value of `NAME=VALUE`."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, found '{text}'")
+    return name, value
+
+
+def parse_threshold(text: str) -> tuple[str, float]:
+    """Return word and threshold of `WORD=X`."""
+    word, value = parse_assignment(text)
+    try:
+        return word, float(value)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"expected WORD=NUMBER, found '{text}'") from exc
+
+
+def add_data(verb: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the folders of single words."""
+    verb.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        required=required,
+        metavar="DIR",
+        help="words: Speech Commands, any tree WORD/FILE, a table NAME.csv, or TensorFlow Datasets; repeatable",
+    )
+
+
+def add_noise(verb: argparse.ArgumentParser) -> None:
+    """Add the folders of noises."""
+    verb.add_argument(
+        "--noise",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="noise recordings, beside the data's _background_noise_; repeatable",
+    )
+
+
+def add_speech(verb: argparse.ArgumentParser) -> None:
+    """Add the folders of running speech, and which of its speakers are not trained on."""
+    verb.add_argument(
+        "--speech",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="running speech in LibriSpeech's or LJ Speech's layout; repeatable",
+    )
+    verb.add_argument(
+        "--validation-speakers",
+        type=parse_words,
+        metavar="ID,ID",
+        help="speakers of running speech that are not trained on (default: one in ten, by a hash)",
+    )
+
+
+def add_cache(verb: argparse.ArgumentParser) -> None:
+    """Add the folder that keeps between runs what was decoded and composed."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keyword-trainer"
+    verb.add_argument(
+        "--cache",
+        type=Path,
+        default=folder,
+        metavar="DIR",
+        help="where decoded recordings and composed windows are kept (default: %(default)s)",
+    )
+
+
+def add_seed(verb: argparse.ArgumentParser, text: str = "of all randomness") -> None:
+    """Add the seed."""
+    verb.add_argument("--seed", type=not_negative(int), default=0, metavar="N", help=f"{text} (default: %(default)s)")
+
+
+def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> tuple[list[Item], WaveformStore]:
+    """Return the recordings below the folders that options name, and their samples."""
+    from training.dataset import WaveformStore
+    from training.layouts import index_folders
+
+    items = index_folders(
+        data=getattr(options, "data", ()),
+        noise=getattr(options, "noise", ()),
+        speech=getattr(options, "speech", ()),
+        validation_speakers=getattr(options, "validation_speakers", None) or (),
+    )
+    show = sys.stderr.isatty()
+    return items, WaveformStore.build(items, folder=options.cache, sample_rate_hz=sample_rate_hz, show_progress=show)
+
+
+def print_report(report: Any, *, as_json: bool) -> None:
+    """Print a report as lines, or as JSON."""
+    print_lines([msgspec.json.encode(report).decode()] if as_json else report.lines())
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Print the answer of a verb."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()

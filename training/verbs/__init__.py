@@ -1,0 +1,36 @@
+"""The verbs of `keyword-trainer`, a module each: name, one line of help, options, and what it does.
+
+Answers go to stdout, progress and notes to stderr. A verb imports TensorFlow, SciPy and pictures only when it runs,
+so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from training.verbs import (
+    calibrate,
+    compare,
+    compose,
+    download,
+    evaluate,
+    evaluate_stream,
+    export,
+    inspect,
+    report,
+    synthesize,
+    train,
+)
+
+VERBS = (
+    download,
+    train,
+    evaluate,
+    synthesize,
+    compose,
+    evaluate_stream,
+    compare,
+    calibrate,
+    inspect,
+    report,
+    export,
+)
+"""In the order in which `--help` lists them."""

@@ -1,0 +1,90 @@
+"""`keyword-trainer calibrate`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import msgspec
+
+from detector.arguments import parse_words
+from detector.errors import SettingsError
+from training.arguments import add_cache, add_seed, add_speech, open_recordings, print_lines
+from training.dataset import SPLITS, VALIDATION
+
+NAME = "calibrate"
+SUMMARY = "measure a model's operating curve, write it and the default thresholds into the manifest"
+
+log = logging.getLogger(__name__)
+
+
+def add_options(verb: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    verb.add_argument("model", help="name or path of a model")
+    verb.add_argument(
+        "--words-data",
+        dest="data",
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="word clips in the Speech Commands layout, for the misses; repeatable",
+    )
+    add_speech(verb)
+    verb.add_argument(
+        "--skip-words",
+        type=parse_words,
+        default=(),
+        metavar="know,knows",
+        help="words that sound like a keyword: running speech that holds one is left out, as with the keywords",
+    )
+    verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
+    verb.add_argument(
+        "--false-accepts-per-hour",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="the default thresholds are those of fewest misses within this rate (default: %(default)g)",
+    )
+    add_seed(verb, "of the words' order")
+    verb.add_argument("--picture", type=Path, metavar="PNG", help="draw the curve, too")
+    verb.add_argument("--json", action="store_true", help="print the curve as JSON")
+    verb.add_argument("--dry-run", action="store_true", help="measure, but leave the manifest as it is")
+    add_cache(verb)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure the operating curve and write it into the manifest."""
+    from detector.manifest import read_manifest, write_manifest
+    from detector.model import Model, find_model
+    from detector.operating import describe_points, pick_points
+    from training.operating import calibrate, with_points
+
+    file = find_model(options.model)
+    manifest = read_manifest(file)
+    model = Model(manifest, file.with_suffix(".tflite").read_bytes())
+    if not options.speech:
+        raise SettingsError("expected --speech: false accepts are counted in running speech")
+    items, store = open_recordings(options, manifest.frontend.sample_rate_hz)
+    curve = calibrate(
+        model,
+        items,
+        store,
+        split=options.split,
+        skip_words=options.skip_words,
+        seed=options.seed,
+        show_progress=sys.stderr.isatty(),
+    )
+    points = pick_points(curve, manifest.words, options.false_accepts_per_hour)
+    for line in describe_points(curve, points, options.false_accepts_per_hour):
+        log.info(line)
+    if not options.dry_run:
+        write_manifest(with_points(manifest, curve, points), file)
+        log.info("wrote %s", file)
+    if options.picture:
+        from training.pictures import draw_curve
+
+        draw_curve(curve, points, options.picture, title=manifest.name)
+    if options.json:
+        print_lines([msgspec.json.encode(curve).decode()])

@@ -1,0 +1,46 @@
+"""`keyword-trainer compare`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from detector.errors import SettingsError
+from training.arguments import add_seed, print_report
+
+NAME = "compare"
+SUMMARY = "tell whether one model is better than another on a recording, by a paired bootstrap"
+
+
+def add_options(verb: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    verb.add_argument("first", help="name or path of a model")
+    verb.add_argument("second", help="the model whose gain or loss is reported")
+    verb.add_argument("--recording", type=Path, required=True, metavar="WAV")
+    verb.add_argument("--truth", type=Path, required=True, metavar="JSON")
+    add_seed(verb, "of the resamples")
+    verb.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compare two models on one recording."""
+    from detector.detector import Detector
+    from training.compare import compare
+    from training.compose import read_truth
+    from training.conditions import detect_stream
+    from training.dataset import read_recording
+
+    truth = read_truth(options.truth)
+    listeners = [Detector.load(name) for name in (options.first, options.second)]
+    if listeners[0].words != listeners[1].words:
+        raise SettingsError(
+            f"expected two models of the same words, found {', '.join(listeners[0].words)} and "
+            f"{', '.join(listeners[1].words)}"
+        )
+    detections = []
+    for listener in listeners:
+        samples = read_recording(str(options.recording), listener.model.manifest.frontend.sample_rate_hz)
+        detections.append(detect_stream(listener, samples, show_progress=sys.stderr.isatty()))
+    report = compare(detections[0], detections[1], truth, listeners[0].words, seed=options.seed)
+    print_report(report, as_json=options.json)

@@ -1,0 +1,59 @@
+"""`keyword-trainer evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from training.arguments import add_cache, add_data, add_noise, add_seed, open_recordings, parse_count, print_report
+from training.dataset import SPLITS, VALIDATION
+
+NAME = "evaluate"
+SUMMARY = "measure the accuracy of a model on clips, through the detector's own code"
+
+
+def add_options(verb: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    verb.add_argument("model", help="name or path of a model")
+    add_data(verb, required=True)
+    add_noise(verb)
+    add_cache(verb)
+    verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
+    add_seed(verb, "chooses the clips")
+    verb.add_argument("--json", action="store_true", help="print JSON")
+    verb.add_argument(
+        "--offsets",
+        type=parse_count,
+        metavar="N",
+        help="measure instead how much scores depend on where windows fall: a word's spread over N shifts by a sample",
+    )
+    verb.add_argument(
+        "--clips-per-word", type=parse_count, default=100, metavar="N", help="with --offsets (default: %(default)s)"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure clip accuracy, or how much scores depend on where windows fall."""
+    from detector.model import load_model
+    from training.evaluate_clips import evaluate_clips, gather_clips
+    from training.spread import measure_spread
+
+    model = load_model(options.model)
+    items, store = open_recordings(options, model.manifest.frontend.sample_rate_hz)
+    show = sys.stderr.isatty()
+    if options.offsets:
+        spread = measure_spread(
+            model,
+            items,
+            store,
+            split=options.split,
+            n_offsets=options.offsets,
+            n_clips_per_word=options.clips_per_word,
+            seed=options.seed,
+            show_progress=show,
+        )
+        print_report(spread, as_json=options.json)
+        return
+    features, truths = gather_clips(items, store, model.manifest, split=options.split, seed=options.seed)
+    report = evaluate_clips(model.score, features, truths, model.manifest, split=options.split, show_progress=show)
+    print_report(report, as_json=options.json)

@@ -1,0 +1,47 @@
+"""`keyword-trainer export`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from training.arguments import parse_threshold, print_lines
+from training.backends import import_keras
+
+NAME = "export"
+SUMMARY = "copy the model of a finished run to a folder of models, under a name"
+
+
+def add_options(verb: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    verb.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    verb.add_argument("--name", required=True, help="name of the model")
+    verb.add_argument("--to", type=Path, default=Path("models"), metavar="DIR", help="folder (default: %(default)s)")
+    verb.add_argument(
+        "--threshold",
+        type=parse_threshold,
+        action="append",
+        default=[],
+        metavar="WORD=X",
+        help="score from which on a word is reported; repeatable",
+    )
+    verb.add_argument("--smoothing-windows", type=int, metavar="N", help="windows that scores are averaged over")
+    verb.add_argument("--stride-s", type=float, metavar="S", help="from one window to the next, in seconds")
+    verb.add_argument("--refractory-s", type=float, metavar="S", help="how long a word is not reported again")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the pair of a finished run."""
+    import_keras()
+    from training.export import export
+
+    pair = export(
+        options.run,
+        name=options.name,
+        folder=options.to,
+        thresholds=dict(options.threshold),
+        smoothing_windows=options.smoothing_windows,
+        stride_s=options.stride_s,
+        refractory_s=options.refractory_s,
+    )
+    print_lines([str(file) for file in pair])

@@ -1,0 +1,54 @@
+"""`keyword-trainer inspect`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from detector.errors import SettingsError
+from training.arguments import add_cache, add_data, add_noise, open_recordings, print_lines
+
+NAME = "inspect"
+SUMMARY = "draw recordings from waveform to scores, or a tree of spectrogram images"
+IMAGE_KINDS = ("spectrogram", "mel", "mfcc")
+
+
+def add_options(verb: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    verb.add_argument("clips", nargs="*", metavar="CLIP", help="recordings to draw side by side")
+    verb.add_argument("--out", type=Path, metavar="PNG", help="picture of the clips")
+    verb.add_argument("--model", default="yes-no", help="model whose spectrogram and scores are drawn (%(default)s)")
+    verb.add_argument(
+        "--images", type=Path, metavar="DIR", help="write an image of each clip of --data: DIR/SPLIT/WORD/CLIP.png"
+    )
+    verb.add_argument("--kind", choices=IMAGE_KINDS, default=IMAGE_KINDS[0], help="of images (default: %(default)s)")
+    add_data(verb, required=False)
+    add_noise(verb)
+    add_cache(verb)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Draw clips, or write a tree of images."""
+    from detector.model import load_model
+    from training.dataset import read_recording
+    from training.images import write_images
+    from training.pictures import draw_clips
+    from training.views import view
+
+    if bool(options.clips) != (options.out is not None) or not (options.clips or options.images):
+        raise SettingsError("expected CLIP... and --out PNG, or --data DIR and --images DIR")
+    model = load_model(options.model)
+    settings = model.manifest.frontend
+    if options.clips:
+        clips = [
+            (Path(clip).name, view(read_recording(clip, settings.sample_rate_hz), model)) for clip in options.clips
+        ]
+        draw_clips(clips, model.manifest, options.out)
+        print_lines([f"{options.out}: {len(clips)} clips"])
+    if options.images:
+        items, store = open_recordings(options, settings.sample_rate_hz)
+        show = sys.stderr.isatty()
+        print_lines(
+            write_images(items, store, options.images, kind=options.kind, settings=settings, show_progress=show)
+        )

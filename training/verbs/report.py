@@ -1,0 +1,30 @@
+"""`keyword-trainer report`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from training.arguments import add_cache, print_lines
+from training.backends import import_keras
+
+NAME = "report"
+SUMMARY = "write one HTML page on a finished run: curves, figures, mistakes to listen to"
+
+
+def add_options(verb: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    verb.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    verb.add_argument("--out", type=Path, metavar="HTML", help="the page (default: RUN/report.html)")
+    add_cache(verb)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the page on a run."""
+    import_keras()
+    from training.report import write_report
+
+    file = options.out or options.run / "report.html"
+    write_report(options.run, file, cache=options.cache, show_progress=sys.stderr.isatty())
+    print_lines([str(file)])
