@@ -62,10 +62,10 @@ def replay_file(file: str, model_name: str | None, *, as_json: bool) -> int:
 
 def list_devices() -> int:
     """Print the capture devices."""
-    from detector.audio import microphone
+    from detector.audio import devices as audio_devices
 
     hide_native_messages()
-    devices = microphone.answer_in_time(microphone.list_devices)
+    devices = audio_devices.answer_in_time(audio_devices.list_devices)
     if not devices:
         raise CaptureError(
             CaptureFailure.NOT_FOUND, "expected a capture device, found none: is a microphone plugged in?"
@@ -112,7 +112,7 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         "device": "default" if settings.device is None else settings.device,
     }
     if is_device_asked:
-        from detector.audio.microphone import answer_in_time
+        from detector.audio.devices import answer_in_time
 
         hide_native_messages()
         answer["microphone"] = answer_in_time(lambda: _check_microphone(settings, manifest.frontend.sample_rate_hz))
@@ -137,7 +137,8 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
 
 def _check_microphone(settings: Settings, sample_rate_hz: int) -> str:
     """Capture for a second and tell what came."""
-    from detector.audio.microphone import GRACE_S, Microphone
+    from detector.audio.delivery import GRACE_S
+    from detector.audio.microphone import Microphone
 
     blocks: list[NDArray[np.int16]] = []
     with Microphone(settings.device, sample_rate_hz=sample_rate_hz) as microphone:

@@ -6,9 +6,10 @@ import types
 import numpy as np
 import pytest
 
-from detector.audio import microphone
+from detector.audio import devices, microphone
+from detector.audio.devices import Device, choose_device
 from detector.audio.gaps import GapCause, Loss
-from detector.audio.microphone import Device, Microphone, choose_device
+from detector.audio.microphone import Microphone
 from detector.errors import CaptureError, CaptureFailure, SettingsError
 
 DEVICES = [
@@ -222,5 +223,5 @@ def test_without_portaudio_the_package_to_install_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
     with pytest.raises(CaptureError, match="apt-get install libportaudio2") as caught:
-        microphone.import_sounddevice()
+        devices.import_sounddevice()
     assert caught.value.exit_code == 69

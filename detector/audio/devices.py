@@ -1,0 +1,167 @@
+"""The capture devices that PortAudio lists. The only module that imports sounddevice."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TypeVar
+
+from detector.errors import CaptureError, CaptureFailure, SettingsError
+
+ANSWER_WITHIN_S = 8.0
+"""A sound server that takes longer to answer hangs."""
+
+Answer = TypeVar("Answer")
+
+_INSTALL_PORTAUDIO = "install it with 'sudo apt-get install libportaudio2'"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A capture device as PortAudio lists it."""
+
+    index: int
+    name: str
+    host_api: str
+    n_channels: int
+    default_rate_hz: int
+    is_default: bool
+
+
+def import_sounddevice() -> ModuleType:
+    """Import sounddevice.
+
+    Raises
+    ------
+    CaptureError
+        If it or the PortAudio library is missing.
+    """
+    try:
+        import sounddevice
+    except OSError as exc:
+        raise CaptureError(
+            CaptureFailure.NO_LIBRARY, f"expected the PortAudio library, found none: {_INSTALL_PORTAUDIO}"
+        ) from exc
+    except ImportError as exc:
+        raise CaptureError(
+            CaptureFailure.NO_LIBRARY, "expected the package sounddevice, found none: 'pip install sounddevice'"
+        ) from exc
+    module: ModuleType = sounddevice
+    return module
+
+
+def list_devices() -> list[Device]:
+    """Return the devices that can capture.
+
+    Raises
+    ------
+    CaptureError
+        If PortAudio is missing or fails.
+    """
+    sounddevice = import_sounddevice()
+    try:
+        host_apis = sounddevice.query_hostapis()
+        described = sounddevice.query_devices()
+        default = sounddevice.default.device[0]
+    except sounddevice.PortAudioError as exc:
+        raise CaptureError(CaptureFailure.NOT_FOUND, f"expected a list of devices, found: {exc}") from exc
+    return [
+        Device(
+            index=index,
+            name=str(device["name"]),
+            host_api=str(host_apis[device["hostapi"]]["name"]),
+            n_channels=int(device["max_input_channels"]),
+            default_rate_hz=round(device["default_samplerate"]),
+            is_default=index == default,
+        )
+        for index, device in enumerate(described)
+        if device["max_input_channels"] > 0
+    ]
+
+
+def answer_in_time(ask: Callable[[], Answer]) -> Answer:
+    """Return what a call that needs the sound server returns: one that hangs would hang whoever asks it.
+
+    Raises
+    ------
+    CaptureError
+        If there is no answer in time; the thread that asks is left behind.
+    """
+    answers: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            answers.set_result(ask())
+        except BaseException as exc:  # handed over to who asked
+            answers.set_exception(exc)
+
+    threading.Thread(target=run, name="ask", daemon=True).start()
+    try:
+        return answers.result(ANSWER_WITHIN_S)
+    except TimeoutError as exc:
+        raise CaptureError(
+            CaptureFailure.LOST, f"expected the sound server to answer within {ANSWER_WITHIN_S:g} s, found it hung"
+        ) from exc
+
+
+def choose_device(devices: list[Device], wanted: int | str | None) -> Device:
+    """Return the device of an index or of a part of its name; None is the default device.
+
+    Raises
+    ------
+    CaptureError
+        If there is none.
+    SettingsError
+        If several fit and none has exactly that name.
+    """
+    if wanted is None:
+        fitting = [device for device in devices if device.is_default]
+        what = "a default capture device"
+    elif isinstance(wanted, int):
+        fitting = [device for device in devices if device.index == wanted]
+        what = f"capture device {wanted}"
+    else:
+        exact = [device for device in devices if device.name == wanted]
+        fitting = exact or [device for device in devices if wanted.lower() in device.name.lower()]
+        what = f"a capture device named '{wanted}'"
+        if len(fitting) > 1:
+            found = ", ".join(f"{device.index} {device.name}" for device in fitting)
+            raise SettingsError(f"expected {what} and no other, found {found}: name it in full or by index")
+    if not fitting:
+        found = ", ".join(f"{device.index} {device.name}" for device in devices) or "no capture device at all"
+        raise CaptureError(CaptureFailure.NOT_FOUND, f"expected {what}, found {found}: see 'keyword-detector devices'")
+    return fitting[0]
+
+
+def find_again(devices: list[Device], known: Device) -> Device:
+    """Return the device that was used before, by its name: another one would be listened to unnoticed.
+
+    Raises
+    ------
+    CaptureError
+        If it is not there.
+    """
+    same = [device for device in devices if (device.name, device.host_api) == (known.name, known.host_api)]
+    if not same:
+        raise CaptureError(CaptureFailure.NOT_FOUND, f"expected '{known.name}' again, found it gone")
+    return next((device for device in same if device.index == known.index), same[0])
+
+
+def rescan(sounddevice: ModuleType) -> None:
+    """Look for devices anew: PortAudio lists them once, when it is initialised. No stream may be open.
+
+    Raises
+    ------
+    CaptureError
+        If PortAudio fails.
+    """
+    with contextlib.suppress(sounddevice.PortAudioError):  # it is not running, since it could not be started last time
+        sounddevice._terminate()  # noqa: SLF001 - there is no public way
+    try:
+        sounddevice._initialize()  # noqa: SLF001
+    except sounddevice.PortAudioError as exc:
+        raise CaptureError(CaptureFailure.NOT_FOUND, f"expected PortAudio to start again, found: {exc}") from exc
