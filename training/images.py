@@ -17,11 +17,11 @@ from training.views import mel_db, mfcc, spectrogram_db
 SMALLEST_PIXELS = 160
 """Each value is drawn as so many equal pixels that no image is smaller than this, either way."""
 
-Draw = Callable[[NDArray[np.int16], FrontendSettings], NDArray[np.float64]]
+Draw = Callable[[NDArray[np.int16], LogMel], NDArray[np.float64]]
 KINDS: dict[str, tuple[Draw, float, float]] = {
-    "spectrogram": (spectrogram_db, -90.0, -10.0),
-    "mel": (lambda samples, settings: mel_db(LogMel(settings)(samples), settings), -80.0, -10.0),
-    "mfcc": (lambda samples, settings: mfcc(LogMel(settings)(samples), settings), -20.0, 20.0),
+    "spectrogram": (lambda samples, log_mel: spectrogram_db(samples, log_mel.settings), -90.0, -10.0),
+    "mel": (lambda samples, log_mel: mel_db(log_mel(samples), log_mel.settings), -80.0, -10.0),
+    "mfcc": (lambda samples, log_mel: mfcc(log_mel(samples), log_mel.settings), -20.0, 20.0),
 }
 """Kinds of images: what is drawn, shape (n_frames, n_values), and the values that are black and white: the same for all
 clips, so that loudness can be seen."""
@@ -49,6 +49,7 @@ def write_images(
         from matplotlib.image import imsave
     except ImportError as exc:
         raise SettingsError("expected matplotlib to write images: pip install matplotlib") from exc
+    log_mel = LogMel(settings)
     draw, darkest, brightest = KINDS[kind]
     clips = [(position, item) for position, item in enumerate(items) if item.kind == WORD]
     if not clips:
@@ -57,7 +58,7 @@ def write_images(
         samples = np.zeros(settings.sample_rate_hz, dtype=np.int16)
         clip = store[position][: len(samples)]
         samples[: len(clip)] = clip
-        values = draw(samples, settings).T
+        values = draw(samples, log_mel).T
         rows, columns = (-(-SMALLEST_PIXELS // n) for n in values.shape)
         file = folder / item.split / item.word / f"{Path(item.path).stem}.png"
         try:

@@ -34,8 +34,9 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from commands import ENVIRONMENT, start, wait_until_listening
+from lenient import FALSE_ACCEPTS_PER_HOUR
 from pulse import VirtualMicrophone, virtual_microphone
-from room import EVERY_S, FALSE_ACCEPTS_PER_HOUR, RATE_HZ, Room, Word, resident_kb, threads_and_files
+from room import EVERY_S, RATE_HZ, Room, Word, resident_kb, threads_and_files
 
 BACK_WITHIN_S = 2.0
 HEARD_WITHIN_S = 1.5

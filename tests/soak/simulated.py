@@ -19,13 +19,18 @@ import sys
 import time
 import types
 from collections import Counter, deque
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from room import HEARD_WITHIN_S, RATE_HZ, Room, open_lenient_detector, resident_kb, threads_and_files
 
-from detector import Detection, pipeline
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from lenient import open_lenient_detector
+from room import HEARD_WITHIN_S, RATE_HZ, Room, resident_kb, threads_and_files
+
+from detector import Detection, load_model, pipeline
 from detector.audio import capture, microphone
 from detector.audio.gaps import Gap, GapCause
 from detector.audio.microphone import Microphone
@@ -335,7 +340,7 @@ def main() -> int:
     world, stop = World(options.seed), StopFlag()
     judge = Judge(world, options.hours, stop)
     microphone.time = types.SimpleNamespace(monotonic=world.monotonic)  # type: ignore[assignment]
-    microphone.import_sounddevice = world.module
+    sys.modules["sounddevice"] = world.module()  # type: ignore[assignment]
     capture.POLL_S = 0.0005
     source = Accelerated(
         [Microphone(sample_rate_hz=RATE_HZ)],
@@ -345,7 +350,7 @@ def main() -> int:
     )
     source.world = world
     started_s = time.monotonic()
-    pipeline.listen(source, open_lenient_detector(), judge, stop=stop)
+    pipeline.listen(source, open_lenient_detector(load_model("yes-no")), judge, stop=stop)
     return report(judge, options.hours, time.monotonic() - started_s)
 
 
