@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 
 from detector.errors import SettingsError
@@ -20,6 +21,7 @@ def import_keras(backend: str = BACKENDS[0]) -> None:
         If the framework or Keras is not installed.
     """
     os.environ["KERAS_BACKEND"] = backend
+    logging.getLogger("jax").setLevel(logging.WARNING)  # it tells which devices there are not
     try:
         with native_messages_to_log():
             importlib.import_module(backend)

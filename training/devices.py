@@ -57,6 +57,11 @@ def describe_devices() -> list[str]:
     return lines
 
 
+def needs_jit() -> bool:
+    """Whether steps must be compiled by XLA: JAX is slow without, TensorFlow on a CPU is eight times slower with it."""
+    return str(keras.backend.backend()) == "jax"
+
+
 def choose_precision(precision: str) -> str:
     """Return the Keras dtype policy for a setting: "auto" is mixed_float16 on a GPU and float32 elsewhere.
 

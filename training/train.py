@@ -22,7 +22,7 @@ from tqdm import tqdm
 from detector.errors import SettingsError
 from training.architectures import build_model, check_architecture
 from training.dataset import TRAINING, VALIDATION, WaveformStore, describe_items
-from training.devices import choose_precision, choose_strategy, describe_devices
+from training.devices import choose_precision, choose_strategy, describe_devices, needs_jit
 from training.features import FeatureStore
 from training.layouts import index
 from training.provenance import note_provenance
@@ -120,7 +120,7 @@ def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
                 keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, clipnorm=1.0),
                 keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
                 metrics=["accuracy"],
-                jit_compile=False,  # XLA is eight times slower on a CPU
+                jit_compile=needs_jit(),
             )
     history = read_history(run)[:first_epoch]
     n_seen = settings.steps_per_epoch * settings.batch_size

@@ -25,6 +25,7 @@ from detector.errors import SettingsError
 from detector.model import Network
 from detector.samples import to_float
 from training.dataset import TESTING, TRAINING, VALIDATION, WORD, Item, WaveformStore
+from training.devices import needs_jit
 from training.evaluate_clips import fit_window
 from training.layouts import index_words
 from training.quantize import convert_to_int8
@@ -139,7 +140,10 @@ def train_tutorial(
     keras.utils.set_random_seed(settings.seed)
     model = build(pictures.shape[1:], len(settings.words))
     model.compile(
-        keras.optimizers.Adam(LEARNING_RATE), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+        keras.optimizers.Adam(LEARNING_RATE),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=needs_jit(),
     )
     log.info("%s: %d parameters, %d clips an epoch", NAME, model.count_params(), is_training.sum())
     best = run / BEST_FILE

@@ -1,4 +1,4 @@
-"""Training on another framework, whose result TensorFlow exports. Skipped where there is no PyTorch."""
+"""Training on another framework, whose result TensorFlow exports. Skipped where neither PyTorch nor JAX is."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from commands import KEYWORD_TRAINER, run
 
 from detector import load_model
 
+OTHERS = [name for name in ("torch", "jax") if importlib.util.find_spec(name) is not None]
+
 pytestmark = [
     pytest.mark.tensorflow,
-    pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"),
+    pytest.mark.skipif(not OTHERS, reason="neither PyTorch nor JAX is installed"),
 ]
 
 ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-BACKENDS = ("tensorflow", "torch")
 
 
 def trainer(*arguments):
@@ -35,7 +36,7 @@ def data(tmp_path_factory):
 def runs(data, tmp_path_factory):
     """The same run on each framework."""
     folder = tmp_path_factory.mktemp("runs")
-    for backend in BACKENDS:
+    for backend in ("tensorflow", *OTHERS):
         options = ["--words", "up,down", "--architecture", "ts-resnet-tiny", "--epochs", 5, "--steps-per-epoch", 40]
         options += ["--batch-size", 64, "--workers", 1, "--cache", data.parent / "cache", "--backend", backend]
         options += ["--licence", "words=made by ourselves"]
@@ -46,21 +47,22 @@ def runs(data, tmp_path_factory):
     return folder
 
 
-def test_a_run_on_pytorch_becomes_a_pair_that_detects(runs, data, tmp_path):
-    exported = trainer("export", runs / "torch", "--name", "up-down", "--to", tmp_path, "--threshold", "up=0.5")
+@pytest.mark.parametrize("backend", OTHERS)
+def test_a_run_on_another_framework_becomes_a_pair_that_detects(backend, runs, data, tmp_path):
+    exported = trainer("export", runs / backend, "--name", "up-down", "--to", tmp_path, "--threshold", "up=0.5")
     assert exported.returncode == 0, exported.stderr
     pair = tmp_path / "up-down.json"
     training, finishing = load_model(str(pair)).manifest.training["sessions"]
-    assert "torch" in training["versions"]
+    assert backend in training["versions"]
     assert "tensorflow" in finishing["versions"]
     clip = next((data / "up").glob("*.wav"))
     heard = run("detect", "--json", "--model", pair, clip)
     assert [json.loads(line)["keyword"] for line in heard.stdout.splitlines()] == ["up"]
 
 
-def test_both_frameworks_learn_the_same(runs):
+def test_all_frameworks_learn_the_same(runs):
     last, interval = {}, {}
-    for backend in BACKENDS:
+    for backend in ("tensorflow", *OTHERS):
         last[backend] = json.loads((runs / backend / "history.jsonl").read_text().splitlines()[-1])
         interval[backend] = json.loads((runs / backend / "model.json").read_text())["clip_accuracy"]["interval"]
     assert all(np.isfinite(row["loss"]) and row["validation_accuracy"] > 0.7 for row in last.values())
