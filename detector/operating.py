@@ -14,7 +14,7 @@ DECIMALS = 6
 def pick_points(
     curve: OperatingCurve, words: Sequence[str], false_accepts_per_hour: float
 ) -> dict[str, OperatingPoint]:
-    """Pick the points of fewest misses whose false accepts together stay within a rate.
+    """Pick the points of fewest misses whose false accepts together stay within a rate; of equals those of fewest.
 
     A word whose score rarely rises by mistake leaves its share to the others: all divisions of the permitted rate among
     the words are compared.
@@ -48,7 +48,8 @@ def pick_points(
             f"expected points of {', '.join(words)} at {false_accepts_per_hour:g} false accepts per hour together, "
             "found none that strict"
         )
-    return min(best.values(), key=lambda choice: choice[0])[1]
+    _, (_, points) = min(best.items(), key=lambda choice: (round(choice[1][0], DECIMALS), choice[0]))
+    return points
 
 
 def _fewest_misses(curve: OperatingCurve, word: str, permitted: float) -> dict[float, OperatingPoint]:
@@ -74,8 +75,10 @@ def describe_points(
         for word, point in points.items()
     ]
     if false_accepts_per_hour * curve.hours < 1.0:
+        found = sum(point.false_accepts_per_hour for point in points.values())
         lines.append(
-            f"warning: {false_accepts_per_hour:g} false accepts per hour is below what was measured: {curve.hours:.2f} "
-            f"hours can show no rate below {1.0 / curve.hours:.2g} per hour; chosen are thresholds without any there"
+            f"warning: {false_accepts_per_hour:g} false accepts per hour is below what was measured: one in "
+            f"{curve.hours:.2f} hours is {1.0 / curve.hours:.2g} per hour; chosen are thresholds with "
+            + (f"{found:.2g} per hour there, the mean of several hearings" if found else "none there")
         )
     return lines

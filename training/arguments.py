@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -26,16 +27,24 @@ def parse_count(text: str) -> int:
 
 
 def not_negative(kind: type[Any]) -> Callable[[str], Any]:
-    """Return a parser of numbers of a kind (int, float) that are at least 0."""
+    """Return a parser of finite numbers of a kind (int, float) that are at least 0."""
 
     def parse(text: str) -> Any:
         number = kind(text)
-        if not number >= 0:
+        if not 0 <= number < math.inf:
             raise argparse.ArgumentTypeError(f"expected at least 0, found {text}")
         return number
 
     parse.__name__ = kind.__name__
     return parse
+
+
+def parse_rate(text: str) -> float:
+    """Return a finite number above 0."""
+    number = float(text)
+    if not 0.0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+    return number
 
 
 def parse_assignment(text: str) -> tuple[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from detector.detector import Detection
 from training.compose import Truth
@@ -60,23 +62,31 @@ def bootstrap(
 ) -> tuple[float, float, float]:
     """Return the mean of second - first over paired cases, and its percentile bootstrap interval.
 
-    Efron and Tibshirani (1993), chapter 13; cases are drawn with replacement, both models' outcomes together.
+    Efron and Tibshirani (1993), chapter 13; cases are drawn with replacement, both models' outcomes together. Of few
+    differences resamples know too little: the interval also covers the exact one, given how many differences there are
+    (that of the sign test; Clopper and Pearson 1934), and where there is none, the rates that so many cases cannot
+    exclude.
 
     Parameters
     ----------
     first, second : ndarray, shape (n_cases,)
-        Outcomes of the two models on the same cases.
+        Outcomes of the two models on the same cases, at least one.
     """
     difference = second.astype(np.float64) - first
-    if difference.size == 0:
-        return 0.0, 0.0, 0.0
     # Cases with the same difference are alike: a resample is a multinomial draw of how many of each there are.
     values, counts = np.unique(difference, return_counts=True)
     drawn = rng.multinomial(difference.size, counts / difference.size, size=N_RESAMPLES)
     means = drawn @ values / difference.size
     tail = (1.0 - CONFIDENCE) / 2.0
     low, high = np.quantile(means, [tail, 1.0 - tail])
-    return float(difference.mean()), float(low), float(high)
+    n_more, n_fewer = (float(np.abs(difference[side]).sum()) for side in (difference > 0, difference < 0))
+    n_differences = n_more + n_fewer
+    if n_differences == 0.0:
+        bound = -math.log(tail) / difference.size
+        return 0.0, -bound, bound
+    share = stats.binomtest(round(n_more), round(n_differences)).proportion_ci(CONFIDENCE, method="exact")
+    exact = [(2.0 * float(edge) - 1.0) * n_differences / difference.size for edge in (share.low, share.high)]
+    return float(difference.mean()), min(float(low), exact[0]), max(float(high), exact[1])
 
 
 def compare(
@@ -85,7 +95,8 @@ def compare(
     """Compare what two models detected in the same recording: words paired for misses, minutes for false accepts."""
     rng = np.random.default_rng(seed)
     outcomes = [match(detections, truth, words) for detections in (first, second)]
-    missed = bootstrap(outcomes[0].missed, outcomes[1].missed, rng=rng)
+    keywords = outcomes[0].keywords
+    missed = bootstrap(outcomes[0].missed, outcomes[1].missed, rng=rng) if keywords else (0.0, -1.0, 1.0)
     last_s = max(
         [truth.hours * 3600.0]
         + [detection.time_s for outcome in outcomes for detection, _ in outcome.false_accepts]
@@ -101,6 +112,6 @@ def compare(
     return Comparison(
         missed=Difference(*missed),
         false_accepts_per_hour=Difference(*accepted),
-        n_keywords=len(outcomes[0].keywords),
+        n_keywords=len(keywords),
         hours=truth.hours,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +17,10 @@ from detector.settings import Positive
 from training.augment import Audio, add, cut, fade, noise_factor, rms
 from training.dataset import NOISE, SPEECH, TRAINING, WORD, Item, WaveformStore, find_word, holds_any_word
 
+log = logging.getLogger(__name__)
+
+VALID_AFTER_END_S = 0.75
+"""A detection counts for a word from the word's start to this long after its end."""
 SPEECH_GAP_S = (0.5, 0.5)
 """Pause between utterances of running speech."""
 SELF_NOISE = 2.0
@@ -34,7 +40,7 @@ class Truth(msgspec.Struct, frozen=True):
 
     words: list[TruthWord]
     hours: Positive
-    """Time in which a false accept would count: all of it, less the confusable utterances."""
+    """Time in which a false accept would count: all of it, less the confusable utterances and what is theirs after."""
     confusable: list[TruthWord] = []
     """Utterances in which a word is said that is easily taken for a keyword; where in them is not known."""
 
@@ -55,36 +61,38 @@ def word_pieces(
     store: WaveformStore,
     *,
     split: str,
-    n_words: int,
     sample_rate_hz: int,
     rng: np.random.Generator,
+    n_words: int | None = None,
     only: Sequence[str] = (),
 ) -> list[Piece]:
-    """Draw clips of single words, every word equally often, in a drawn order; no clip twice before all were used.
+    """Draw clips of single words in a drawn order, none of them twice: what is heard again says nothing new.
+
+    Parameters
+    ----------
+    n_words : int, optional
+        Every word is said as often as any other, as far as its clips go, until so many are said. All clips by default.
 
     Raises
     ------
     SettingsError
-        If the split has no such clips.
+        If the split has no such clips, or fewer than `n_words`.
     """
     clips: dict[str, list[int]] = {}
     for position, item in enumerate(items):
         if item.kind == WORD and item.split == split and (not only or item.word in only):
             clips.setdefault(item.word, []).append(position)
-    if not clips:
-        raise SettingsError(f"expected word clips in the {split} split, found none")
-    words = [str(word) for word in rng.permutation(sorted(clips))]
-    order = [words[k % len(words)] for k in range(n_words)]
-    rng.shuffle(order)
-    remaining: dict[str, list[int]] = {}
+    n_clips = sum(len(positions) for positions in clips.values())
+    if n_clips < (n_words or 1):
+        raise SettingsError(f"expected {n_words or 'some'} word clips in the {split} split, found {n_clips or 'none'}")
+    shuffled = [rng.permutation(clips[word]).tolist() for word in rng.permutation(sorted(clips))]
+    in_turn = [position for turn in itertools.zip_longest(*shuffled) for position in turn if position is not None]
     pieces = []
-    for word in order:
-        if not remaining.get(word):
-            remaining[word] = [int(position) for position in rng.permutation(clips[word])]
-        samples = store[remaining[word].pop()]
+    for position in rng.permutation(in_turn[:n_words]).tolist():
+        samples = store[position]
         first, last = find_word(samples, sample_rate_hz)
         faded = fade(samples.astype(np.float32), sample_rate_hz // 50)
-        pieces.append(Piece(_to_samples(faded), first, last, word=word))
+        pieces.append(Piece(_to_samples(faded), first, last, word=items[position].word))
     return pieces
 
 
@@ -100,16 +108,20 @@ def speech_pieces(
     """Choose the utterances of a split that hold none of some words, or one of some others.
 
     Where in an utterance a word stands is not known, so utterances with a keyword are left out, not aligned, and those
-    with a `confusable` word are marked as a whole.
+    with a `confusable` word are marked as a whole. Utterances without a transcript are left out, too.
 
     Raises
     ------
     SettingsError
         If no utterance fits.
     """
+    utterances = [(k, item) for k, item in enumerate(items) if item.kind == SPEECH and item.split == split]
+    n_unknown = sum(not item.transcript for _, item in utterances)
+    if n_unknown:
+        log.info("%d utterances have no transcript and are left out: a keyword may be said in them", n_unknown)
     pieces = []
-    for position, item in enumerate(items):
-        is_wanted = item.kind == SPEECH and item.split == split and not holds_any_word(item, without)
+    for position, item in utterances:
+        is_wanted = bool(item.transcript) and not holds_any_word(item, without)
         if is_wanted and (not only or holds_any_word(item, only)):
             held = [word for word in confusable if holds_any_word(item, [word])]
             pieces.append(Piece(store[position], 0, len(store[position]), confusable=" ".join(held)))
@@ -140,7 +152,8 @@ def lay_out(
     stream = np.zeros(end + 2 * sample_rate_hz, dtype=np.float32)
     for piece, at in placed:
         add(stream, piece.sound.astype(np.float32), at)
-    counted_s = len(stream) / sample_rate_hz - sum(word.end_s - word.start_s for word in confusable)
+    exempt_s = sum(word.end_s + VALID_AFTER_END_S - word.start_s for word in confusable)
+    counted_s = len(stream) / sample_rate_hz - exempt_s
     return stream, Truth(words, counted_s / 3600.0, confusable)
 
 
@@ -182,7 +195,7 @@ def untrained_noises(items: Sequence[Item], store: WaveformStore) -> list[NDArra
 
 
 def noise_bed(noises: Sequence[NDArray[np.int16]], n_samples: int, rng: np.random.Generator) -> Audio:
-    """Return noise in pieces of ten seconds out of drawn recordings, each of RMS 1."""
+    """Return noise in pieces of 160,000 samples (ten seconds at 16 kHz) out of drawn recordings, each of RMS 1."""
     piece_samples = 160000
     bed = np.zeros(n_samples, dtype=np.float32)
     for first in range(0, n_samples, piece_samples):
@@ -205,19 +218,28 @@ def write_stream(samples: NDArray[np.int16], truth: Truth, file: Path, sample_ra
     file.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(truth)))
 
 
-def read_truth(file: Path) -> Truth:
-    """Read a truth file.
+def read_truth(file: Path, duration_s: float) -> Truth:
+    """Read the truth of a recording that is `duration_s` long.
 
     Raises
     ------
     AudioFileError
         If there is none.
     SettingsError
-        If it is not a truth file.
+        If it is not a truth file, or not of that recording: what lies outside of it cannot be heard.
     """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Truth)
+        truth = msgspec.json.decode(file.read_bytes(), type=Truth)
     except OSError as exc:
         raise AudioFileError(f"expected a truth file, found that {file} cannot be read ({exc.strerror})") from exc
     except msgspec.MsgspecError as exc:
         raise SettingsError(f"expected {{'words': [...], 'hours': H}} in {file}, found: {exc}") from exc
+    if truth.hours * 3600.0 > duration_s + 1.0:
+        raise SettingsError(f"expected hours of the recording's {duration_s:.1f} s in {file}, found {truth.hours:g} h")
+    for word in (*truth.words, *truth.confusable):
+        if not 0.0 <= word.start_s < word.end_s <= duration_s + 1.0:
+            raise SettingsError(
+                f"expected words within the recording's {duration_s:.1f} s in {file}, "
+                f"found '{word.word}' from {word.start_s:g} to {word.end_s:g} s"
+            )
+    return truth

@@ -56,6 +56,8 @@ def speech_level(samples: NDArray[np.int16], truth: Truth, sample_rate_hz: int) 
         return float(np.mean([rms(samples[first:last].astype(np.float32)) for first, last in spans]))
     step = sample_rate_hz // 50
     steps = samples[: len(samples) // step * step].reshape(-1, step)
+    if not len(steps):
+        return 0.0
     energy = np.array([float(np.mean(row.astype(np.float32) ** 2)) for row in steps])
     loud = energy > 0.01 * np.quantile(energy, 0.95)
     return float(np.sqrt(energy[loud].mean())) if loud.any() else 0.0

@@ -43,7 +43,7 @@ class ClipReport(msgspec.Struct, frozen=True):
         """Return the report for people to read."""
         width = max(len(label) for label in self.labels) + 2
         present = self.present()
-        mean = f"{100 * self.accuracy.value:.2f} % ({100 * self.accuracy.low:.2f}-{100 * self.accuracy.high:.2f} %)"
+        mean = f"{self.accuracy.brief_percent()[:-1]} %)"
         rows = [
             f"clip accuracy, {self.split} speakers, mean recall of {', '.join(present)}: {mean}",
             f"keywords against each other: {self.words_alone.percent()}",

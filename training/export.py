@@ -155,6 +155,11 @@ def export(
     )
     fields |= {key: value for key, value in changes.items() if value is not None}
     fields["decision"] |= {key: value for key, value in decision_changes.items() if value is not None}
+    given = (smoothing_windows, stride_s, refractory_s)
+    had = (manifest.decision.smoothing_windows, manifest.stride_s, manifest.decision.refractory_s)
+    if any(new not in (None, old) for new, old in zip(given, had, strict=True)) and fields["operating_curve"]:
+        fields["operating_curve"] = None
+        log.info("the operating curve was measured with another decision and is left out: keyword-trainer calibrate")
     try:
         manifest = msgspec.convert(fields, Manifest)
     except msgspec.ValidationError as exc:

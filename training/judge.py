@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.detector import Detection
-from training.compose import Truth, TruthWord
+from training.compose import VALID_AFTER_END_S, Truth, TruthWord
 from training.statistics import Rate, hourly_rate, proportion
 
-VALID_AFTER_END_S = 0.75
-"""A detection counts for a word from the word's start to this long after its end."""
+TICK_S = 1e-6
+"""Times are compared to this: half a sample at any rate, and more than what floating point loses."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Outcome:
     wrong: set[int]
     """Keywords at which another keyword was detected."""
     n_duplicates: int
+    """Further detections at a keyword."""
     false_accepts: list[tuple[Detection, int | None]]
     """Detections where no keyword was said, and the other word that was, if the truth knows one."""
     confusable: list[tuple[Detection, int]]
@@ -44,23 +45,26 @@ class Outcome:
 def match(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -> Outcome:
     """Match detections with the truth; their order does not matter.
 
-    A spoken keyword absorbs one detection of itself, from its start to `VALID_AFTER_END_S` after its end. What is left
-    belongs to the word that began last before it: a duplicate if that is the same keyword, a wrong word if it is
-    another, a false accept if it is none. Outside of words it is a false accept, unless it lies in an utterance that
-    holds a confusable word: those are counted apart.
+    A spoken keyword absorbs one detection of itself, from its start to `VALID_AFTER_END_S` after its end; of several
+    that could, the one whose time ends first. What is left belongs to the word that began last before it: a duplicate
+    if that is the same keyword or has its wrong word already, a wrong word if it is another keyword, a false accept if
+    it is none. Outside of words it is a false accept, unless it lies in an utterance that holds a confusable word:
+    those are counted apart. Every detection is counted once. Words are compared in any case.
     """
-    spoken = sorted(truth.words, key=lambda word: word.start_s)
-    starts = np.array([word.start_s for word in spoken])
-    ends = np.array([word.end_s + VALID_AFTER_END_S for word in spoken])
+    words = [word.casefold() for word in words]
+    spoken = [msgspec.structs.replace(word, word=word.word.casefold()) for word in truth.words]
+    spoken.sort(key=lambda word: word.start_s)
+    starts = np.array([word.start_s - TICK_S for word in spoken])
+    ends = np.array([word.end_s + VALID_AFTER_END_S + TICK_S for word in spoken])
     outcome = Outcome(spoken, [k for k, word in enumerate(spoken) if word.word in words], {}, set(), 0, [], [])
     n_duplicates = 0
     for detection in sorted(detections, key=lambda detection: detection.time_s):
-        time_s = detection.time_s
+        time_s, keyword = detection.time_s, detection.keyword.casefold()
         near = np.flatnonzero((starts <= time_s) & (time_s <= ends)).tolist()
-        free = [k for k in near if spoken[k].word == detection.keyword and k not in outcome.hits]
+        free = [k for k in near if spoken[k].word == keyword and k not in outcome.hits]
         if free:
-            outcome.hits[free[0]] = detection
-        elif near and spoken[near[-1]].word == detection.keyword:
+            outcome.hits[min(free, key=lambda k: ends[k])] = detection
+        elif near and (spoken[near[-1]].word == keyword or near[-1] in outcome.wrong):
             n_duplicates += 1
         elif near and spoken[near[-1]].word in words:
             outcome.wrong.add(near[-1])
@@ -77,7 +81,7 @@ def match(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -
 
 def _find_utterance(utterances: Sequence[TruthWord], time_s: float) -> int | None:
     for k, utterance in enumerate(utterances):
-        if utterance.start_s <= time_s <= utterance.end_s + VALID_AFTER_END_S:
+        if utterance.start_s - TICK_S <= time_s <= utterance.end_s + VALID_AFTER_END_S + TICK_S:
             return k
     return None
 
@@ -90,7 +94,7 @@ class StreamReport(msgspec.Struct, frozen=True):
     wrong_word: Rate
     """Of the keywords said, those at which another keyword was detected."""
     duplicates: Rate
-    """Of the keywords detected, second detections of the same one."""
+    """Of the detections at keywords, those at one that had been detected, or taken for another, before."""
     others: Rate
     """Of the other words said, those at which a keyword was detected."""
     false_accepts: Rate
@@ -100,7 +104,7 @@ class StreamReport(msgspec.Struct, frozen=True):
     confusable: Rate
     """Of the utterances that hold a confusable word, those in which a keyword was detected."""
     latency_s: dict[str, float]
-    """From a word's end to its detection: quantiles p50 and p95."""
+    """From a word's end to its detection: quantiles p50 and p95 of the keywords that were not missed."""
     by_word: dict[str, Rate]
     """Misses of each keyword."""
 
@@ -110,7 +114,7 @@ class StreamReport(msgspec.Struct, frozen=True):
         if self.missed.n_trials:
             rows = [
                 f"missed: {self.missed.percent()}",
-                *(f"  {word}: {rate.percent()}" for word, rate in self.by_word.items()),
+                *(f"  {word}: {rate.percent()}" for word, rate in self.by_word.items() if rate.n_trials),
                 f"wrong word: {self.wrong_word.percent()}",
                 f"detected twice: {self.duplicates.percent()}",
             ]
@@ -121,7 +125,9 @@ class StreamReport(msgspec.Struct, frozen=True):
         if self.confusable.n_trials:
             rows.append(f"confusable utterances that fire: {self.confusable.percent()}")
         if self.latency_s:
-            rows.append(f"delay after the word's end: {self.latency_s['p50']:.3f} s, p95 {self.latency_s['p95']:.3f} s")
+            n_heard = self.missed.n_trials - self.missed.n_events
+            p50, p95 = self.latency_s["p50"], self.latency_s["p95"]
+            rows.append(f"delay after the word's end: {p50:.2f} s, p95 {p95:.2f} s ({n_heard:g} words)")
         return rows
 
 
@@ -138,11 +144,13 @@ def judge(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -
     return StreamReport(
         missed=proportion(n_keywords - len(hits), n_keywords),
         wrong_word=proportion(len(outcome.wrong), n_keywords),
-        duplicates=proportion(outcome.n_duplicates, outcome.n_duplicates + len(hits)),
+        duplicates=proportion(outcome.n_duplicates, outcome.n_duplicates + len(hits) + len(outcome.wrong)),
         others=proportion(len(fired), len(spoken) - n_keywords),
         false_accepts=hourly_rate(len(outcome.false_accepts), truth.hours),
         false_accepts_at=dict(sorted(at.items())),
         confusable=proportion(len({position for _, position in outcome.confusable}), len(truth.confusable)),
         latency_s={f"p{p}": float(np.percentile(delays, p)) for p in (50, 95)} if delays else {},
-        by_word={word: proportion(said[word] - heard[word], said[word]) for word in words},
+        by_word={
+            word: proportion(said[word.casefold()] - heard[word.casefold()], said[word.casefold()]) for word in words
+        },
     )

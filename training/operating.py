@@ -11,11 +11,12 @@ from tqdm import tqdm
 
 from detector.decision import Decision
 from detector.detector import Detection, override_thresholds
+from detector.errors import SettingsError
 from detector.frontend import LogMel
 from detector.manifest import Manifest, OperatingCurve, OperatingPoint
 from detector.model import Model
 from training.compose import SPEECH_GAP_S, Truth, compose, speech_pieces, word_pieces
-from training.dataset import WORD, Item, WaveformStore
+from training.dataset import Item, WaveformStore
 from training.judge import judge
 from training.statistics import hourly_rate
 
@@ -99,15 +100,15 @@ def calibrate(
     Raises
     ------
     SettingsError
-        If the split has no clips of the keywords or no running speech.
+        If the split has no clips of a keyword or no running speech.
     """
     manifest = model.manifest
     rate_hz = manifest.frontend.sample_rate_hz
-    n_words = sum(item.kind == WORD and item.split == split and item.word in manifest.words for item in items)
     rng = np.random.default_rng(seed)
-    clips = word_pieces(
-        items, store, split=split, n_words=n_words, sample_rate_hz=rate_hz, rng=rng, only=manifest.words
-    )
+    clips = word_pieces(items, store, split=split, sample_rate_hz=rate_hz, rng=rng, only=manifest.words)
+    untried = set(manifest.words) - {piece.word for piece in clips}
+    if untried:
+        raise SettingsError(f"expected clips of {', '.join(sorted(untried))} in the {split} split, found none")
     spoken, spoken_truth = compose(clips, gap_s=GAP_S, sample_rate_hz=rate_hz, rng=rng)
     without = (*manifest.words, *skip_words)
     utterances = speech_pieces(items, store, split=split, without=without)
@@ -121,7 +122,7 @@ def calibrate(
         spoken=(score_stream(model, spoken, show_progress=show_progress), spoken_truth),
         running=running,
         hours=running_truth.hours,
-        measured_on=f"{split} speakers: {n_words} keywords said alone; {running_truth.hours:.2f} hours of running "
+        measured_on=f"{split} speakers: {len(clips)} keywords said alone; {running_truth.hours:.2f} hours of running "
         f"speech, heard {N_HEARINGS} times, without the utterances that hold {', '.join(without)}",
         show_progress=show_progress,
     )

@@ -13,8 +13,8 @@ SMALLEST_M, LARGEST_M = (2.5, 2.5, 2.3), (8.0, 6.0, 3.5)
 """Range of a room's length, width and height, in metres."""
 WALL_DISTANCE_M = 0.3
 """Nobody speaks, and no microphone stands, nearer to a wall."""
-MAX_ORDER = 15
-"""Reflections that are followed; later ones are below the noise at the reverberation times drawn."""
+N_REFLECTIONS = 15
+"""Reflections that are followed in rooms to train in. The tail is cut off: no room rings for longer than 0.4 s."""
 
 
 def simulate_rooms(
@@ -36,7 +36,9 @@ def simulate_rooms(
     while len(responses) < n_rooms:
         size = rng.uniform(SMALLEST_M, LARGEST_M)
         places = rng.uniform(WALL_DISTANCE_M, size - WALL_DISTANCE_M, (2, 3))
-        response = _simulate(size, rng.uniform(*reverberation_s), *places, sample_rate_hz=sample_rate_hz)
+        response = _simulate(
+            size, rng.uniform(*reverberation_s), *places, sample_rate_hz=sample_rate_hz, n_reflections=N_REFLECTIONS
+        )
         if response is not None:
             responses.append(response)
     return responses
@@ -49,7 +51,7 @@ def simulate_room(
     sample_rate_hz: int,
     rng: np.random.Generator,
 ) -> Audio:
-    """Simulate one room, the speaker at a distance from the microphone, both at drawn places.
+    """Simulate one room to the end of its reverberation, speaker and microphone so far apart, at drawn places.
 
     Raises
     ------
@@ -74,6 +76,7 @@ def _simulate(
     microphone: NDArray[np.floating],
     *,
     sample_rate_hz: int,
+    n_reflections: int | None = None,
 ) -> Audio | None:
     """Return an impulse response, or None when no walls absorb enough for so short a reverberation."""
     try:
@@ -85,7 +88,8 @@ def _simulate(
     except ValueError:
         return None
     material = pyroomacoustics.Material(absorption)
-    room = pyroomacoustics.ShoeBox(size, fs=sample_rate_hz, materials=material, max_order=min(order, MAX_ORDER))
+    order = min(order, n_reflections or order)
+    room = pyroomacoustics.ShoeBox(size, fs=sample_rate_hz, materials=material, max_order=order)
     room.add_source(speaker)
     room.add_microphone(microphone)
     room.compute_rir()

@@ -47,9 +47,11 @@ def measure_spread(
     Raises
     ------
     SettingsError
-        If the split has no clips of the keywords.
+        If the split has no clips of the keywords, or there are more offsets than samples in a window.
     """
     manifest = model.manifest
+    if n_offsets > manifest.window_samples:
+        raise SettingsError(f"expected at most {manifest.window_samples} offsets, a window, found {n_offsets}")
     rng = np.random.default_rng(seed)
     log_mel = LogMel(manifest.frontend)
     chosen: list[tuple[int, str]] = []

@@ -22,17 +22,27 @@ class Rate(msgspec.Struct, frozen=True):
     """Clips, words, or hours."""
 
     def percent(self) -> str:
-        """Return a proportion for people to read: `2.5 % (1.9-3.3 %, 40 of 1600)`."""
-        return f"{self._percent()} %, {self.n_events:g} of {self.n_trials:g})"
+        """Return a proportion for people to read: `2.5 % (1.9-3.3 %, 40 of 1600)`.
+
+        Without any event there is no estimate, only a bound: `none of 1600 (at most 0.24 %)`.
+        """
+        if self.n_trials == 0:
+            return "not tried"
+        value, low, high = self._percents()
+        if self.n_events == 0:
+            return f"none of {self.n_trials:g} (at most {high} %)"
+        return f"{value} % ({low}-{high} %, {self.n_events:g} of {self.n_trials:g})"
 
     def brief_percent(self) -> str:
-        """Return a proportion for a table: `2.5 % (1.9-3.3)`."""
-        return f"{self._percent()})"
+        """Return a proportion for a table: `2.5 % (1.9-3.3)`, `0 % (at most 0.24)`, or `-`."""
+        if self.n_trials == 0:
+            return "-"
+        value, low, high = self._percents()
+        return f"0 % (at most {high})" if self.n_events == 0 else f"{value} % ({low}-{high})"
 
-    def _percent(self) -> str:
-        value, low, high = 100 * self.value, 100 * self.low, 100 * self.high
-        n = decimals(low, high)
-        return f"{value:.{n}f} % ({low:.{n}f}-{high:.{n}f}"
+    def _percents(self) -> list[str]:
+        n = decimals(100 * self.low, 100 * self.high)
+        return [f"{100 * share:.{n}f}" for share in (self.value, self.low, self.high)]
 
     def per_hour(self) -> str:
         """Return a rate per hour for people to read: `2.5 /h (0.7-6.3, 5 in 2.00 h)`.

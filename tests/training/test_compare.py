@@ -8,7 +8,7 @@ from training.compare import bootstrap, compare
 from training.compose import Truth, TruthWord
 
 WORDS = ("yes", "no")
-TRUTH = Truth([TruthWord("yes", 10.0 * k, 10.0 * k + 0.5) for k in range(1, 201)], hours=1.0)
+TRUTH = Truth([TruthWord("yes", 10.0 * k, 10.0 * k + 0.5) for k in range(1, 201)], hours=0.5)
 
 
 def heard(positions, extra_s=()):
@@ -20,8 +20,10 @@ def heard(positions, extra_s=()):
 def test_the_same_model_twice_is_the_same():
     detections = heard(range(1, 150), [3005.0, 3100.0])
     comparison = compare(detections, detections, TRUTH, WORDS)
-    assert (comparison.missed.value, comparison.missed.low, comparison.missed.high) == (0.0, 0.0, 0.0)
+    # What 200 words and half an hour cannot exclude: -ln(0.025) = 3.69 events.
+    assert (comparison.missed.value, comparison.missed.high) == (0.0, pytest.approx(3.69 / 200, abs=1e-4))
     assert comparison.false_accepts_per_hour.value == 0.0
+    assert comparison.false_accepts_per_hour.high == pytest.approx(3.69 / 0.5, abs=0.01)
     assert not comparison.missed.is_certain()
     assert comparison.lines()[0].endswith("undecided")
 
@@ -43,22 +45,41 @@ def test_a_handful_of_misses_decides_nothing():
 def test_false_accepts_are_counted_by_the_hour():
     extra_s = [2500.0 + 61.0 * k for k in range(15)]
     comparison = compare(heard(range(1, 201), extra_s), heard(range(1, 201)), TRUTH, WORDS)
-    assert comparison.false_accepts_per_hour.value == pytest.approx(-15.0)
-    assert comparison.false_accepts_per_hour.low < -15.0 < comparison.false_accepts_per_hour.high < 0.0
+    assert comparison.false_accepts_per_hour.value == pytest.approx(-30.0)
+    assert comparison.false_accepts_per_hour.low <= -30.0 < comparison.false_accepts_per_hour.high < 0.0
     assert "fewer" in comparison.lines()[1]
 
 
 def test_the_interval_is_that_of_the_bootstraps_definition(rng):
     """Against resampling case by case, without the shortcut of counting equal differences."""
-    first, second = rng.random(120) < 0.3, rng.random(120) < 0.2
+    first, second = rng.random(1200) < 0.3, rng.random(1200) < 0.2
     value, low, high = bootstrap(first, second, rng=np.random.default_rng(0))
     difference = second.astype(float) - first
-    drawn = np.random.default_rng(1).integers(0, 120, (10000, 120))
+    drawn = np.random.default_rng(1).integers(0, 1200, (10000, 1200))
     expected = np.quantile(difference[drawn].mean(axis=1), [0.025, 0.975])
     assert value == pytest.approx(difference.mean())
-    np.testing.assert_allclose([low, high], expected, atol=0.01)
+    np.testing.assert_allclose([low, high], expected, atol=0.003)  # of so many differences the exact one is as wide
 
 
 def test_it_is_a_matter_of_the_seed():
     pair = heard(range(1, 191)), heard(range(1, 171))
     assert compare(*pair, TRUTH, WORDS, seed=3) == compare(*pair, TRUTH, WORDS, seed=3)
+
+
+@pytest.mark.parametrize(("n_more", "is_certain"), [(4, False), (5, False), (6, True)])
+def test_a_handful_of_differences_is_judged_by_the_sign_test(n_more, is_certain):
+    """Two-sided p of n to none is 2^(1 - n): 0.125, 0.063, 0.031."""
+    comparison = compare(heard(range(1, 201)), heard(range(1 + n_more, 201)), TRUTH, WORDS)
+    assert comparison.missed.is_certain() == is_certain
+    extra_s = [2500.0 + 61.0 * k for k in range(n_more)]
+    comparison = compare(heard([]), heard([], extra_s), TRUTH, WORDS)
+    assert comparison.false_accepts_per_hour.is_certain() == is_certain
+
+
+def test_false_accepts_of_one_minute_are_one_burst():
+    spread_out, burst = ([2500.0 + k * apart for k in range(12)] for apart in (61.0, 1.0))
+    widths = []
+    for extra_s in (spread_out, burst):
+        rate = compare(heard([]), heard([], extra_s), TRUTH, WORDS).false_accepts_per_hour
+        widths.append(rate.high - rate.low)
+    assert widths[1] > 1.5 * widths[0]

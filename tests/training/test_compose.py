@@ -1,8 +1,10 @@
 """Recordings composed from pieces: what is said stands where the truth says."""
 
 import itertools
+import logging
 from collections import Counter
 
+import msgspec
 import numpy as np
 import pytest
 import tiny_words
@@ -18,22 +20,22 @@ from training.compose import (
     untrained_noises,
     word_pieces,
 )
-from training.dataset import VALIDATION, WaveformStore
+from training.dataset import SPEECH, VALIDATION, WaveformStore
 from training.layouts import index_folders
 
 
 def test_a_truth_file_is_read_and_others_are_refused(tmp_path):
     file = tmp_path / "a.json"
     file.write_text('{"words": [{"word": "yes", "start_s": 1, "end_s": 1.5}], "hours": 0.1}')
-    assert read_truth(file) == Truth([TruthWord("yes", 1.0, 1.5)], 0.1)
+    assert read_truth(file, 360.0) == Truth([TruthWord("yes", 1.0, 1.5)], 0.1)
     file.write_text('{"words": 3}')
     with pytest.raises(SettingsError, match="expected"):
-        read_truth(file)
+        read_truth(file, 360.0)
     file.write_text('{"words": [], "hours": 0}')
     with pytest.raises(SettingsError, match="hours"):
-        read_truth(file)
+        read_truth(file, 360.0)
     with pytest.raises(AudioFileError):
-        read_truth(tmp_path / "b.json")
+        read_truth(tmp_path / "b.json", 360.0)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def made(tmp_path_factory):
     return items, WaveformStore.build(items, **build)
 
 
-def words(made, *, n_words=40, snr_db=None, only=(), seed=3):
+def words(made, *, n_words=None, snr_db=None, only=(), seed=3):
     rng = np.random.default_rng(seed)
     pieces = word_pieces(*made, split=VALIDATION, n_words=n_words, sample_rate_hz=16000, rng=rng, only=only)
     noises = untrained_noises(*made) if snr_db is not None else ()
@@ -72,7 +74,7 @@ def test_composed_words_stand_where_the_truth_says(made):
     gaps_s = [b.start_s - a.end_s for a, b in itertools.pairwise(truth.words)]
     assert min(gaps_s) >= 0.4 - 1e-3
     assert max(gaps_s) <= 2.0 + 1e-3
-    assert Counter(word.word for word in truth.words) == dict.fromkeys(tiny_words.WORDS, 10)
+    assert Counter(word.word for word in truth.words) == dict.fromkeys(tiny_words.WORDS, 8)
 
 
 def test_composed_noise_lies_as_far_below_the_words_as_asked_for(made):
@@ -112,7 +114,7 @@ def test_composed_speech_leaves_out_utterances_with_a_keyword(made):
 def test_confusable_utterances_are_marked_and_their_time_does_not_count(made):
     samples, truth = speech(made, confusable=["up"])
     assert {utterance.word for utterance in truth.confusable} == {"up"}
-    marked_s = sum(utterance.end_s - utterance.start_s for utterance in truth.confusable)
+    marked_s = sum(utterance.end_s + 0.75 - utterance.start_s for utterance in truth.confusable)
     assert truth.hours * 3600 == pytest.approx(len(samples) / 16000 - marked_s)
     for utterance in truth.confusable:
         assert np.abs(samples[round(utterance.start_s * 16000) : round(utterance.end_s * 16000)]).max() > 1000
@@ -127,3 +129,47 @@ def test_words_and_speech_can_be_mixed(made):
     assert starts == sorted(starts)
     said_s = sum((piece.last - piece.first) / 16000 for piece in pieces)
     assert len(samples) / 16000 == pytest.approx(1.0 + said_s + (len(pieces) - 1) * 1.0 + 2.0)
+
+
+def test_no_clip_is_heard_twice_and_words_are_said_equally_often(made):
+    draw = {"split": VALIDATION, "sample_rate_hz": 16000}
+    pieces = word_pieces(*made, rng=np.random.default_rng(1), **draw)
+    assert len({piece.sound.tobytes() for piece in pieces}) == len(pieces) == 32
+    some = word_pieces(*made, rng=np.random.default_rng(1), n_words=12, **draw)
+    assert Counter(piece.word for piece in some) == dict.fromkeys(tiny_words.WORDS, 3)
+    assert [piece.word for piece in some] != sorted(piece.word for piece in some)
+    with pytest.raises(SettingsError, match="expected 33 word clips in the validation split, found 32"):
+        word_pieces(*made, rng=np.random.default_rng(1), n_words=33, **draw)
+
+
+def test_clips_fade_in_and_out(made):
+    items, store = made
+    draw = {"split": VALIDATION, "sample_rate_hz": 16000}
+    for piece in word_pieces(items, store, rng=np.random.default_rng(1), **draw):
+        assert piece.sound[0] == piece.sound[-1] == 0
+
+
+def test_utterances_without_a_transcript_are_left_out_and_counted(made, caplog):
+    items, store = made
+    unknown = [msgspec.structs.replace(item, transcript="") if item.kind == SPEECH else item for item in items]
+    n_unknown = sum(item.kind == SPEECH and item.split == VALIDATION for item in items)
+    with pytest.raises(SettingsError, match="found none that fit"), caplog.at_level(logging.INFO):
+        speech((unknown, store), without=["up"])
+    assert f"{n_unknown} utterances have no transcript" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("words_", "hours", "said"),
+    [
+        ([], 1.0, "expected hours of the recording's 10.0 s"),
+        ([TruthWord("up", 2.0, 12.0)], 0.001, "found 'up' from 2 to 12 s"),
+        ([TruthWord("up", 2.0, 1.0)], 0.001, "found 'up' from 2 to 1 s"),
+        ([TruthWord("up", -1.0, 1.0)], 0.001, "found 'up' from -1 to 1 s"),
+        ([TruthWord("up", 1e308, 1.1e308)], 0.001, "found 'up' from 1e"),
+    ],
+)
+def test_a_truth_of_another_recording_is_refused(tmp_path, words_, hours, said):
+    file = tmp_path / "truth.json"
+    file.write_bytes(msgspec.json.encode(Truth(words_, hours)))
+    with pytest.raises(SettingsError, match=said):
+        read_truth(file, 10.0)

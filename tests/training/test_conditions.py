@@ -6,7 +6,7 @@ import pytest
 from detector import Detector
 from detector.errors import SettingsError
 from training.compose import Truth, TruthWord
-from training.conditions import CONDITIONS, apply, detect_passages, detect_stream, speech_level, table
+from training.conditions import CONDITIONS, apply, detect_passages, detect_stream, level_words, speech_level, table
 from training.judge import judge
 
 RATE_HZ = 16000
@@ -120,3 +120,32 @@ def test_what_there_is_not_is_refused(beeps, rng):
     with pytest.raises(SettingsError, match="name a folder with --noise"):
         put("snr-10", beeps, rng)
     assert len(set(CONDITIONS)) == len(CONDITIONS)
+
+
+def test_a_telephone_has_no_hiss(rng):
+    samples = np.zeros(6 * RATE_HZ)
+    samples[RATE_HZ : 5 * RATE_HZ] = 4000 * np.sin(2 * np.pi * 6000 / RATE_HZ * np.arange(4 * RATE_HZ))
+    hiss = np.rint(samples).astype(np.int16), Truth([], hours=6 / 3600)
+    inside = slice(2 * RATE_HZ, 4 * RATE_HZ)
+    assert np.abs(put("rate-8000", hiss, rng)[inside]).max() < 4
+    assert np.abs(put("rate-44100", hiss, rng)[inside]).max() > 3900
+
+
+def test_a_room_is_heard_even_from_near(beeps, rng):
+    there = put("near", beeps, rng)
+    assert np.corrcoef(there, beeps[0])[0, 1] < 0.99
+
+
+def test_the_gain_of_levelled_words_changes_halfway_between_them(rng):
+    samples = np.full(4 * RATE_HZ, 100, dtype=np.int16)
+    samples[RATE_HZ : RATE_HZ + 8000] = 1000
+    samples[3 * RATE_HZ : 3 * RATE_HZ + 8000] = 4000
+    truth = Truth([TruthWord("a", 1.0, 1.5), TruthWord("b", 3.0, 3.5)], hours=4 / 3600)
+    levelled = level_words(samples, truth, RATE_HZ)
+    change = np.flatnonzero(np.diff(levelled[RATE_HZ + 8000 : 3 * RATE_HZ]))
+    assert change.tolist() == [12000 - 1]  # 0.75 s after the first, of 1.5 s
+
+
+def test_a_recording_too_short_for_a_level_has_none(rng):
+    nothing = np.zeros(100, dtype=np.int16), Truth([], hours=1e-5)
+    assert put("snr-10", nothing, rng, [np.ones(16000, dtype=np.int16)]).shape == (100,)

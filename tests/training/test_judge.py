@@ -3,10 +3,12 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detector import Detection
 from training.compose import Truth, TruthWord
-from training.judge import judge
+from training.judge import judge, match
 
 WORDS = ("yes", "no")
 TRUTH = Truth(
@@ -111,3 +113,55 @@ def test_a_keyword_in_a_confusable_utterance_is_still_a_keyword():
 def test_without_false_accepts_there_is_a_bound_and_no_estimate():
     report = judge([], Truth([], hours=2.0), WORDS)
     assert report.lines() == ["false accepts: none in 2.00 h (at most 1.8 /h)"]
+
+
+@pytest.mark.parametrize("end_s", [0.137, 1.1, 2.3, 4.019, 12345.678])
+def test_the_last_moment_still_counts_whatever_floating_point_makes_of_it(end_s):
+    truth = Truth([TruthWord("yes", end_s - 0.1, end_s)], hours=4.0)
+    assert judge(heard(("yes", round(end_s + 0.75, 3))), truth, WORDS).missed.n_events == 0
+    assert judge(heard(("yes", end_s + 0.7501)), truth, WORDS).missed.n_events == 1
+
+
+def test_of_two_words_that_could_absorb_a_detection_the_one_that_ends_first_does():
+    truth = Truth([TruthWord("yes", 1.0, 10.0), TruthWord("yes", 2.0, 3.0)], hours=1.0)
+    report = judge(heard(("yes", 2.5), ("yes", 5.0)), truth, WORDS)
+    assert (report.missed.n_events, report.duplicates.n_events) == (0, 0)
+
+
+def test_words_of_the_truth_may_stand_in_any_order_and_case():
+    words = [TruthWord("no", 3.0, 3.5), TruthWord("YES", 1.0, 1.5), TruthWord("Go", 2.0, 2.4)]
+    report = judge(heard(("no", 2.5), ("yes", 1.6), ("no", 3.6)), Truth(words, hours=1.0), ("yes", "no"))
+    assert (report.missed.n_events, report.by_word["yes"].n_trials) == (0, 1)
+    assert report.false_accepts_at == {"go": 1}
+
+
+def test_of_several_wrong_detections_at_a_word_the_further_ones_are_second_detections():
+    report = judge(heard(("no", 1.5), ("no", 2.1)), TRUTH, WORDS)
+    assert (report.wrong_word.n_events, report.duplicates.n_events, report.duplicates.n_trials) == (1, 1, 2)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["yes", "no"]), st.integers(0, 200)), max_size=20),
+    st.lists(st.tuples(st.sampled_from(["yes", "no", "go"]), st.integers(0, 180), st.integers(1, 20)), max_size=8),
+)
+def test_every_detection_is_counted_once(detected, said):
+    truth = Truth(
+        [TruthWord(word, first / 10, (first + length) / 10) for word, first, length in said],
+        hours=1.0,
+        confusable=[TruthWord("know", 4.0, 6.0)],
+    )
+    detections = heard(*((word, tenths / 10) for word, tenths in detected))
+    outcome = match(detections, truth, WORDS)
+    n_apart = len(outcome.false_accepts) + len(outcome.confusable)
+    assert len(outcome.hits) + len(outcome.wrong) + outcome.n_duplicates + n_apart == len(detections)
+
+
+def test_without_an_event_or_a_trial_no_rate_is_printed():
+    report = judge(heard(("yes", 1.6)), Truth([TruthWord("yes", 1.0, 1.5)], hours=1.0), WORDS)
+    assert report.lines()[:4] == [
+        "missed: none of 1 (at most 79 %)",
+        "  yes: none of 1 (at most 79 %)",
+        "wrong word: none of 1 (at most 79 %)",
+        "detected twice: none of 1 (at most 79 %)",
+    ]
+    assert report.lines()[-1] == "delay after the word's end: 0.10 s, p95 0.10 s (1 words)"

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import types
+
 import msgspec
 import numpy as np
 import pytest
+import tiny_words
 
 from detector import Detector
+from detector.errors import SettingsError
 from detector.manifest import OperatingCurve, OperatingPoint
 from detector.operating import pick_points
+from training import operating
 from training.compose import Truth, TruthWord
 from training.conditions import detect_stream
-from training.operating import THRESHOLDS, decide_all, measure_curve, score_stream, with_points, with_thresholds
+from training.dataset import VALIDATION, WaveformStore
+from training.layouts import index_folders
+from training.operating import (
+    THRESHOLDS,
+    calibrate,
+    decide_all,
+    measure_curve,
+    score_stream,
+    with_points,
+    with_thresholds,
+)
 
 
 @pytest.fixture
@@ -106,3 +121,42 @@ def test_a_calibrated_manifest_holds_curve_and_thresholds(manifest):
     assert calibrated.operating_curve == curve
     assert {word: limits.threshold for word, limits in calibrated.decision.words.items()} == {"yes": 0.4, "no": 0.6}
     assert calibrated.decision.words["yes"].rearm / 0.4 == pytest.approx(old.rearm / old.threshold)
+
+
+def test_a_keyword_without_clips_is_not_said_to_be_never_missed(model, tmp_path):
+    items = index_folders(data=[str(tiny_words.make(tmp_path))], noise=[], speech=[], validation_speakers=[])
+    store = WaveformStore.build(items, folder=tmp_path, sample_rate_hz=16000, show_progress=False)
+    limits = model.manifest.decision.words["yes"]
+    decision = msgspec.structs.replace(model.manifest.decision, words=dict.fromkeys(("up", "left"), limits))
+    manifest = msgspec.structs.replace(
+        model.manifest, words=("up", "left"), labels=("silence", "unknown", "up", "left"), decision=decision
+    )
+    listener = types.SimpleNamespace(manifest=manifest)
+    with pytest.raises(SettingsError, match="expected clips of left in the validation split, found none"):
+        calibrate(listener, items, store, split=VALIDATION, skip_words=())
+
+
+def test_each_hearing_of_running_speech_begins_a_little_later(model, tmp_path, monkeypatch):
+    folder = tmp_path
+    data = str(tiny_words.make(folder))
+    speech = [str(folder / "speech")]
+    items = index_folders(data=[data], noise=[], speech=speech, validation_speakers=["12"])
+    store = WaveformStore.build(items, folder=folder, sample_rate_hz=16000, show_progress=False)
+    limits = model.manifest.decision.words["yes"]
+    decision = msgspec.structs.replace(model.manifest.decision, words={"up": limits})
+    manifest = msgspec.structs.replace(
+        model.manifest, words=("up",), labels=("silence", "unknown", "up"), decision=decision
+    )
+    heard = []
+
+    def listen(_, samples, **__):
+        heard.append(samples)
+        return scores_of(manifest, 10)
+
+    monkeypatch.setattr(operating, "score_stream", listen)
+    calibrate(types.SimpleNamespace(manifest=manifest), items, store, split=VALIDATION, skip_words=())
+    first, second, third = heard[:3]  # before the single words
+    stride = manifest.stride_samples
+    assert [len(first) - len(later) for later in (second, third)] == [stride // 3, 2 * stride // 3]
+    loud = [int(np.flatnonzero(np.abs(samples) > 500)[0]) for samples in (first, second, third)]
+    assert loud[0] - loud[1] == pytest.approx(stride // 3, abs=3)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from detector.errors import SettingsError
+from training.conditions import ROOMS
 from training.rooms import reverberate, simulate_room, simulate_rooms
 
 
@@ -39,3 +40,14 @@ def test_a_longer_reverberation_rings_longer():
 def test_a_room_too_small_for_the_distance_is_refused(rng):
     with pytest.raises(SettingsError, match="found none"):
         simulate_room((2.5, 2.5, 2.4), 0.3, 9.0, 16000, rng)
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_the_rooms_that_are_measured_in_ring_as_long_as_they_say(room):
+    """By Schroeder's backward integration (1965), from 5 to 25 dB below the whole."""
+    size_m, reverberation_s, distance_m = ROOMS[room]
+    response = simulate_room(size_m, reverberation_s, distance_m, 16000, np.random.default_rng(1)).astype(float)
+    remaining = np.cumsum(response[::-1] ** 2)[::-1]
+    level_db = 10 * np.log10(np.maximum(remaining / remaining[0], 1e-12))
+    first, last = np.argmax(level_db < -5), np.argmax(level_db < -25)
+    assert 3.0 * (last - first) / 16000 == pytest.approx(reverberation_s, rel=0.25)

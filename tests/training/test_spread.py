@@ -1,5 +1,7 @@
 """How much scores depend on where windows fall."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tiny_words
@@ -12,14 +14,14 @@ from training.spread import measure_spread
 
 
 class Listener:
-    """A model whose score is the level of one frame: it changes with every shift, or never."""
+    """A model whose score is the level of one frame, or comes from a list: it changes with every shift, or as known."""
 
-    def __init__(self, manifest, *, is_constant):
+    def __init__(self, manifest, levels=()):
         self.manifest = manifest
-        self._is_constant = is_constant
+        self._levels = itertools.cycle(levels) if levels else None
 
     def score(self, features):
-        level = 0.25 if self._is_constant else float(np.clip(features[20, 20] + 1.0, 0.0, 1.0))
+        level = next(self._levels) if self._levels else float(np.clip(features[20, 20] + 1.0, 0.0, 1.0))
         return np.array([0.0, 0.0, level, level])
 
 
@@ -30,7 +32,7 @@ def made(tmp_path_factory):
     return items, WaveformStore.build(items, folder=folder, sample_rate_hz=16000, show_progress=False)
 
 
-def spread(model, made, manifest, *, is_constant, n_clips=3):
+def spread(model, made, manifest, *, levels=(), n_clips=3):
     import msgspec
 
     words = ("up", "down")
@@ -41,22 +43,32 @@ def spread(model, made, manifest, *, is_constant, n_clips=3):
         labels=(SILENCE, "unknown", *words),
         decision=msgspec.structs.replace(manifest.decision, words=dict.fromkeys(words, limits)),
     )
-    listener = Listener(renamed, is_constant=is_constant)
+    listener = Listener(renamed, levels)
     return measure_spread(listener, *made, split=VALIDATION, n_offsets=40, n_clips_per_word=n_clips, seed=0)
 
 
 def test_a_score_that_never_changes_has_no_spread(model, made):
-    report = spread(model, made, model.manifest, is_constant=True)
+    report = spread(model, made, model.manifest, levels=[0.25])
     assert (report.median, report.p90, report.n_clips, report.n_offsets) == (0.0, 0.0, 6, 40)
 
 
+def test_the_spread_is_from_the_lowest_to_the_highest_score(model, made):
+    report = spread(model, made, model.manifest, levels=[0.5] * 17 + [0.2] + [0.5] * 21 + [0.9])  # 40 shifts
+    assert (report.median, report.p90) == (pytest.approx(0.7), pytest.approx(0.7))
+
+
 def test_a_score_that_follows_the_samples_has_one(model, made):
-    report = spread(model, made, model.manifest, is_constant=False)
+    report = spread(model, made, model.manifest)
     assert 0.0 < report.median <= report.p90
-    assert report == spread(model, made, model.manifest, is_constant=False)
+    assert report == spread(model, made, model.manifest)
     assert "40 sample offsets" in report.lines()[0]
 
 
 def test_a_split_without_the_keywords_is_refused(model, made):
     with pytest.raises(SettingsError, match="expected clips of yes, no"):
         measure_spread(model, *made, split=VALIDATION, n_offsets=4, n_clips_per_word=2, seed=0)
+
+
+def test_more_offsets_than_a_window_has_samples_are_refused(model, made):
+    with pytest.raises(SettingsError, match="expected at most 16000 offsets"):
+        measure_spread(model, *made, split=VALIDATION, n_offsets=16001, n_clips_per_word=2, seed=0)

@@ -52,7 +52,7 @@ def test_a_rate_that_the_hours_cannot_show_is_said_to_be_one():
     chosen = pick_points(CURVE, ["no"], 0.1)
     *words, warning = describe_points(CURVE, chosen, 0.1)
     assert words == ["no: threshold 0.7, expected to miss 6.0 % (6.0-16.0 %)"]
-    assert warning.startswith("warning: 0.1 false accepts per hour is below what was measured: 2.00 hours")
+    assert warning.startswith("warning: 0.1 false accepts per hour is below what was measured: one in 2.00 hours")
     assert not any("warning" in line for line in describe_points(CURVE, chosen, 0.5))
 
 
@@ -62,3 +62,15 @@ def test_no_point_strict_enough_is_an_error():
         pick_points(curve, ["yes"], 1.0)
     with pytest.raises(SettingsError, match="found none that strict"):
         pick_points(curve, ["no"], 5.0)
+
+
+def test_of_points_that_miss_as_little_the_one_of_fewest_false_accepts_is_taken():
+    points = [point(0.5, 2, 0.05), point(0.6, 0, 0.05), point(0.7, 0, 0.10)]
+    curve = OperatingCurve(measured_on="x", hours=HOURS, words={"yes": points})
+    assert pick_points(curve, ["yes"], 1.0)["yes"].threshold == 0.6
+
+
+def test_a_curve_heard_several_times_is_not_said_to_have_none():
+    curve = OperatingCurve(measured_on="x", hours=HOURS, words={"yes": [point(0.9, 1 / 3, 0.1)]})
+    (_, warning) = describe_points(curve, pick_points(curve, ["yes"], 0.2), 0.2)
+    assert warning.endswith("chosen are thresholds with 0.17 per hour there, the mean of several hearings")

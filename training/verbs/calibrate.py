@@ -11,7 +11,7 @@ import msgspec
 
 from detector.arguments import parse_words
 from detector.errors import SettingsError
-from training.arguments import add_cache, add_seed, add_speech, open_recordings, print_lines
+from training.arguments import add_cache, add_seed, add_speech, open_recordings, parse_rate, print_lines
 from training.dataset import SPLITS, VALIDATION
 
 NAME = "calibrate"
@@ -42,7 +42,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
     verb.add_argument(
         "--false-accepts-per-hour",
-        type=float,
+        type=parse_rate,
         default=1.0,
         metavar="X",
         help="the default thresholds are those of fewest misses within this rate (default: %(default)g)",

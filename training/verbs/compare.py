@@ -31,16 +31,17 @@ def run(options: argparse.Namespace) -> None:
     from training.conditions import detect_stream
     from training.dataset import read_recording
 
-    truth = read_truth(options.truth)
     listeners = [Detector.load(name) for name in (options.first, options.second)]
-    if listeners[0].words != listeners[1].words:
+    if set(listeners[0].words) != set(listeners[1].words):
         raise SettingsError(
             f"expected two models of the same words, found {', '.join(listeners[0].words)} and "
             f"{', '.join(listeners[1].words)}"
         )
     detections = []
     for listener in listeners:
-        samples = read_recording(str(options.recording), listener.model.manifest.frontend.sample_rate_hz)
+        rate_hz = listener.model.manifest.frontend.sample_rate_hz
+        samples = read_recording(str(options.recording), rate_hz)
+        truth = read_truth(options.truth, len(samples) / rate_hz)
         detections.append(detect_stream(listener, samples, show_progress=sys.stderr.isatty()))
     report = compare(detections[0], detections[1], truth, listeners[0].words, seed=options.seed)
     print_report(report, as_json=options.json)

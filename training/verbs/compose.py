@@ -23,6 +23,7 @@ from training.dataset import SPLITS, VALIDATION
 NAME = "compose"
 SUMMARY = "compose a recording with known truth: words with pauses, running speech, or both mixed"
 COMPOSED_RATE_HZ = 16000
+LONGEST_GAP_S = 600.0
 
 
 def add_options(verb: argparse.ArgumentParser) -> None:
@@ -36,15 +37,15 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
     verb.add_argument(
-        "--n-words", type=parse_count, default=600, metavar="N", help="words to say (default: %(default)s)"
+        "--n-words", type=parse_count, metavar="N", help="single words to say, none twice (default: all there are)"
     )
     verb.add_argument(
         "--gap-s",
         type=not_negative(float),
         nargs=2,
-        default=(0.4, 2.0),
+        default=(0.8, 2.0),
         metavar=("MIN", "MAX"),
-        help="pause between words in seconds (default: 0.4 2)",
+        help="pause between words in seconds, at most 600 (default: 0.8 2)",
     )
     verb.add_argument("--snr-db", type=float, metavar="X", help="mix in noise this far below the words (default: none)")
     verb.add_argument(
@@ -92,8 +93,11 @@ def run(options: argparse.Namespace) -> None:
             "expected --without yes,no with --speech: where a keyword stands in running speech is not known, "
             "so that utterances that hold one have to be left out"
         )
-    if options.gap_s[0] > options.gap_s[1]:
-        raise SettingsError(f"expected --gap-s MIN MAX, found {options.gap_s[0]:g} above {options.gap_s[1]:g}")
+    least_s, most_s = options.gap_s
+    if not least_s <= most_s <= LONGEST_GAP_S:
+        raise SettingsError(f"expected --gap-s MIN MAX up to {LONGEST_GAP_S:g}, found {least_s:g} {most_s:g}")
+    if options.without and not options.speech:
+        raise SettingsError("expected --speech with --without: single words are chosen by --only")
     items, store = open_recordings(options, COMPOSED_RATE_HZ)
     rng = np.random.default_rng(options.seed)
     pieces: list[Piece] = []

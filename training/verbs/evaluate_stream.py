@@ -70,9 +70,9 @@ def run(options: argparse.Namespace) -> None:
     from training.judge import judge
 
     listener = Detector.load(options.model, thresholds=dict(options.threshold))
-    truth = read_truth(options.truth)
     rate_hz = listener.model.manifest.frontend.sample_rate_hz
     samples = read_recording(str(options.recording), rate_hz)
+    truth = read_truth(options.truth, len(samples) / rate_hz)
     conditions = CONDITIONS if "all" in options.condition else tuple(options.condition) or ("clean",)
     noises = []
     if options.noise:
