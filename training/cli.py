@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     for verb in VERBS:
         command = verbs.add_parser(verb.NAME, help=verb.SUMMARY, description=verb.SUMMARY.capitalize() + ".")
         verb.add_options(command)
-        command.set_defaults(run=verb.run)
+        command.set_defaults(run_verb=verb.run)
     return parser
 
 
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _on_terminate)
     try:
-        options.run(options)
+        options.run_verb(options)
     except DetectorError as exc:
         sys.stderr.write(f"keyword-trainer: {exc}\n")
         return exc.exit_code

@@ -157,15 +157,18 @@ def export(
     fields["decision"] |= {key: value for key, value in decision_changes.items() if value is not None}
     given = (smoothing_windows, stride_s, refractory_s)
     had = (manifest.decision.smoothing_windows, manifest.stride_s, manifest.decision.refractory_s)
-    if any(new not in (None, old) for new, old in zip(given, had, strict=True)) and fields["operating_curve"]:
+    is_other = any(new not in (None, old) for new, old in zip(given, had, strict=True))
+    is_curve_lost = is_other and manifest.operating_curve is not None
+    if is_curve_lost:
         fields["operating_curve"] = None
-        log.info("the operating curve was measured with another decision and is left out: keyword-trainer calibrate")
     try:
         manifest = msgspec.convert(fields, Manifest)
     except msgspec.ValidationError as exc:
         raise SettingsError(f"expected a decision that fits, found: {exc}") from exc
     flatbuffer = (run / MODEL_FILE).read_bytes()
     Model(manifest, flatbuffer)  # what is written is what loads
+    if is_curve_lost:
+        log.info("the operating curve was measured with another decision and is left out: keyword-trainer calibrate")
     folder.mkdir(parents=True, exist_ok=True)
     pair = folder / f"{name}.tflite", folder / f"{name}.json"
     pair[0].write_bytes(flatbuffer)

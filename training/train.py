@@ -41,7 +41,7 @@ ASKED_AT_ONCE = 1024
 """Windows that a teacher answers to in one call."""
 
 
-def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
+def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
     settings: TrainSettings | None, run: Path, *, cache: Path, n_workers: int, show_progress: bool = True
 ) -> Path:
     """Train a network; return the file of the best weights.
@@ -70,6 +70,10 @@ def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
         settings = read_settings(run)
     elif settings_file.exists():
         raise SettingsError(f"expected a new folder, found a run in {run}: add --resume or choose another")
+    first_epoch, checkpoint = find_checkpoint(run)
+    if first_epoch == settings.epochs:
+        log.info("%s has been trained to its end", run)
+        return run / BEST_FILE
     precision = choose_precision(settings.precision)
     _check_architectures(settings)
     for line in describe_devices():
@@ -104,7 +108,6 @@ def train(  # noqa: PLR0915 - a run reads top to bottom, in one piece
     # ---- network and optimiser
     keras.utils.set_random_seed(settings.seed)
     n_warmup = min(settings.warmup_steps, n_steps // 10)
-    first_epoch, checkpoint = find_checkpoint(run)
     strategy = choose_strategy(settings.strategy)
     with strategy.scope():
         if checkpoint is not None:
