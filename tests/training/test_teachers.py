@@ -84,6 +84,8 @@ def test_a_run_trains_its_teachers_and_goes_on_with_them(tmp_path):
     ]
 
     resume = ["train", "--resume", "--out", tmp_path / "run", "--cache", tmp_path / "cache", "--workers", 1]
+    for checkpoint in (tmp_path / "run").glob("checkpoint-*.keras"):
+        checkpoint.unlink()  # as if it had been interrupted
     settings_file = tmp_path / "run" / "teacher-2" / "settings.json"
     settings_file.write_text(settings_file.read_text().replace('"epochs": 1', '"epochs": 3'))
     refused = run(*resume, command=KEYWORD_TRAINER, env=ENVIRONMENT, timeout=100)
