@@ -13,9 +13,8 @@ from scipy import stats
 from detector.detector import Detection
 from training.compose import Truth
 from training.judge import match
-from training.statistics import CONFIDENCE, decimals
+from training.statistics import CONFIDENCE, N_RESAMPLES, decimals
 
-N_RESAMPLES = 10000
 SEGMENT_S = 60.0
 """False accepts come in bursts, so whole minutes are resampled."""
 

@@ -27,12 +27,13 @@ SELF_NOISE = 2.0
 """Level of the faint noise under words said alone, in 16-bit units: no microphone is silent."""
 
 
-class TruthWord(msgspec.Struct, frozen=True):
-    """A word of a recording and where it stands."""
+class TruthWord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A word of a recording, where it stands, and who says it, if known."""
 
     word: str
     start_s: float
     end_s: float
+    speaker: str = ""
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -54,6 +55,7 @@ class Piece(msgspec.Struct, frozen=True):
     last: int
     word: str = ""
     confusable: str = ""
+    speaker: str = ""
 
 
 def word_pieces(
@@ -92,7 +94,8 @@ def word_pieces(
         samples = store[position]
         first, last = find_word(samples, sample_rate_hz)
         faded = fade(samples.astype(np.float32), sample_rate_hz // 50)
-        pieces.append(Piece(_to_samples(faded), first, last, word=items[position].word))
+        said = {"word": items[position].word, "speaker": items[position].speaker}
+        pieces.append(Piece(_to_samples(faded), first, last, **said))
     return pieces
 
 
@@ -147,7 +150,7 @@ def lay_out(
         end = start + piece.last - piece.first
         for name, said in ((piece.word, words), (piece.confusable, confusable)):
             if name:
-                said.append(TruthWord(name, start / sample_rate_hz, end / sample_rate_hz))
+                said.append(TruthWord(name, start / sample_rate_hz, end / sample_rate_hz, piece.speaker))
         start = end + round(rng.uniform(*gap_s) * sample_rate_hz)
     stream = np.zeros(end + 2 * sample_rate_hz, dtype=np.float32)
     for piece, at in placed:

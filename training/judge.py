@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detector.detector import Detection
 from training.compose import VALID_AFTER_END_S, Truth, TruthWord
-from training.statistics import Rate, hourly_rate, proportion
+from training.statistics import Rate, decimals, hourly_rate, interval_by_group, proportion
 
 TICK_S = 1e-6
 """Times are compared to this: half a sample at any rate, and more than what floating point loses."""
@@ -107,6 +107,17 @@ class StreamReport(msgspec.Struct, frozen=True):
     """From a word's end to its detection: quantiles p50 and p95 of the keywords that were not missed."""
     by_word: dict[str, Rate]
     """Misses of each keyword."""
+    missed_by_speaker: tuple[float, float] | None = None
+    """95 % interval of `missed` with speakers as independent instead of words; None if they are unknown or few."""
+    n_speakers: int = 0
+    """Of the keywords."""
+
+    def _speaker_lines(self) -> list[str]:
+        if self.missed_by_speaker is None:
+            return []
+        low, high = (100 * edge for edge in self.missed_by_speaker)
+        n = decimals(low, high)
+        return [f"  as {self.n_speakers} speakers differ: {low:.{n}f}-{high:.{n}f} %"]
 
     def lines(self) -> list[str]:
         """Return the report for people to read; what was not tried is not in it."""
@@ -114,6 +125,7 @@ class StreamReport(msgspec.Struct, frozen=True):
         if self.missed.n_trials:
             rows = [
                 f"missed: {self.missed.percent()}",
+                *self._speaker_lines(),
                 *(f"  {word}: {rate.percent()}" for word, rate in self.by_word.items() if rate.n_trials),
                 f"wrong word: {self.wrong_word.percent()}",
                 f"detected twice: {self.duplicates.percent()}",
@@ -141,6 +153,8 @@ def judge(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -
     at = Counter("" if position is None else spoken[position].word for _, position in outcome.false_accepts)
     said = Counter(spoken[k].word for k in outcome.keywords)
     heard = Counter(spoken[k].word for k in hits)
+    speakers = [spoken[k].speaker for k in outcome.keywords]
+    are_known = all(speakers)
     return StreamReport(
         missed=proportion(n_keywords - len(hits), n_keywords),
         wrong_word=proportion(len(outcome.wrong), n_keywords),
@@ -150,6 +164,10 @@ def judge(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -
         false_accepts_at=dict(sorted(at.items())),
         confusable=proportion(len({position for _, position in outcome.confusable}), len(truth.confusable)),
         latency_s={f"p{p}": float(np.percentile(delays, p)) for p in (50, 95)} if delays else {},
+        missed_by_speaker=interval_by_group(outcome.missed, speakers, rng=np.random.default_rng(0))
+        if are_known
+        else None,
+        n_speakers=len(set(speakers)) if are_known else 0,
         by_word={
             word: proportion(said[word.casefold()] - heard[word.casefold()], said[word.casefold()]) for word in words
         },

@@ -6,9 +6,14 @@ import math
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 CONFIDENCE = 0.95
+N_RESAMPLES = 10000
+FEWEST_GROUPS = 20
+"""Of fewer, resamples tell too little."""
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -74,6 +79,31 @@ def proportion(n_events: int, n_trials: int) -> Rate:
         return Rate(0.0, 0.0, 1.0, 0, 0)
     interval = stats.binomtest(n_events, n_trials).proportion_ci(CONFIDENCE, method="wilson")
     return Rate(n_events / n_trials, float(interval.low), float(interval.high), n_events, n_trials)
+
+
+def interval_by_group(
+    is_event: NDArray[np.bool_], groups: Sequence[str], *, rng: np.random.Generator
+) -> tuple[float, float] | None:
+    """Return the interval of a proportion whose trials come in groups that are alike, such as the clips of a speaker.
+
+    Percentiles of resamples of whole groups (the cluster bootstrap; Davison and Hinkley 1997, section 3.8). None where
+    resampling has nothing to work on: fewer than `FEWEST_GROUPS`, or every trial alike.
+
+    Parameters
+    ----------
+    is_event : ndarray of bool, shape (n_trials,)
+    groups : sequence of str, length n_trials
+        The group of each trial.
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    n_trials = np.bincount(group)
+    if len(n_trials) < FEWEST_GROUPS or is_event.all() or not is_event.any():
+        return None
+    n_events = np.bincount(group, weights=is_event)
+    drawn = rng.multinomial(len(n_trials), np.full(len(n_trials), 1.0 / len(n_trials)), size=N_RESAMPLES)
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low, high = np.quantile((drawn @ n_events) / (drawn @ n_trials), [tail, 1.0 - tail])
+    return float(low), float(high)
 
 
 def hourly_rate(n_events: float, hours: float) -> Rate:

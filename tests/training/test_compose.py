@@ -173,3 +173,9 @@ def test_a_truth_of_another_recording_is_refused(tmp_path, words_, hours, said):
     file.write_bytes(msgspec.json.encode(Truth(words_, hours)))
     with pytest.raises(SettingsError, match=said):
         read_truth(file, 10.0)
+
+
+def test_the_truth_knows_who_speaks(made):
+    items, _ = made
+    speakers = {item.speaker for item in items if item.split == VALIDATION}
+    assert {word.speaker for word in words(made)[1].words} <= speakers - {""}

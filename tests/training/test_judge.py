@@ -165,3 +165,15 @@ def test_without_an_event_or_a_trial_no_rate_is_printed():
         "detected twice: none of 1 (at most 79 %)",
     ]
     assert report.lines()[-1] == "delay after the word's end: 0.10 s, p95 0.10 s (1 words)"
+
+
+def test_where_speakers_are_known_their_differences_are_told():
+    words = [TruthWord("yes", 10.0 * k, 10.0 * k + 0.5, f"s{k // 4}") for k in range(120)]
+    detections = heard(*(("yes", 10.0 * k + 0.6) for k in range(12, 120)))
+    report = judge(detections, Truth(words, hours=1.0), WORDS)
+    assert report.n_speakers == 30
+    assert report.missed_by_speaker[0] < report.missed.low
+    assert report.missed_by_speaker[1] > report.missed.high
+    assert report.lines()[1].startswith("  as 30 speakers differ: ")
+    unknown = [TruthWord(word.word, word.start_s, word.end_s) for word in words]
+    assert judge(detections, Truth(unknown, hours=1.0), WORDS).missed_by_speaker is None

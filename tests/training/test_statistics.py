@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from training.statistics import hourly_rate, mean_of_proportions, proportion
+from training.statistics import hourly_rate, interval_by_group, mean_of_proportions, proportion
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,20 @@ def test_the_mean_of_one_proportion_is_itself_and_of_two_is_narrower():
     two = mean_of_proportions([one, one])
     assert two.value == pytest.approx(0.9)
     assert two.high - two.low == pytest.approx((one.high - one.low) / 2**0.5)
+
+
+def test_trials_that_come_in_groups_tell_less(rng):
+    # 100 speakers of ten words each, of whom ten miss all of theirs: as uncertain as 10 of 100, not as 100 of 1000.
+    groups = [str(k // 10) for k in range(1000)]
+    missed = np.arange(1000) < 100
+    low, high = interval_by_group(missed, groups, rng=rng)
+    assert (low, high) == (pytest.approx(0.05, abs=0.011), pytest.approx(0.16, abs=0.011))
+    alone = interval_by_group(missed, [str(k) for k in range(1000)], rng=rng)
+    wilson = proportion(100, 1000)
+    np.testing.assert_allclose(alone, [wilson.low, wilson.high], atol=0.004)
+
+
+def test_where_groups_tell_nothing_there_is_no_interval(rng):
+    groups = [str(k) for k in range(100)]
+    assert interval_by_group(np.zeros(100, dtype=bool), groups, rng=rng) is None
+    assert interval_by_group(np.arange(100) < 50, [str(k % 19) for k in range(100)], rng=rng) is None
