@@ -121,6 +121,18 @@ def add_seed(verb: argparse.ArgumentParser, text: str = "of all randomness") -> 
     verb.add_argument("--seed", type=not_negative(int), default=0, metavar="N", help=f"{text} (default: %(default)s)")
 
 
+def add_threshold(verb: argparse.ArgumentParser, text: str) -> None:
+    """Add thresholds of words."""
+    verb.add_argument(
+        "--threshold",
+        type=parse_threshold,
+        action="append",
+        default=[],
+        metavar="WORD=X",
+        help=f"{text}; repeatable",
+    )
+
+
 def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> tuple[list[Item], WaveformStore]:
     """Return the recordings below the folders that options name, and their samples."""
     from training.dataset import WaveformStore

@@ -13,7 +13,7 @@ from scipy import stats
 from detector.detector import Detection
 from training.compose import Truth
 from training.judge import match
-from training.statistics import CONFIDENCE, N_RESAMPLES, decimals
+from training.statistics import CONFIDENCE, N_RESAMPLES, decimals, percentile_interval
 
 SEGMENT_S = 60.0
 """False accepts come in bursts, so whole minutes are resampled."""
@@ -76,16 +76,15 @@ def bootstrap(
     values, counts = np.unique(difference, return_counts=True)
     drawn = rng.multinomial(difference.size, counts / difference.size, size=N_RESAMPLES)
     means = drawn @ values / difference.size
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(means, [tail, 1.0 - tail])
+    low, high = percentile_interval(means)
     n_more, n_fewer = (float(np.abs(difference[side]).sum()) for side in (difference > 0, difference < 0))
     n_differences = n_more + n_fewer
     if n_differences == 0.0:
-        bound = -math.log(tail) / difference.size
+        bound = -math.log((1.0 - CONFIDENCE) / 2.0) / difference.size
         return 0.0, -bound, bound
     share = stats.binomtest(round(n_more), round(n_differences)).proportion_ci(CONFIDENCE, method="exact")
     exact = [(2.0 * float(edge) - 1.0) * n_differences / difference.size for edge in (share.low, share.high)]
-    return float(difference.mean()), min(float(low), exact[0]), max(float(high), exact[1])
+    return float(difference.mean()), min(low, exact[0]), max(high, exact[1])
 
 
 def compare(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detector.detector import Detection
 from training.compose import VALID_AFTER_END_S, Truth, TruthWord
-from training.statistics import Rate, decimals, hourly_rate, interval_by_group, proportion
+from training.statistics import Rate, hourly_rate, interval_by_group, percents, proportion
 
 TICK_S = 1e-6
 """Times are compared to this: half a sample at any rate, and more than what floating point loses."""
@@ -115,9 +115,8 @@ class StreamReport(msgspec.Struct, frozen=True):
     def _speaker_lines(self) -> list[str]:
         if self.missed_by_speaker is None:
             return []
-        low, high = (100 * edge for edge in self.missed_by_speaker)
-        n = decimals(low, high)
-        return [f"  as {self.n_speakers} speakers differ: {low:.{n}f}-{high:.{n}f} %"]
+        low, high = percents(*self.missed_by_speaker)
+        return [f"  as {self.n_speakers} speakers differ: {low}-{high} %"]
 
     def lines(self) -> list[str]:
         """Return the report for people to read; what was not tried is not in it."""

@@ -33,7 +33,7 @@ class Rate(msgspec.Struct, frozen=True):
         """
         if self.n_trials == 0:
             return "not tried"
-        value, low, high = self._percents()
+        value, low, high = percents(self.value, self.low, self.high)
         if self.n_events == 0:
             return f"none of {self.n_trials:g} (at most {high} %)"
         return f"{value} % ({low}-{high} %, {self.n_events:g} of {self.n_trials:g})"
@@ -42,12 +42,8 @@ class Rate(msgspec.Struct, frozen=True):
         """Return a proportion for a table: `2.5 % (1.9-3.3)`, `0 % (at most 0.24)`, or `-`."""
         if self.n_trials == 0:
             return "-"
-        value, low, high = self._percents()
+        value, low, high = percents(self.value, self.low, self.high)
         return f"0 % (at most {high})" if self.n_events == 0 else f"{value} % ({low}-{high})"
-
-    def _percents(self) -> list[str]:
-        n = decimals(100 * self.low, 100 * self.high)
-        return [f"{100 * share:.{n}f}" for share in (self.value, self.low, self.high)]
 
     def per_hour(self) -> str:
         """Return a rate per hour for people to read: `2.5 /h (0.7-6.3, 5 in 2.00 h)`.
@@ -71,6 +67,19 @@ def decimals(low: float, high: float) -> int:
     """Return how many decimals an interval supports: those that show its width with two digits, at most three."""
     width = high - low
     return 3 if width <= 0.0 else max(0, min(3, 1 - math.floor(math.log10(width))))
+
+
+def percents(*shares: float) -> list[str]:
+    """Return shares in percent, with the decimals that an interval supports, whose edges are the last two."""
+    n = decimals(100 * shares[-2], 100 * shares[-1])
+    return [f"{100 * share:.{n}f}" for share in shares]
+
+
+def percentile_interval(resampled: NDArray[np.floating]) -> tuple[float, float]:
+    """Return the interval that holds all but the tails of resampled values, shape (n_resamples,)."""
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low, high = np.quantile(resampled, [tail, 1.0 - tail])
+    return float(low), float(high)
 
 
 def proportion(n_events: int, n_trials: int) -> Rate:
@@ -101,9 +110,7 @@ def interval_by_group(
         return None
     n_events = np.bincount(group, weights=is_event)
     drawn = rng.multinomial(len(n_trials), np.full(len(n_trials), 1.0 / len(n_trials)), size=N_RESAMPLES)
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile((drawn @ n_events) / (drawn @ n_trials), [tail, 1.0 - tail])
-    return float(low), float(high)
+    return percentile_interval((drawn @ n_events) / (drawn @ n_trials))
 
 
 def hourly_rate(n_events: float, hours: float) -> Rate:

@@ -13,8 +13,8 @@ from training.arguments import (
     add_cache,
     add_noise,
     add_seed,
+    add_threshold,
     open_recordings,
-    parse_threshold,
     print_lines,
     print_report,
 )
@@ -36,14 +36,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         metavar="JSON",
         help='{"words": [{"word", "start_s", "end_s"}], "hours": H}',
     )
-    verb.add_argument(
-        "--threshold",
-        type=parse_threshold,
-        action="append",
-        default=[],
-        metavar="WORD=X",
-        help="instead of the manifest's; repeatable",
-    )
+    add_threshold(verb, "instead of the manifest's")
     verb.add_argument(
         "--condition",
         action="append",

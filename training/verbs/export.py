@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.arguments import parse_threshold, print_lines
+from training.arguments import add_threshold, print_lines
 from training.backends import import_keras
 
 NAME = "export"
@@ -17,14 +17,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     verb.add_argument("--name", required=True, help="name of the model")
     verb.add_argument("--to", type=Path, default=Path("models"), metavar="DIR", help="folder (default: %(default)s)")
-    verb.add_argument(
-        "--threshold",
-        type=parse_threshold,
-        action="append",
-        default=[],
-        metavar="WORD=X",
-        help="score from which on a word is reported; repeatable",
-    )
+    add_threshold(verb, "score from which on a word is reported")
     verb.add_argument("--smoothing-windows", type=int, metavar="N", help="windows that scores are averaged over")
     verb.add_argument("--stride-s", type=float, metavar="S", help="from one window to the next, in seconds")
     verb.add_argument("--refractory-s", type=float, metavar="S", help="how long a word is not reported again")
