@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from detector.arguments import parse_words
+from training.dataset import SPLITS, VALIDATION
 
 if TYPE_CHECKING:
     from training.dataset import Item, WaveformStore
@@ -119,6 +120,11 @@ def add_cache(verb: argparse.ArgumentParser) -> None:
 def add_seed(verb: argparse.ArgumentParser, text: str = "of all randomness") -> None:
     """Add the seed."""
     verb.add_argument("--seed", type=not_negative(int), default=0, metavar="N", help=f"{text} (default: %(default)s)")
+
+
+def add_split(verb: argparse.ArgumentParser) -> None:
+    """Add the split of the speakers."""
+    verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
 
 
 def add_threshold(verb: argparse.ArgumentParser, text: str) -> None:

@@ -11,8 +11,7 @@ import msgspec
 
 from detector.arguments import parse_words
 from detector.errors import SettingsError
-from training.arguments import add_cache, add_seed, add_speech, open_recordings, parse_rate, print_lines
-from training.dataset import SPLITS, VALIDATION
+from training.arguments import add_cache, add_seed, add_speech, add_split, open_recordings, parse_rate, print_lines
 
 NAME = "calibrate"
 SUMMARY = "measure a model's operating curve, write it and the default thresholds into the manifest"
@@ -39,7 +38,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         metavar="know,knows",
         help="words that sound like a keyword: running speech that holds one is left out, as with the keywords",
     )
-    verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
+    add_split(verb)
     verb.add_argument(
         "--false-accepts-per-hour",
         type=parse_rate,

@@ -13,12 +13,12 @@ from training.arguments import (
     add_noise,
     add_seed,
     add_speech,
+    add_split,
     not_negative,
     open_recordings,
     parse_count,
     print_lines,
 )
-from training.dataset import SPLITS, VALIDATION
 
 NAME = "compose"
 SUMMARY = "compose a recording with known truth: words with pauses, running speech, or both mixed"
@@ -35,7 +35,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--out", type=Path, required=True, metavar="WAV", help="recording; its truth goes beside it, .json"
     )
-    verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
+    add_split(verb)
     verb.add_argument(
         "--n-words", type=parse_count, metavar="N", help="single words to say, none twice (default: all there are)"
     )

@@ -5,8 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from training.arguments import add_cache, add_data, add_noise, add_seed, open_recordings, parse_count, print_report
-from training.dataset import SPLITS, VALIDATION
+from training.arguments import (
+    add_cache,
+    add_data,
+    add_noise,
+    add_seed,
+    add_split,
+    open_recordings,
+    parse_count,
+    print_report,
+)
 
 NAME = "evaluate"
 SUMMARY = "measure the accuracy of a model on clips, through the detector's own code"
@@ -18,7 +26,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     add_data(verb, required=True)
     add_noise(verb)
     add_cache(verb)
-    verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
+    add_split(verb)
     add_seed(verb, "chooses the clips")
     verb.add_argument("--json", action="store_true", help="print JSON")
     verb.add_argument(
