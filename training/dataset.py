@@ -76,16 +76,26 @@ def holds_any_word(item: Item, words: Iterable[str]) -> bool:
     return not set(item.transcript.split()).isdisjoint(word.upper() for word in words)
 
 
-def read_recording(path: str, sample_rate_hz: int) -> NDArray[np.int16]:
-    """Decode a recording whole: mono, at the given rate, int16.
+def read_recording(path: str, sample_rate_hz: int, span_s: tuple[float, float] | None = None) -> NDArray[np.int16]:
+    """Decode a recording, or the part of it from one time to another: mono, at the given rate, int16.
 
     Raises
     ------
     AudioFileError
-        If libsndfile cannot read it, or it holds samples that are not finite.
+        If libsndfile cannot read it, it holds samples that are not finite, or it ends before the part begins.
     """
+    start_s, end_s = span_s or (0.0, math.inf)
     try:
-        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            rate_hz, first = file.samplerate, round(start_s * file.samplerate)
+            if span_s is not None and first >= file.frames:
+                raise AudioFileError(
+                    f"expected a part from {start_s:g} s on, found that {path} ends at {file.frames / rate_hz:g} s"
+                )
+            if first:
+                file.seek(first)
+            last = file.frames if end_s == math.inf else min(file.frames, round(end_s * rate_hz))
+            samples = file.read(-1 if span_s is None else last - first, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError, TypeError) as exc:  # TypeError: a format without a header
         raise AudioFileError(f"expected an audio file, found {path} that cannot be read ({exc})") from exc
     if not np.isfinite(samples).all():
@@ -114,10 +124,7 @@ def read_item(item: Item, sample_rate_hz: int) -> NDArray[np.int16]:
         features = Example.FromString(read_record(Path(item.path), item.record)).features.feature
         values = np.array(features["audio"].int64_list.value, dtype=np.int16)
         return to_int16(resample(to_float(values), TFDS_RATE_HZ, sample_rate_hz))
-    samples = read_recording(item.path, sample_rate_hz)
-    start_s, end_s = item.span_s or (0.0, math.inf)
-    last = len(samples) if end_s == math.inf else round(end_s * sample_rate_hz)
-    return samples[round(start_s * sample_rate_hz) : last]
+    return read_recording(item.path, sample_rate_hz, item.span_s)
 
 
 def digest(items: Iterable[Item]) -> Iterator[bytes]:

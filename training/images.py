@@ -54,13 +54,15 @@ def write_images(
     clips = [(position, item) for position, item in enumerate(items) if item.kind == WORD]
     if not clips:
         raise SettingsError("expected --data with word clips to make images of, found none")
+    written: set[Path] = set()
     for position, item in tqdm(clips, "drawing", unit="image", disable=not show_progress):
         samples = np.zeros(settings.sample_rate_hz, dtype=np.int16)
         clip = store[position][: len(samples)]
         samples[: len(clip)] = clip
         values = draw(samples, log_mel).T
         rows, columns = (-(-SMALLEST_PIXELS // n) for n in values.shape)
-        file = folder / item.split / item.word / f"{Path(item.path).stem}.png"
+        file = _name_image(folder / item.split / item.word, item, written)
+        written.add(file)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             imsave(
@@ -74,3 +76,17 @@ def write_images(
         except OSError as exc:
             raise SettingsError(f"expected a folder for images, found {file}: {exc.strerror}") from exc
     return [f"{folder}: {len(clips)} images of {len({item.word for _, item in clips})} words"]
+
+
+def _name_image(folder: Path, item: Item, written: set[Path]) -> Path:
+    """Return where the image of a clip goes: clips of one recording, or of folders that name alike, have one each."""
+    stem = Path(item.path).stem
+    if item.span_s is not None:
+        stem += f"-{item.span_s[0]:.3f}"
+    if item.record is not None:
+        stem += f"-{item.record[0]}"
+    file, n_alike = folder / f"{stem}.png", 1
+    while file in written:
+        n_alike += 1
+        file = folder / f"{stem}-{n_alike}.png"
+    return file

@@ -67,7 +67,7 @@ def index_words(name: str) -> Iterator[Item]:
     SettingsError
         If there is no such folder, or no word clip in it.
     """
-    if name.endswith(".csv"):
+    if name.lower().endswith(".csv"):
         return _index_table(Path(name))
     folder = _check_folder(name)
     records = sorted(folder.rglob("*.tfrecord-*"))
@@ -78,8 +78,10 @@ def _index_tree(root: Path) -> Iterator[Item]:
     while not any(_is_recording(path) for folder in _word_folders(root) for path in folder.iterdir()):
         below = [folder for folder in _word_folders(root) if _word_folders(folder)]
         if len(below) != 1:
+            names = ", ".join(folder.name for folder in below)
+            found = f"several folders: name one of {names}" if below else "none"
             raise SettingsError(
-                f"expected word clips, WORD/SPEAKER_nohash_N.wav or WORD/FILE, below {root}, found none"
+                f"expected word clips, WORD/SPEAKER_nohash_N.wav or WORD/FILE, below {root}, found {found}"
             )
         root = below[0]
     listed: dict[str, str] = {}
@@ -99,7 +101,11 @@ def _index_tree(root: Path) -> Iterator[Item]:
 
 
 def _word_folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and path.name != NOISE_FOLDER)
+    """Return the folders that may be words; macOS leaves others in its archives."""
+    left_out = (NOISE_FOLDER, "__MACOSX")
+    return sorted(
+        path for path in root.iterdir() if path.is_dir() and path.name not in left_out and not path.name.startswith(".")
+    )
 
 
 def _speaker_of(stem: str) -> str:
@@ -122,15 +128,16 @@ def _index_table(file: Path) -> Iterator[Item]:
     if not rows:
         raise SettingsError(f"expected rows in {file}, found none")
     for line, row in enumerate(rows, start=2):
-        path = file.parent / row["file"]
-        speaker = row.get("speaker") or _speaker_of(path.stem)
-        if not row["word"] or not path.is_file():
+        path = file.parent / (row["file"] or "")
+        word = (row["word"] or "").strip()
+        speaker = (row.get("speaker") or "").strip() or _speaker_of(path.stem)
+        if not word or word.startswith(".") or "/" in word or not path.is_file():
             raise SettingsError(f"expected a word and a file that is there in line {line} of {file}, found {row}")
         yield Item(
             path=str(path),
             kind=WORD,
             split=choose_split(speaker),
-            word=row["word"],
+            word=word,
             speaker=speaker,
             span_s=_parse_span(row["start"], row["end"], f"line {line} of {file}"),
         )
@@ -152,7 +159,10 @@ def _parse_span(start: str | None, end: str | None, place: str) -> tuple[float, 
 
 def _index_records(files: Sequence[Path]) -> Iterator[Item]:
     """Find the clips in the files that TensorFlow Datasets prepares; it keeps no speakers, but the official splits."""
-    from tensorflow.train import Example
+    try:
+        from tensorflow.train import Example
+    except ImportError as exc:
+        raise SettingsError(f"expected TensorFlow, which wrote {files[0]}, to read it, found none") from exc
 
     labels_files = sorted(files[0].parent.glob("*label.labels.txt"))
     if not labels_files:
@@ -261,9 +271,8 @@ def index_folders(
         If a folder is missing or not of its kind.
     """
     words = [item for name in data for item in index_words(name)]
-    # Versions 0.01 and 0.02 of Speech Commands share clips: the same name under the same word is the same recording.
-    unique = {(item.word, Path(item.path).stem): item for item in reversed(words)}
-    items = sorted(unique.values(), key=lambda item: (item.word, item.path))
+    unique = {_identify(item): item for item in reversed(words)}
+    items = sorted(unique.values(), key=lambda item: (item.word, item.path, item.span_s or (), item.record or ()))
     for name in synthetic:
         items += [msgspec.structs.replace(item, split=TRAINING) for item in index_words(name)]
     for name in data:
@@ -280,6 +289,17 @@ def index_folders(
                 f"expected validation speakers of the running speech, found no recording of '{speaker}'"
             )
     return items
+
+
+def _identify(item: Item) -> tuple[object, ...]:
+    """Return what only one recording has.
+
+    Versions 0.01 and 0.02 of Speech Commands share clips: there the same name under the same word is one recording.
+    """
+    stem = Path(item.path).stem
+    if "_nohash_" in stem and item.span_s is None and item.record is None:
+        return item.word, stem
+    return item.word, item.path, item.span_s, item.record
 
 
 def index(settings: TrainSettings) -> list[Item]:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from detector.errors import SettingsError
+from detector.errors import AudioFileError, SettingsError
 from training.dataset import NOISE, TESTING, TRAINING, VALIDATION, WORD, WaveformStore, choose_split, read_item
-from training.layouts import index_words
+from training.layouts import index_folders, index_words
 
 
 def write(path, samples=None, rate_hz=16000):
@@ -81,20 +81,25 @@ def test_a_table_that_is_not_there_is_told(tmp_path):
 
 
 @pytest.mark.tensorflow
-def test_what_tensorflow_datasets_prepares_is_read_with_its_own_splits(tmp_path, rng):
+def write_records(folder, split, clips):
+    """Write clips, each the number of its label and its samples, as TensorFlow Datasets does."""
     import tensorflow as tf
 
-    folder = tmp_path / "speech_commands" / "0.0.3"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "label.labels.txt").write_text("down\nyes\n_silence_\n_unknown_\n")
-    sounds = []
-    for split, labels in (("train", [1, 2]), ("validation", [3]), ("test", [0])):
-        with tf.io.TFRecordWriter(str(folder / f"speech_commands-{split}.tfrecord-00000-of-00001")) as out:
-            for label in labels:
-                sounds.append(rng.integers(-32768, 32767, 16000))
-                features = {"audio": sounds[-1].tolist(), "label": [label]}
-                int64 = {k: tf.train.Feature(int64_list=tf.train.Int64List(value=v)) for k, v in features.items()}
-                out.write(tf.train.Example(features=tf.train.Features(feature=int64)).SerializeToString())
+    with tf.io.TFRecordWriter(str(folder / f"speech_commands-{split}.tfrecord-00000-of-00001")) as out:
+        for label, samples in clips:
+            features = {"audio": samples.tolist(), "label": [label]}
+            int64 = {k: tf.train.Feature(int64_list=tf.train.Int64List(value=v)) for k, v in features.items()}
+            out.write(tf.train.Example(features=tf.train.Features(feature=int64)).SerializeToString())
+
+
+def test_what_tensorflow_datasets_prepares_is_read_with_its_own_splits(tmp_path, rng):
+    folder = tmp_path / "speech_commands" / "0.0.3"
+    sounds = [rng.integers(-32768, 32767, 16000) for _ in range(4)]
+    write_records(folder, "train", [(1, sounds[0]), (2, sounds[1])])
+    write_records(folder, "validation", [(3, sounds[2])])
+    write_records(folder, "test", [(0, sounds[3])])
     items = list(index_words(str(tmp_path / "speech_commands")))
     assert [(item.kind, item.word, item.split) for item in items] == [
         (WORD, "down", TESTING),
@@ -109,3 +114,53 @@ def test_what_tensorflow_datasets_prepares_is_read_with_its_own_splits(tmp_path,
     half.write_bytes(half.read_bytes()[:-10])
     with pytest.raises(SettingsError, match="expected whole records"):
         list(index_words(str(tmp_path)))
+
+
+def count(*names):
+    folders = index_folders(data=[str(name) for name in names], noise=(), speech=(), validation_speakers=())
+    return sum(item.kind == WORD for item in folders)
+
+
+def test_no_clip_is_taken_for_another(tmp_path):
+    for name in ("v1/yes/ab_nohash_0.wav", "v1/yes/ab_nohash_1.wav", "v2/yes/ab_nohash_0.wav", "v2/no/ab_nohash_0.wav"):
+        write(tmp_path / name)
+    assert (
+        count(tmp_path / "v1", tmp_path / "v2") == 3
+    )  # the versions of Speech Commands share clips, nothing else does
+    for name in ("anna/yes/1.wav", "anna/yes/1.flac", "ben/yes/1.wav"):
+        write(tmp_path / name)
+    assert count(tmp_path / "anna", tmp_path / "ben") == 3
+    table = tmp_path / "words.csv"
+    table.write_text("file,start,end,word\n" + "".join(f"anna/yes/1.wav,0.0{k},0.1,yes\n" for k in range(9)))
+    assert count(table) == 9
+
+
+def test_every_record_of_tensorflow_datasets_counts(tmp_path, rng):
+    write_records(tmp_path, "train", [(1, rng.integers(-9, 9, 1600)) for _ in range(5)])
+    assert count(tmp_path) == 5
+
+
+def test_what_macos_and_hidden_folders_leave_is_passed_over_and_several_data_sets_are_named(tmp_path):
+    for name in ("mini/yes/a-1.wav", "__MACOSX/mini/yes/._a-1.wav", ".cache/x/y.wav"):
+        write(tmp_path / name.replace("._", ""))
+    assert [item.word for item in index_words(str(tmp_path))] == ["yes"]
+    write(tmp_path / "maxi/yes/a-1.wav")
+    with pytest.raises(SettingsError, match="several folders: name one of maxi, mini"):
+        list(index_words(str(tmp_path)))
+
+
+@pytest.mark.parametrize("word", ["../../away", "a/b", ".hidden"])
+def test_a_word_of_a_table_is_no_path(tmp_path, word):
+    write(tmp_path / "a.wav")
+    (tmp_path / "t.CSV").write_text(f"file,start,end,word\na.wav,,,{word}\n")
+    with pytest.raises(SettingsError, match=r"line 2"):
+        list(index_words(str(tmp_path / "t.CSV")))
+
+
+def test_a_part_after_the_end_is_told(tmp_path):
+    write(tmp_path / "a.wav")
+    (tmp_path / "t.csv").write_text("file,start,end,word\na.wav,5,6, yes \n")
+    (item,) = index_words(str(tmp_path / "t.csv"))
+    assert item.word == "yes"
+    with pytest.raises(AudioFileError, match=r"ends at 0\.1 s"):
+        read_item(item, 16000)

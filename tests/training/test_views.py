@@ -79,6 +79,13 @@ def test_word_clips_become_a_tree_of_images(tmp_path, kind, shape):
     assert image[..., :3].std() > 0.05
 
 
+def test_words_of_one_recording_have_an_image_each(demo_file, tmp_path):
+    table = tmp_path / "words.csv"
+    table.write_text("file,start,end,word\n" + "".join(f"{demo_file},{k},{k + 1},yes\n" for k in range(3)) * 2)
+    assert inspect("--data", table, "--images", tmp_path / "images", "--cache", tmp_path / "cache").returncode == 0
+    assert len(list((tmp_path / "images").glob("*/yes/*.png"))) == 3  # the rows that say the same are one clip
+
+
 @pytest.mark.parametrize(
     "arguments", [(), ("clip.wav",), ("--out", "x.png"), ("clip.wav", "--out", "missing/clip.png")]
 )
