@@ -55,13 +55,13 @@ learn: $(VENV)/installed-tests  ## run the notebooks of docs/learn and write the
 install-service: ## install and start the system service (needs root)
 	@[ "$$(id -u)" = 0 ] || { echo "needs root: sudo make install-service"; exit 1; }
 	$(call need,libportaudio2 python3-venv)
-	$(PYTHON) -m venv $(DESTDIR)/opt/keyword-detector/venv
-	$(DESTDIR)/opt/keyword-detector/venv/bin/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
-	$(DESTDIR)/opt/keyword-detector/venv/bin/python -m pip install -q --disable-pip-version-check .
+	umask 022; $(PYTHON) -m venv $(DESTDIR)/opt/keyword-detector/venv
+	umask 022; $(DESTDIR)/opt/keyword-detector/venv/bin/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
+	umask 022; $(DESTDIR)/opt/keyword-detector/venv/bin/python -m pip install -q --disable-pip-version-check .
 	[ -e $(DESTDIR)/etc/keyword-detector.toml ] || install -D -m 644 systemd/keyword-detector.toml $(DESTDIR)/etc/keyword-detector.toml
 	install -D -m 644 systemd/keyword-detector.service $(DESTDIR)/etc/systemd/system/keyword-detector.service
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
-	  systemctl daemon-reload && systemctl enable --now --no-block keyword-detector && \
+	  systemctl daemon-reload && systemctl enable keyword-detector && systemctl restart --no-block keyword-detector && \
 	  echo "started; 'systemctl status keyword-detector' tells what it hears"; \
 	else echo "installed; systemd does not run here, so nothing was started"; fi
 

@@ -70,11 +70,9 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
                 stack.callback(daemon.close)
                 if settings.record.folder is not None:
                     daemon.record_with(stack.enter_context(FlightRecorder(detector, settings.record)))
-                heard = pipeline.listen(source, detector, daemon, stop=stop)
+                pipeline.listen(source, detector, daemon, stop=stop)
         except OutputClosed:
             raise BrokenPipeError from None
-    rate_hz = detector.model.manifest.frontend.sample_rate_hz
-    log.info("stopped after %.1f s of audio; %s", heard.n_samples / rate_hz, heard.gaps.describe())
     return EXIT_OK
 
 
@@ -109,9 +107,12 @@ class Daemon:
         self._load = Load()
         self._gaps = GapLedger()
         self._detections: Counter[str] = Counter()
+        self._was_opened = False
         self._is_ready = False
+        self._n_heard = 0
+        self._trouble: str | None = None
         self._recorder: FlightRecorder | None = None
-        self._keep_request: Request | None = None
+        self._keep_request = Request(signal.SIGUSR2)
         self._hangup: Request | None = None
         self._reread: Callable[[], Settings] | None = None
         self._output: Outlet | None = None
@@ -125,13 +126,16 @@ class Daemon:
                     handler.setStream(self._log_output)
 
     def close(self) -> None:
-        """Print what still waits, if somebody takes it."""
+        """Say what was heard and lost, and print what still waits, if somebody takes it."""
         self._notifier.stopping()
+        if self._was_opened or self._stop.is_set():
+            lost = self._gaps.describe() + self._describe_dropped()
+            log.info("stopped after %.1f s of audio; %s", self._heard_s, lost)
         self._flush(FINISH_S)
 
     def record_with(self, recorder: FlightRecorder) -> None:
         """Record what is heard; SIGUSR2 asks to keep what is around it."""
-        self._recorder, self._keep_request = recorder, Request(signal.SIGUSR2)
+        self._recorder = recorder
 
     def reload_on(self, hangup: Request, reread: Callable[[], Settings]) -> None:
         """Read the settings anew whenever the terminal, or a supervisor, hangs up."""
@@ -141,6 +145,7 @@ class Daemon:
 
     def on_open(self) -> None:
         """Say who listens to what."""
+        self._was_opened = True
         manifest, runtime = self._detector.model.manifest, self._detector.model.network.runtime
         words = ", ".join(self._detector.words)
         log.info("listening to %s for %s with %s on %s", self._source.name, words, manifest.name, runtime)
@@ -151,12 +156,12 @@ class Daemon:
             self._recorder.before(samples, gaps, n_skipped)
 
     def on_detection(self, detection: Detection) -> None:
-        """Print a detection."""
-        if self._recorder is not None:
-            self._recorder.note_detection(detection)
+        """Print a detection, and keep what is around it."""
         self._detections[detection.keyword] += 1
         with self._stop.interruptible():
             open_console(self._settings, self._detector, self._source, self._stream).write(detection)
+        if self._recorder is not None:
+            self._recorder.note_detection(detection)
 
     def on_gap(self, gap: Gap) -> None:
         """Note a gap, and print it where events are wanted."""
@@ -168,6 +173,7 @@ class Daemon:
     def on_progress(self, progress: Progress) -> None:
         """Look after health, load, watchdog, outputs and settings."""
         now_s = time.monotonic()
+        self._n_heard = self._detector.n_samples - progress.n_skipped
         self._flush()
         self._watchdog.progress(progress.n_captured, self._detector.n_windows, now_s)
         if self._source.is_live:
@@ -178,10 +184,13 @@ class Daemon:
             if self._recorder is not None:
                 self._recorder.note_stride()
             log.warning("too slow for the moment: windows are now %d ms apart", round(1000 * self._stride_s))
+        is_asked = self._keep_request.take()
         if self._recorder is not None:
-            if self._keep_request is not None and self._keep_request.take():
+            if is_asked:
                 self._recorder.ask("asked")
             self._recorder.after()
+        elif is_asked:
+            log.warning("nothing is recorded, so nothing can be kept: expected --record at the start")
         if now_s - self._told_s >= STATUS_EVERY_S:
             self._tell_status(progress, now_s)
         if self._hangup is not None and self._hangup.take():
@@ -193,16 +202,24 @@ class Daemon:
     def _stride_s(self) -> float:
         return self._detector.stride_factor * self._detector.model.manifest.stride_s
 
+    @property
+    def _heard_s(self) -> float:
+        return self._n_heard / self._rate_hz
+
+    def _describe_dropped(self) -> str:
+        n_dropped = self._output.n_dropped if self._output is not None else 0
+        return f", {n_dropped} lines of output dropped" if n_dropped else ""
+
     def _flush(self, timeout_s: float = 0.0) -> None:
         """Write what waits, as far as somebody takes it. Nobody needs to read the log."""
         if self._log_output is not None:
             with contextlib.suppress(OSError):
                 self._log_output.finish(timeout_s)
         if self._output is not None:
-            had_trouble = self._output.trouble
             self._output.finish(timeout_s)
-            if self._output.trouble and not had_trouble:
+            if self._output.trouble and not self._trouble:
                 log.warning("detections wait, they cannot be written: %s", self._output.trouble)
+            self._trouble = self._output.trouble
 
     def _judge(self, now_s: float) -> None:
         before, has_scored = self._health.state, self._detector.n_windows > 0
@@ -225,9 +242,10 @@ class Daemon:
         words = ", ".join(f"{word} {self._detections[word]}" for word in detector.words)
         text = (
             f"{self._health.state.value}; up {now_s - self._started_s:.0f} s, "
-            f"heard {(detector.n_samples - progress.n_skipped) / self._rate_hz:.0f} s, "
+            f"heard {self._heard_s:.0f} s, "
             f"{windows / wall_s:.1f} decisions a second, "
-            f"{progress.n_skipped // detector.model.manifest.stride_samples} windows dropped, {self._gaps.describe()}, "
+            f"{progress.n_skipped // detector.model.manifest.stride_samples} windows dropped, "
+            f"windows widened {self._load.n_widened} times, {self._gaps.describe()}{self._describe_dropped()}, "
             f"detections: {words}, {100 * (cpu_s - self._cpu_s) / wall_s:.1f} % CPU, {resident_memory_mb():.0f} MB"
         )
         log.info("status: %s", text)
@@ -237,7 +255,8 @@ class Daemon:
     def _reload(self) -> None:
         """Take over settings that have changed; what does not fit is refused in one line, and the old ones stay."""
         assert self._reread is not None
-        self._notifier.reloading()
+        if self._is_ready:
+            self._notifier.reloading()
         try:
             new = self._reread()
             _check_reload(self._settings, new)
@@ -252,7 +271,8 @@ class Daemon:
                 self._recorder.note_settings()
             logging.getLogger().setLevel(new.log_level.upper())
             log.warning("settings were read anew")
-        self._notifier.ready()
+        if self._is_ready:
+            self._notifier.ready()
 
 
 def _check(settings: Settings) -> None:

@@ -79,10 +79,10 @@ class Decision:
         )
 
     def restore(self, state: DecisionState) -> None:
-        """Remember what was remembered then."""
+        """Remember what was remembered then, of other words than these too; of words that are new, nothing."""
         self._recent.clear()
         self._recent.extend(state.recent)
-        self._states = {word: msgspec.structs.replace(state.words[word]) for word in self._states}
+        self._states = {word: msgspec.structs.replace(state.words.get(word, WordState())) for word in self._states}
 
     def decide(self, scores: Sequence[float], end_sample: int, *, can_fire: bool = True) -> Decided | None:
         """Take the scores of the next window and decide.

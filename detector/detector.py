@@ -93,7 +93,7 @@ class Detector:
         self._sample_rate_hz = manifest.frontend.sample_rate_hz
         self._frontend = StreamingLogMel(manifest.frontend)
         self._frames: NDArray[np.float32]
-        self.reconfigure(words=words, thresholds=thresholds)
+        self.words, self.decision_settings, self._decision = self._configure(words, thresholds)
         self.reset()
 
     @classmethod
@@ -121,18 +121,24 @@ class Detector:
     def reconfigure(self, *, words: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None) -> None:
         """Listen for other words, or at other thresholds, from the next window on; as at the construction.
 
-        The stream goes on: no sample is heard twice or lost, only the average over windows begins anew.
+        The stream goes on: no sample is heard twice or lost, and a word reported just now is not reported again.
 
         Raises
         ------
         SettingsError
             As `Detector` does; nothing has changed then.
         """
+        words, settings, decision = self._configure(words, thresholds)
+        decision.restore(self._decision.snapshot())
+        self.words, self.decision_settings, self._decision = words, settings, decision
+
+    def _configure(
+        self, words: Sequence[str] | None, thresholds: Mapping[str, float] | None
+    ) -> tuple[tuple[str, ...], DecisionSettings, Decision]:
         manifest = self.model.manifest
         chosen = choose_words(manifest.words, words)
         settings = override_thresholds(manifest.decision, thresholds or {})
-        self.words, self.decision_settings = chosen, settings
-        self._decision = Decision(settings, manifest.labels, chosen, sample_rate_hz=self._sample_rate_hz)
+        return chosen, settings, Decision(settings, manifest.labels, chosen, sample_rate_hz=self._sample_rate_hz)
 
     def reset(self) -> None:
         """Begin a new stream: nothing was heard, the next sample is the first."""

@@ -53,11 +53,15 @@ class Health:
             self._last_sample_s = now_s
         while len(samples):
             part, samples = samples[: self._n_left], samples[self._n_left :]
-            self._energy += float(np.square(part.astype(np.float32)).sum())
+            exact = part.astype(np.float64)
+            self._sum += float(exact.sum())
+            self._energy += float(np.dot(exact, exact))
             self._n_clipped += int(np.count_nonzero((part == 32767) | (part == -32768)))
             self._n_left -= len(part)
             if self._n_left == 0:
-                self._seconds.append((self._energy, self._n_clipped))
+                # A level that never changes is no sound: codecs that are muted may stand far off zero.
+                variance = self._energy - self._sum**2 / self._sample_rate_hz
+                self._seconds.append((variance, self._n_clipped))
                 self._begin_second()
 
     def judge(self, now_s: float, *, is_waiting: bool, has_scored: bool) -> State | None:
@@ -72,7 +76,7 @@ class Health:
 
     def _begin_second(self) -> None:
         self._n_left = self._sample_rate_hz
-        self._energy = 0.0
+        self._sum = self._energy = 0.0
         self._n_clipped = 0
 
     def _find_state(self, now_s: float, *, is_waiting: bool, has_scored: bool) -> State:

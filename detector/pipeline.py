@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -88,10 +89,14 @@ def listen(
     is_open = False
     with Capture(source, ring) as capture:
         while not stop.is_set():
-            taken = ring.take(rate_hz, WAIT_S, min_samples=detector.n_samples_to_next_window)
+            # One window a turn, so that lateness, stop and signs of life are looked at between any two.
+            n_samples = detector.n_samples_to_next_window
+            taken = ring.take(n_samples, WAIT_S, min_samples=n_samples)
             if not is_open and capture.is_open and not source.is_waiting:
                 is_open = True
                 listener.on_open()
+            if source.is_live:
+                capture.check(time.monotonic())
             gaps = losses.find(taken)
             listener.on_audio(taken.samples, gaps, taken.n_skipped)
             losses.account(gaps, taken.n_skipped)

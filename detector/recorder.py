@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import platform
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -32,6 +33,12 @@ log = logging.getLogger(__name__)
 SEGMENT_S = 10.0
 """Length of a file of the ring."""
 RING_FOLDER = "ring"
+PARTIAL = "partial"
+SEGMENT_NAME = re.compile(r"\d{9}\.flac")
+KEPT_NAME = re.compile(r"\d{8}-\d{6}-\d{3}-.+\.flac")
+"""The folder may hold other files too; those are left alone."""
+TRY_AGAIN_S = 10.0
+"""After trouble with the disk nothing is written for so long."""
 FORMAT = 1
 
 
@@ -114,15 +121,19 @@ class FlightRecorder:
             for folder in (self._folder, self._ring):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for old in self._ring.iterdir():  # of a process that has ended: nobody knows its state any more
-                old.unlink()
+                if SEGMENT_NAME.fullmatch(old.name) or old.name == PARTIAL:
+                    old.unlink()
         except OSError as exc:
             raise SettingsError(f"expected a folder to record into, found {self._folder}: {exc.strerror}") from exc
         self._segments: deque[_Segment] = deque()
         self._open: _Segment | None = None
         self._n_opened = 0
         self._due_at: int | None = None
+        self._first = 0
         self._reason = ""
         self._is_in_trouble = False
+        self._try_again_at = 0
+        self._take_settings()
         detector.on_scores = self._note_scores
 
     def __enter__(self) -> Self:
@@ -135,16 +146,18 @@ class FlightRecorder:
                 self._keep()
         self._close_segment()
         self._forget_all()
+        with contextlib.suppress(OSError):
+            self._ring.rmdir()  # it stays if somebody else's files are in it
 
     # ---- what happens, in its order: before the samples are fed, and after
 
     def before(self, samples: NDArray[np.int16], gaps: Sequence[Gap], n_skipped: int) -> None:
         """Record what the detector is about to be told: of gaps, then of samples, shape (n,)."""
+        if self._detector.n_samples < self._try_again_at or not (len(samples) or gaps):
+            return
         with self._watch_disk():
             if self._open is not None and self._open.n_samples >= SEGMENT_S * self._rate_hz:
                 self._close_segment()
-            if not (len(samples) or gaps):
-                return
             segment = self._current()
             if gaps:
                 segment.gaps.extend(gaps)
@@ -153,14 +166,18 @@ class FlightRecorder:
 
     def note_stride(self) -> None:
         """Note that the detector has another stride now."""
-        with self._watch_disk():
+        if self._open is not None:
             change = Change(self._detector.n_samples, stride_factor=self._detector.stride_factor)
-            self._current().changes.append(change)
+            self._open.changes.append(change)
 
     def note_settings(self) -> None:
         """Note that the detector has other settings now: nothing from before can be kept with what follows."""
+        if self._due_at is not None:
+            with self._watch_disk():
+                self._keep()
         self._close_segment()
         self._forget_all()
+        self._take_settings()
 
     def note_detection(self, detection: Detection) -> None:
         """Note a detection, and keep what is around it."""
@@ -169,10 +186,15 @@ class FlightRecorder:
         self.ask(detection.keyword)
 
     def ask(self, reason: str) -> None:
-        """Keep what is around this moment, once what follows has been heard; one recording for requests in a row."""
+        """Keep what is around this moment, once what follows has been heard; one recording for requests in a row.
+
+        It is named after the first of them, and ends after the last, but not later than the ring is long.
+        """
+        now, longest = self._detector.n_samples, round(60.0 * self._settings.minutes * self._rate_hz)
         if self._due_at is None:
-            self._due_at = self._detector.n_samples + round(self._settings.after_s * self._rate_hz)
+            self._first = now - round(self._settings.before_s * self._rate_hz)
             self._reason = reason
+        self._due_at = max(now, min(now + round(self._settings.after_s * self._rate_hz), self._first + longest))
 
     def after(self) -> None:
         """Keep what is due."""
@@ -181,6 +203,12 @@ class FlightRecorder:
                 self._keep()
 
     # ---- parts
+
+    def _take_settings(self) -> None:
+        """Remember what the detector is told to listen for: it may have been told otherwise when something is kept."""
+        decision = self._detector.decision_settings
+        self._words = list(self._detector.words)
+        self._thresholds = {word: decision.words[word].threshold for word in self._words}
 
     def _note_scores(self, end: int, scores: list[float]) -> None:
         if self._open is not None:
@@ -204,26 +232,40 @@ class FlightRecorder:
             with self._watch_disk():
                 segment.close()
                 self._segments.append(segment)
+                if self._is_in_trouble:
+                    self._is_in_trouble = False
+                    log.warning("recording again")
 
     def _forget_oldest(self) -> None:
         with contextlib.suppress(OSError):
             self._segments.popleft().path.unlink(missing_ok=True)
 
     def _forget_all(self) -> None:
+        """Remove what is recorded and not kept, half written or not."""
+        if self._open is not None:
+            with contextlib.suppress(OSError, soundfile.SoundFileError):
+                self._open.close()
+            self._segments.append(self._open)
+            self._open = None
         while self._segments:
             self._forget_oldest()
+        for path in (self._ring / f"{self._n_opened - 1:09d}.flac", self._ring / PARTIAL):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def _keep(self) -> None:
         """Put together the segments around the moment that was asked for."""
         assert self._due_at is not None
-        first = self._due_at - round((self._settings.after_s + self._settings.before_s) * self._rate_hz)
         self._due_at = None
         self._close_segment()
-        chosen = [s for s in self._segments if s.state.n_samples + s.n_samples > first] or [*self._segments][-1:]
+        chosen = [s for s in self._segments if s.state.n_samples + s.n_samples > self._first]
+        chosen = chosen or [*self._segments][-1:]
         if not chosen:
+            log.info("nothing was recorded of '%s', so nothing is kept of it", self._reason)
             return
         now = datetime.now().astimezone()
-        stem = self._folder / f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{self._reason}"
+        reason = re.sub(r"[^\w-]", "_", self._reason)
+        stem = self._folder / f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{reason}"
         manifest = self._detector.model.manifest
         flight = Flight(
             format=FORMAT,
@@ -231,8 +273,8 @@ class FlightRecorder:
             saved_at=now.isoformat(timespec="milliseconds"),
             model=manifest.name,
             model_sha256=manifest.sha256,
-            words=list(self._detector.words),
-            thresholds={w: self._detector.decision_settings.words[w].threshold for w in self._detector.words},
+            words=self._words,
+            thresholds=self._thresholds,
             state=chosen[0].state,
             changes=[change for s in chosen for change in s.changes],
             gaps=[gap for s in chosen for gap in s.gaps],
@@ -240,7 +282,7 @@ class FlightRecorder:
             detections=[detection for s in chosen for detection in s.detections],
             made_with=describe_machine(),
         )
-        partial = self._ring / "partial"
+        partial = self._ring / PARTIAL
         with soundfile.SoundFile(partial, "w", self._rate_hz, 1, subtype="PCM_16", format="FLAC") as out:
             for segment in chosen:
                 out.write(soundfile.read(segment.path, dtype="int16")[0])
@@ -252,12 +294,17 @@ class FlightRecorder:
 
     def _make_room(self) -> None:
         """Remove the oldest of what was kept until the rest fits."""
-        kept = sorted(self._folder.glob("*-*.flac"))
-        sizes = {file: sum(half.stat().st_size for half in self._folder.glob(f"{file.stem}.*")) for file in kept}
-        while len(kept) > 1 and sum(sizes[file] for file in kept) > self._settings.most_mb * 1e6:
-            oldest = kept.pop(0)
-            oldest.unlink()
-            oldest.with_suffix(".json").unlink(missing_ok=True)
+        kept = []
+        for file in self._folder.iterdir():
+            beside = file.with_suffix(".json")
+            if KEPT_NAME.fullmatch(file.name) and beside.exists():
+                state = file.stat()
+                kept.append((state.st_mtime_ns, state.st_size + beside.stat().st_size, file, beside))
+        kept.sort()
+        while len(kept) > 1 and sum(size for _, size, _, _ in kept) > self._settings.most_mb * 1e6:
+            _, _, *oldest = kept.pop(0)
+            for half in oldest:
+                half.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _watch_disk(self) -> Iterator[None]:
@@ -268,12 +315,8 @@ class FlightRecorder:
             if not self._is_in_trouble:
                 log.warning("nothing can be recorded: %s", exc)
             self._is_in_trouble = True
-            self._open = None
+            self._try_again_at = self._detector.n_samples + round(TRY_AGAIN_S * self._rate_hz)
             self._forget_all()
-        else:
-            if self._is_in_trouble and self._open is not None and self._open.n_samples:
-                self._is_in_trouble = False
-                log.warning("recording again")
 
 
 def _move_whole(partial: Path, file: Path) -> None:

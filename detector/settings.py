@@ -17,6 +17,7 @@ from detector.errors import SettingsError
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -28,12 +29,12 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 class RecoverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a microphone that is lost, or not there yet, is waited for."""
 
-    first_wait_s: Positive = 0.2
+    first_wait_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 0.2
     """Pause before the first try."""
-    longest_wait_s: Positive = 1.0
+    longest_wait_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 1.0
     """The pause doubles from try to try, up to this."""
     jitter: Probability = 0.2
-    """Each pause is longer or shorter by up to this part, at random."""
+    """Each pause is shorter by up to this part, at random."""
     give_up_after_s: NotNegative | None = None
     """End with 69 when it was away for so long; None: never."""
 
@@ -43,11 +44,11 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     folder: Text | None = None
     """Where to; None: nothing is recorded."""
-    minutes: Positive = 5.0
+    minutes: Annotated[float, msgspec.Meta(gt=0, le=1440)] = 5.0
     """Length of the ring of the latest sound."""
-    before_s: Positive = 10.0
+    before_s: Seconds = 10.0
     """What is kept begins so long before a detection, or up to ten seconds earlier."""
-    after_s: NotNegative = 3.0
+    after_s: Seconds = 3.0
     """And ends so long after it."""
     most_mb: Positive = 500.0
     """Of more kept recordings than this the oldest go, in 10^6 bytes."""
@@ -102,7 +103,7 @@ def read_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
             fields = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as exc:
             raise SettingsError(f"expected settings in {file}, found that it cannot be read ({exc.strerror})") from exc
-        except ValueError as exc:  # not TOML, or not UTF-8
+        except (ValueError, RecursionError) as exc:  # not TOML, or not UTF-8, or nested without end
             raise SettingsError(f"expected TOML in {file}, found: {exc}") from exc
     _convert(fields, source)
     # Of the two ways to choose an operating point, a flag for one beats the file's other.

@@ -14,6 +14,10 @@ from detector.errors import ThreadStuckError
 POLL_S = 0.02
 """Pause between two reads of a live source: about half a block."""
 STOP_WITHIN_S = 0.7
+STUCK_AFTER_S = 30.0
+"""A turn of the thread that takes longer will not end: the sound server, or the driver, hangs."""
+COUNTED_S = 1.0
+"""Between two looks at the thread no more time than this is counted: this process may have stood still."""
 
 
 class Capture:
@@ -27,6 +31,9 @@ class Capture:
         self._source = source
         self._ring = ring
         self._is_open = False
+        self._n_turns = 0
+        self._n_turns_seen = -1
+        self._still_s = self._looked_s = 0.0
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -61,6 +68,28 @@ class Capture:
         if self._failure is not None:
             raise self._failure
 
+    def check(self, now_s: float) -> None:
+        """Look whether the thread turns; called several times a second.
+
+        Parameters
+        ----------
+        now_s : float
+            Of a clock that never steps.
+
+        Raises
+        ------
+        ThreadStuckError
+            If it has stood still for `STUCK_AFTER_S`.
+        """
+        self._still_s += min(now_s - self._looked_s, COUNTED_S)
+        self._looked_s = now_s
+        if self._n_turns != self._n_turns_seen:
+            self._n_turns_seen, self._still_s = self._n_turns, 0.0
+        if self._still_s > STUCK_AFTER_S:
+            raise ThreadStuckError(
+                f"expected an answer of the sound system within {STUCK_AFTER_S:g} s, found the capture thread stuck"
+            )
+
     def _run(self) -> None:
         try:
             with self._source:
@@ -78,18 +107,21 @@ class Capture:
             self._ring.close()
 
     def _read_all(self) -> None:
-        loss: Loss | None = None
+        losses: list[Loss] = []
         while not self._stop.is_set():
+            self._n_turns += 1
             block = self._source.read()
             if block is None:
                 return
             # A resampler may hold the samples after a gap back: the gap waits for them.
-            loss = loss or block.loss
+            if block.loss is not None:
+                losses.append(block.loss)
             if len(block.samples):
                 while self._source.can_wait and not self._stop.is_set():
+                    self._n_turns += 1
                     if self._ring.wait_for_room(min(len(block.samples), self._ring.capacity_samples), POLL_S):
                         break
-                self._ring.write(block.samples, loss=loss)
-                loss = None
+                self._ring.write(block.samples, losses=losses)
+                losses = []
             if not (self._source.can_wait and len(block.samples)):
                 self._stop.wait(POLL_S)

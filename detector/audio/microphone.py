@@ -13,7 +13,15 @@ from typing import Any, Self
 import numpy as np
 
 from detector.audio.delivery import LOST_AFTER_S, Delivery
-from detector.audio.devices import Device, choose_device, find_again, import_sounddevice, list_devices, rescan
+from detector.audio.devices import (
+    Changes,
+    Device,
+    choose_device,
+    find_again,
+    import_sounddevice,
+    list_devices,
+    rescan,
+)
 from detector.audio.resample import Resampler, open_resampler
 from detector.audio.sources import NOTHING, Block
 from detector.errors import CaptureError, CaptureFailure, SettingsError
@@ -32,6 +40,8 @@ class Microphone:
         self._sample_rate_hz = sample_rate_hz
         self._block_s = block_s
         self._device: Device | None = None
+        self._beside: frozenset[str] = frozenset()
+        self._changes = Changes()
         self._is_used = False
         self._stream: Any = None
         self._resampler: Resampler
@@ -56,13 +66,15 @@ class Microphone:
             If its name is ambiguous.
         """
         sounddevice = import_sounddevice()
-        if self._is_used:
+        if self._changes.is_due(time.monotonic()) and self._is_used:
             rescan(sounddevice)
         self._is_used = True
         devices = list_devices()
-        self._device = (
-            choose_device(devices, self._wanted) if self._device is None else find_again(devices, self._device)
-        )
+        if self._device is None:
+            self._device = choose_device(devices, self._wanted)
+        else:
+            self._device = find_again(devices, self._device, self._beside)
+        self._beside = frozenset(device.name for device in devices) - {self._device.name}
         self._stream = _open(sounddevice, self._device, self._sample_rate_hz, self._block_s)
         self.rate_hz = round(self._stream.samplerate)
         try:
@@ -85,6 +97,7 @@ class Microphone:
             self._stream.abort(ignore_errors=True)
             self._stream.close(ignore_errors=True)
             self._stream = None
+            self._changes.note(time.monotonic())
 
     def read(self) -> Block | None:
         """Return the samples that have arrived since the last read.
@@ -117,6 +130,8 @@ class Microphone:
             return Block(NOTHING)
         loss = self._delivery.observe(len(frames), time.monotonic(), is_torn=is_overflowed or self._is_torn)
         self._is_torn = False
+        if loss is not None:
+            self._resampler = open_resampler(self.rate_hz, self._sample_rate_hz)  # what it holds back is from before
         if frames.shape[1] == 1 and self.rate_hz == self._sample_rate_hz:
             return Block(frames[:, 0], loss)
         mono = to_float(frames).mean(axis=1, dtype=np.float32)

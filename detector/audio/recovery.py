@@ -11,7 +11,7 @@ from typing import Self
 
 from detector.audio.gaps import GapCause, Loss
 from detector.audio.sources import NOTHING, AudioSource, Block
-from detector.errors import CaptureError, CaptureFailure
+from detector.errors import CaptureError, CaptureFailure, SettingsError
 from detector.settings import RecoverySettings
 
 log = logging.getLogger(__name__)
@@ -125,6 +125,10 @@ class Recovering:
             if exc.reason is CaptureFailure.NO_LIBRARY:
                 raise
             self._lose(exc)
+        except SettingsError as exc:
+            if self._lost_since_s is None:
+                raise
+            self._lose(CaptureError(CaptureFailure.NOT_FOUND, str(exc)))  # it fitted, or was not needed, at the start
         else:
             self._is_open = True
 
@@ -147,8 +151,7 @@ class Recovering:
         give_up_after_s = self._settings.give_up_after_s
         if give_up_after_s is not None and now_s - self._lost_since_s >= give_up_after_s:
             raise CaptureError(error.reason, f"{error}; gave up after {now_s - self._lost_since_s:.0f} s") from error
-        jitter = 1.0 + self._settings.jitter * (2.0 * self._rng.random() - 1.0)
-        self._next_try_s = now_s + self._wait_s * jitter
+        self._next_try_s = now_s + self._wait_s * (1.0 - self._settings.jitter * self._rng.random())
         self._wait_s = min(2.0 * self._wait_s, self._settings.longest_wait_s)
 
     def _find(self, block: Block, now_s: float) -> Block:

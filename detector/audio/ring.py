@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,15 +55,14 @@ class RingBuffer:
         """Position after the last sample written."""
         return self._end
 
-    def write(self, samples: NDArray[np.int16], *, loss: Loss | None = None) -> None:
+    def write(self, samples: NDArray[np.int16], *, losses: Sequence[Loss] = ()) -> None:
         """Append samples, shape (n,), over the oldest ones; more than the ring holds leaves the last of them.
 
-        `loss` says what was lost before them.
+        `losses` say what was lost before them.
         """
         capacity = len(self._samples)
         with self._changed:
-            if loss is not None:
-                self._gaps.append(Gap(self._end, loss.cause, loss.lost_s))
+            self._gaps.extend(Gap(self._end, loss.cause, loss.lost_s) for loss in losses)
             kept = samples[-capacity:]
             start = (self._end + len(samples) - len(kept)) % capacity
             n_until_wrap = min(len(kept), capacity - start)

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import select
+import threading
 import time
 from collections import deque
 
@@ -18,7 +19,7 @@ PIECE_BYTES = 4096
 
 
 class Outlet:
-    """A text stream, as far as writers of lines need one, whose writing never waits. One thread at a time.
+    """A text stream, as far as writers of lines need one, whose writing never waits. For any threads.
 
     What cannot be written at once (a pipe that is full, a disk that is full) is kept and tried again with each `flush`.
     """
@@ -28,6 +29,7 @@ class Outlet:
         self._descriptor = descriptor
         self._lines: deque[bytes] = deque()
         self._most_lines = most_lines
+        self._lock = threading.Lock()
         self._n_written_of_first = 0
         self.n_dropped = 0
         """Lines that were dropped because nobody took them."""
@@ -41,11 +43,12 @@ class Outlet:
 
     def write(self, text: str) -> int:
         """Take whole lines; they are written by `flush`."""
-        self._lines.extend(line.encode(errors="replace") for line in text.splitlines(keepends=True))
-        while len(self._lines) > self._most_lines:
-            # The first may be half written; what follows it is the oldest that can go without leaving a torn line.
-            del self._lines[1 if self._n_written_of_first else 0]
-            self.n_dropped += 1
+        with self._lock:
+            self._lines.extend(line.encode(errors="replace") for line in text.splitlines(keepends=True))
+            while len(self._lines) > self._most_lines:
+                # The first may be half written; what follows it is the oldest that can go without a torn line.
+                del self._lines[1 if self._n_written_of_first else 0]
+                self.n_dropped += 1
         return len(text)
 
     def flush(self) -> None:
@@ -56,22 +59,23 @@ class Outlet:
         OSError
             If the stream can take nothing any more: `BrokenPipeError` when its reader has gone.
         """
-        while self._lines and select.select([], [self._descriptor], [], 0)[1]:
-            piece = self._lines[0][self._n_written_of_first :][:PIECE_BYTES]
-            try:
-                n_written = os.write(self._descriptor, piece)
-            except BlockingIOError:
-                return
-            except OSError as exc:
-                if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-                    raise
-                self.trouble = exc.strerror
-                return
-            self.trouble = None
-            self._n_written_of_first += n_written
-            if self._n_written_of_first == len(self._lines[0]):
-                self._lines.popleft()
-                self._n_written_of_first = 0
+        with self._lock:
+            while self._lines and select.select([], [self._descriptor], [], 0)[1]:
+                piece = self._lines[0][self._n_written_of_first :][:PIECE_BYTES]
+                try:
+                    n_written = os.write(self._descriptor, piece)
+                except BlockingIOError:
+                    return
+                except OSError as exc:
+                    if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                        raise
+                    self.trouble = exc.strerror
+                    return
+                self.trouble = None
+                self._n_written_of_first += n_written
+                if self._n_written_of_first == len(self._lines[0]):
+                    self._lines.popleft()
+                    self._n_written_of_first = 0
 
     def finish(self, timeout_s: float) -> None:
         """Write the rest, for so long at most; raises as `flush` does."""

@@ -68,7 +68,8 @@ def test_a_microphone_that_is_lost_is_69_if_it_shall_not_be_waited_for(tmp_path,
     assert process.returncode == 69
     assert stdout == ""
     assert "unplugged or suspended?" in stderr or "found it lost" in stderr
-    assert len(stderr.splitlines()) == 1
+    totals, _ = stderr.splitlines()
+    assert "stopped after" in totals
 
 
 def test_a_recording_in_real_time_is_heard_as_a_fast_one(demo_samples, tmp_path):
@@ -220,7 +221,8 @@ def test_a_sound_server_that_is_killed_is_one_line_and_69(tmp_path):
         own.kill()
         stdout, stderr = process.communicate(timeout=20)
     assert (process.returncode, stdout) == (69, "")
-    assert len(stderr.splitlines()) == 1, stderr
+    totals, _ = stderr.splitlines()
+    assert "stopped after" in totals
 
 
 @pytest.mark.microphone

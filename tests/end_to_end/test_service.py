@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import time
 import numpy as np
 import pytest
 import soundfile
-from commands import ENVIRONMENT, keywords, start, wait_until_listening, wait_until_says
+from commands import ENVIRONMENT, ended, keywords, start, wait_until_listening, wait_until_says
 from pulse import virtual_microphone
 
 WATCHDOG_S = 1.5
@@ -214,6 +215,7 @@ def test_settings_are_read_anew_without_losing_a_sample(supervisor, demo_samples
         ("json = true\nvolume = 3\n", "volume"),
         ('json = true\nwords = ["maybe"]\n', "maybe"),
         ('json = true\nmodel = "commands"\n', "expected the same model"),
+        ("a = " + 10_000 * "[", "expected TOML"),
     ]:
         reload(text)
         line = wait_until_says(process, "settings")
@@ -233,6 +235,83 @@ def test_settings_are_read_anew_without_losing_a_sample(supervisor, demo_samples
     assert times[4] - times[2] == pytest.approx(6.0, abs=0.061)
     assert "24.0 s of audio; 0 gaps" in stderr
     assert supervisor.count("READY=1") >= 2  # once at the start, once after each reload
+
+
+def test_a_hangup_before_anything_was_heard_says_nothing_of_readiness(supervisor, tmp_path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text("json = true\n")
+    process = start(
+        "listen", "-", "--config", settings, stdin=subprocess.PIPE, env=ENVIRONMENT | supervisor.environment
+    )
+    wait_until_listening(process)
+    process.send_signal(signal.SIGHUP)
+    wait_until_says(process, "settings were read anew")
+    process.send_signal(signal.SIGUSR2)
+    assert "nothing is recorded" in wait_until_says(process, "kept")
+    end(process)
+    assert not supervisor.count("READY=1")
+
+
+@pytest.mark.microphone
+def test_a_capture_thread_that_stands_still_gives_no_sign_of_life_and_ends_the_daemon(microphone, supervisor):
+    """Under a supervisor it is restarted then; without one, by whoever started it: it never stays deaf."""
+    program = f"""
+import sys, time
+from detector.audio import capture, microphone
+capture.STUCK_AFTER_S = {2 * WATCHDOG_S}
+started_s = time.monotonic()
+read = microphone.Microphone.read
+def freeze(self):
+    if time.monotonic() - started_s > 4:
+        time.sleep(1000)
+    return read(self)
+microphone.Microphone.read = freeze
+from detector.__main__ import main
+main()
+"""
+    command = [sys.executable, "-c", program, "listen"]
+    with ended(
+        subprocess.Popen(
+            command,
+            env=microphone.environment | supervisor.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    ) as process:
+        supervisor.wait_for("READY=1")
+        supervisor.wait_for("WATCHDOG=1")
+        assert "capture thread stuck" in wait_until_says(process, "stuck")
+        assert process.wait(10) == 70
+        ended_s = time.monotonic()
+    pings = [when for when, text in supervisor.messages if text == "WATCHDOG=1"]
+    assert ended_s - pings[-1] >= WATCHDOG_S
+
+
+@pytest.mark.microphone
+def test_the_status_of_a_minute_names_all_there_is_to_know(microphone):
+    program = """
+from detector import daemon
+daemon.STATUS_EVERY_S = 2.0
+from detector.__main__ import main
+main()
+"""
+    with ended(
+        subprocess.Popen(
+            [sys.executable, "-c", program, "listen"],
+            env=microphone.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    ) as process:
+        line = wait_until_says(process, "status:")
+        line = wait_until_says(process, "status:")
+    pattern = (
+        r"status: (listening|silent|starting); up \d+ s, heard \d+ s, \d+\.\d decisions a second, 0 windows dropped, "
+        r"windows widened \d+ times, 0 gaps, 0\.00 s lost, detections: yes 0, no 0, \d+\.\d % CPU, \d+ MB"
+    )
+    assert re.search(pattern, line), line
 
 
 def test_a_hangup_ends_a_daemon_without_a_settings_file():

@@ -107,3 +107,58 @@ def test_a_live_source_overwrites_a_late_reader_and_gaps_reach_the_ring():
     assert np.unique(first.samples).tolist() == [3]
     assert [gap.at_sample for gap in second.gaps] == [300]
     assert np.unique(second.samples).tolist() == [4, 5]
+
+
+def test_two_losses_before_one_block_are_both_entered():
+    class TwiceLost(Silence):
+        n_read = 0
+
+        def read(self):
+            self.n_read += 1
+            if self.n_read <= 2:
+                cause = (GapCause.RECONNECT, GapCause.OVERFLOW)[self.n_read - 1]
+                return Block(np.empty(0, dtype=np.int16), loss=Loss(cause, 1.0))
+            return super().read()
+
+    ring = RingBuffer(1000)
+    with Capture(TwiceLost(10, sample_rate_hz=16000), ring):
+        taken = ring.take(100, 5)
+    assert [gap.cause for gap in taken.gaps] == [GapCause.RECONNECT, GapCause.OVERFLOW]
+
+
+def test_a_thread_that_never_comes_back_from_the_sound_system_is_an_error():
+    released = threading.Event()
+
+    class Hung(Silence):
+        is_live, can_wait = True, False
+
+        def read(self):
+            released.wait(30)
+
+    def listen():
+        with Capture(Hung(10, sample_rate_hz=16000), RingBuffer(1000)) as capture:
+            now_s = 1000.0
+            for _ in range(5):
+                now_s += 100.0  # a process that stands still does not see its thread turn: not its fault
+                capture.check(now_s)
+            for _ in range(200):
+                now_s += 0.2
+                capture.check(now_s)
+
+    with pytest.raises(ThreadStuckError, match="capture thread stuck"):
+        listen()
+    released.set()
+
+
+def test_a_thread_that_waits_for_a_late_reader_is_not_stuck():
+    class Endless(Silence):
+        def read(self):
+            return Block(np.zeros(60, dtype=np.int16))
+
+    with Capture(Endless(1, sample_rate_hz=16000), RingBuffer(100)) as capture:
+        now_s = 0.0
+        for _ in range(5):
+            time.sleep(0.2)
+            for _ in range(15):
+                now_s += 1.0
+                capture.check(now_s)

@@ -127,3 +127,28 @@ def test_settings_that_do_not_fit_the_model_are_refused(model, arguments, messag
 def test_samples_of_another_kind_are_refused(detector, samples, message):
     with pytest.raises(ValueError, match=message):
         detector.feed(samples)
+
+
+def test_settings_that_change_right_after_a_word_do_not_report_it_again(model, demo_samples, demo_words):
+    stride = model.manifest.stride_samples
+    for n_later in range(0, 12, 3):
+        detector = Detector(model)
+        heard, countdown = [], None
+        for first in range(0, len(demo_samples), stride):
+            found = detector.feed(demo_samples[first : first + stride])
+            heard += found
+            countdown = n_later if found else countdown
+            if countdown == 0:
+                detector.reconfigure(thresholds={"yes": 0.5 + 0.01 * len(heard)})
+            countdown = None if countdown is None else countdown - 1
+        words = [detection.keyword for detection in heard]
+        assert all(first != second for first, second in itertools.pairwise(words)) or words == demo_words
+
+
+def test_a_word_that_is_added_later_is_heard(model, demo_samples, demo_words):
+    detector = Detector(model, words=["no"])
+    half = len(demo_samples) // 2
+    heard = detector.feed(demo_samples[:half])
+    detector.reconfigure()
+    heard += detector.feed(demo_samples[half:])
+    assert {detection.keyword for detection in heard} == {"yes", "no"}

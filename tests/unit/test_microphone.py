@@ -1,5 +1,6 @@
 """What the microphone does with what PortAudio says; the real one is in tests/contract and tests/end_to_end."""
 
+import itertools
 import sys
 import types
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from detector.audio import devices, microphone
-from detector.audio.devices import Device, choose_device
+from detector.audio.devices import LOOK_EVERY_S, LOOK_FOR_S, Changes, Device, choose_device, find_again
 from detector.audio.gaps import GapCause, Loss
 from detector.audio.microphone import Microphone
 from detector.errors import CaptureError, CaptureFailure, SettingsError
@@ -37,6 +38,59 @@ def test_a_device_that_is_not_there_lists_those_that_are(wanted):
     assert caught.value.reason is CaptureFailure.NOT_FOUND
     with pytest.raises(CaptureError, match="no capture device at all"):
         choose_device([], wanted)
+
+
+CARD = Device(3, "Mic: Audio (hw:2,0)", "ALSA", 1, 48000, False)
+
+
+@pytest.mark.parametrize(
+    ("listed", "beside", "found"),
+    [
+        (["Mic: Audio (hw:2,0)"], (), "Mic: Audio (hw:2,0)"),
+        (["Other: Audio (hw:2,0)", "Mic: Audio (hw:3,0)"], (), "Mic: Audio (hw:3,0)"),
+        (["Mic: Audio (hw:2,0)", "Mic: Audio (hw:3,0)"], (), "Mic: Audio (hw:2,0)"),
+        (["Other: Audio (hw:2,0)"], (), None),
+        (["Mic: Audio (hw:3,0)"], ("Mic: Audio (hw:3,0)",), None),  # a second one of the same kind
+        (["Mic: Audio (hw:3,0)", "Mic: Audio (hw:4,0)"], ("Mic: Audio (hw:3,0)",), "Mic: Audio (hw:4,0)"),
+        (["Mic: Audio (hw:3,0)", "Mic: Audio (hw:4,0)"], (), None),
+    ],
+)
+def test_a_card_that_returns_under_another_number_is_found_and_no_other(listed, beside, found):
+    devices = [Device(k, name, "ALSA", 1, 48000, False) for k, name in enumerate(listed)]
+    if found is None:
+        with pytest.raises(CaptureError, match=r"expected 'Mic: Audio \(hw:2,0\)' again"):
+            find_again(devices, CARD, frozenset(beside))
+    else:
+        assert find_again(devices, CARD, frozenset(beside)).name == found
+
+
+def test_devices_are_listed_anew_after_changes_and_else_seldom(monkeypatch):
+    seen = ["a card"]
+    monkeypatch.setattr(devices, "describe_sound_system", lambda: tuple(seen))
+    changes = Changes()
+    due = [now_s for now_s in range(300) if changes.is_due(float(now_s))]
+    assert due[: int(LOOK_FOR_S)] == list(range(int(LOOK_FOR_S)))
+    assert len(due) == LOOK_FOR_S + (300 - LOOK_FOR_S) // LOOK_EVERY_S
+    seen.append("another")
+    assert changes.is_due(300.0)
+    assert not changes.is_due(300.0 + LOOK_FOR_S)
+    changes.note(320.0)
+    assert changes.is_due(321.0)
+
+
+def test_cards_and_sockets_that_come_and_go_are_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "ALSA_CARDS", tmp_path / "cards")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path / 'own'}")
+    (tmp_path / "pulse").mkdir()
+    seen = [devices.describe_sound_system()]
+    for name in ("cards", "pulse/native", "pipewire-0", "own"):
+        (tmp_path / name).write_text(name)
+        seen.append(devices.describe_sound_system())
+    (tmp_path / "own").unlink()
+    seen.append(devices.describe_sound_system())
+    assert all(before != after for before, after in itertools.pairwise(seen))
+    assert devices.describe_sound_system() == seen[-1]
 
 
 class PortAudioError(Exception):
@@ -99,6 +153,17 @@ def test_hardware_runs_at_its_own_rate_and_is_converted(portaudio):
     expected = 8000 * np.sin(2 * np.pi * 1000 * np.arange(len(samples)) / 16000)
     assert 15000 < len(samples) <= 16000
     np.testing.assert_allclose(samples[2000:14000], expected[2000:14000], atol=20)
+
+
+def test_nothing_from_before_a_loss_stands_after_it(portaudio):
+    portaudio.accepts = (48000, 1)
+    loud, quiet = np.full((9600, 1), 20000, dtype=np.int16), np.zeros((9600, 1), dtype=np.int16)
+    portaudio.reads = [(loud, False), (quiet, True), (quiet, False)]
+    with Microphone(2, sample_rate_hz=16000) as source:
+        source.read()
+        torn = source.read()
+        assert torn.loss == Loss(GapCause.OVERFLOW)
+        assert not np.concatenate((torn.samples, source.read().samples)).any()
 
 
 def test_a_device_of_many_channels_is_averaged(portaudio):

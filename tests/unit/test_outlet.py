@@ -1,5 +1,6 @@
 import fcntl
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,32 @@ def test_the_end_waits_for_a_reader_only_so_long(pipe):
     outlet.write("x" * 20_000 + "\n")
     outlet.finish(0.05)
     assert outlet.n_waiting == 1
+
+
+def test_threads_may_write_and_flush_at_once(tmp_path):
+    file = tmp_path / "log"
+    with open(file, "wb") as out:
+        outlet = Outlet(out.fileno(), most_lines=10**6)
+        done = threading.Event()
+
+        def log(name):
+            for k in range(3000):
+                outlet.write(f"{name} {k}\n")
+                outlet.flush()
+
+        def finish():
+            while not done.is_set():
+                outlet.finish(0.0)
+
+        threads = [threading.Thread(target=log, args=(name,)) for name in "ab"]
+        other = threading.Thread(target=finish)
+        for thread in (*threads, other):
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        done.set()
+        other.join(30)
+        outlet.finish(1.0)
+    lines = file.read_text().splitlines()
+    for name in "ab":
+        assert [line for line in lines if line.startswith(name)] == [f"{name} {k}" for k in range(3000)]

@@ -53,8 +53,8 @@ def test_what_is_around_a_detection_is_kept_and_heard_again_to_the_bit(detector,
         assert [detection for detection in heard if detection in detections] == detections
     assert [detection for detection in heard if any(detection in detections for detections in replayed)] == heard
     assert files[0].stem.endswith(demo_words[0])
-    assert not list((tmp_path / "ring").iterdir())  # the ring goes with the daemon
-    for private in (tmp_path / "ring", files[0], files[0].with_suffix(".json")):
+    assert not (tmp_path / "ring").exists()  # the ring goes with the daemon
+    for private in (files[0], files[0].with_suffix(".json")):
         assert private.stat().st_mode & 0o077 == 0
 
 
@@ -108,12 +108,69 @@ def test_a_disk_that_takes_nothing_is_told_once_and_hearing_goes_on(
         recorder.note_settings()
         heard = hear(detector, recorder, demo_samples[16000:])
         (tmp_path / "ring").mkdir()
-        hear(detector, recorder, demo_samples[:16000])
+        hear(detector, recorder, demo_samples)
     assert [detection.keyword for detection in heard] == demo_words
     assert [record.message.partition(":")[0] for record in caplog.records if record.levelname == "WARNING"] == [
         "nothing can be recorded",
         "recording again",
     ]
+
+
+def test_a_full_disk_leaves_nothing_behind(detector, demo_samples, tmp_path, monkeypatch, caplog):
+    made = []
+
+    def full(file, *arguments, **keywords):
+        made.append(file)
+        file.touch()
+        raise OSError(28, "No space left on device")
+
+    with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=1.0)) as recorder:
+        monkeypatch.setattr(soundfile, "SoundFile", full)
+        hear(detector, recorder, demo_samples)
+        assert not list((tmp_path / "ring").iterdir())
+    assert 2 <= len(made) <= 4  # 21 s of sound, tried again every ten
+    assert not kept(tmp_path)
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == ["nothing can be recorded: [Errno 28] No space left on device"]
+
+
+def test_files_of_others_in_the_folder_stay(detector, demo_samples, tmp_path):
+    others = [tmp_path / "01 - A - Song.flac", tmp_path / "20250101-mine.flac", tmp_path / "ring" / "wedding.wav"]
+    (tmp_path / "ring").mkdir()
+    for file in others:
+        file.write_bytes(b"x" * 1000)
+    with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=1.0, most_mb=0.001)) as recorder:
+        hear(detector, recorder, demo_samples)
+    assert all(file.exists() for file in others)
+    assert len([file for file in kept(tmp_path) if file.with_suffix(".json").exists()]) == 1
+
+
+def test_new_settings_do_not_lose_what_is_about_to_be_kept(model, demo_samples, demo_words, tmp_path):
+    detector = Detector(model)
+    with FlightRecorder(detector, settings(tmp_path, before_s=5.0)) as recorder:
+        heard = []
+        for first in range(0, len(demo_samples), 960):
+            heard += hear(detector, recorder, demo_samples[first : first + 960])
+            if heard:
+                break
+        detector.reconfigure(words=["no"], thresholds={"no": 0.9})
+        recorder.note_settings()
+        (file,) = kept(tmp_path)
+        again, detections = replay(file, None)
+    assert detections == heard
+    assert set(again.words) == {"yes", "no"}
+
+
+def test_words_in_a_row_are_kept_to_the_end_of_the_last(detector, demo_samples, tmp_path):
+    with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=3.0)) as recorder:
+        hear(detector, recorder, demo_samples[: 5 * 16000])
+        recorder.ask("first")
+        hear(detector, recorder, np.zeros(2 * 16000, dtype=np.int16))
+        recorder.ask("second")
+        hear(detector, recorder, np.zeros(5 * 16000, dtype=np.int16))
+    first = next(file for file in kept(tmp_path) if "first" in file.name or file == kept(tmp_path)[0])
+    assert not any("second" in file.name for file in kept(tmp_path))
+    assert soundfile.info(first).duration >= 2.0 + 3.0
 
 
 def test_a_folder_that_cannot_be_written_is_refused(detector, tmp_path):

@@ -51,7 +51,7 @@ def test_ring_keeps_the_last_samples_of_a_block_larger_than_itself():
 def test_ring_stops_before_a_gap_and_reports_it_once():
     ring = RingBuffer(16)
     ring.write(counting(0, 3))
-    ring.write(counting(3, 3), loss=OVERFLOW)
+    ring.write(counting(3, 3), losses=[OVERFLOW])
     before, after, later = ring.take(100, 0), ring.take(2, 0), ring.take(100, 0)
     assert (before.samples.tolist(), before.gaps) == ([0, 1, 2], ())
     assert (after.samples.tolist(), after.gaps, after.n_skipped) == ([3, 4], (Gap(3, GapCause.OVERFLOW),), 0)
@@ -60,7 +60,7 @@ def test_ring_stops_before_a_gap_and_reports_it_once():
 
 def test_ring_reports_a_gap_that_was_skipped_over():
     ring = RingBuffer(4)
-    ring.write(counting(0, 2), loss=OVERFLOW)
+    ring.write(counting(0, 2), losses=[OVERFLOW])
     ring.write(counting(2, 6))
     taken = ring.take(100, 0)
     assert (taken.samples.tolist(), taken.n_skipped) == ([4, 5, 6, 7], 4)
@@ -93,7 +93,7 @@ def test_ring_waits_for_as_many_samples_as_are_wanted_but_not_across_a_gap():
     ring.write(counting(0, 3))
     assert len(ring.take(10, 0, min_samples=5).samples) == 3  # what there is when the time is over
     ring.write(counting(3, 2))
-    ring.write(counting(5, 2), loss=OVERFLOW)
+    ring.write(counting(5, 2), losses=[OVERFLOW])
     assert ring.take(10, 60, min_samples=50).samples.tolist() == [3, 4]
     assert ring.take(10, 60, min_samples=50).samples.tolist() == [5, 6]
 

@@ -48,6 +48,10 @@ def test_thresholds_for_a_word_and_for_all_words_are_laid_over_each_other(tmp_pa
         ("false_accepts_per_hour = 0", "false_accepts_per_hour"),
         ("model = ", "expected TOML in"),
         ("words = []\nwords = []", "expected TOML in"),
+        pytest.param("a = " + "[" * 100_000, "expected TOML in", id="nested without end"),
+        ("[record]\nafter_s = inf", "after_s"),
+        ("[record]\nminutes = nan", "minutes"),
+        ("[recovery]\nlongest_wait_s = inf", "longest_wait_s"),
     ],
 )
 def test_what_does_not_fit_in_the_file_is_named(tmp_path, text, message):

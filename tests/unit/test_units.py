@@ -47,7 +47,15 @@ def test_systemd_finds_a_unit(unit, check, tmp_path):
 def test_what_would_fail_again_is_not_tried_again(unit):
     prevented = {int(code) for code in settings_of(unit)["RestartPreventExitStatus"].split()}
     assert prevented == {errors.EXIT_USAGE, errors.EXIT_AUDIO_FILE, errors.EXIT_SETTINGS}
-    assert settings_of(unit)["Restart"] == "on-failure"
+    assert settings_of(unit)["Restart"] == "always"  # a closed output ends it with 0
+
+
+def test_a_target_does_not_wait_for_a_microphone(unit):
+    """A target starts after what it wants, unless that says that it starts after the target (systemd.target(5))."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read(unit)
+    assert parser["Install"]["WantedBy"] in parser["Unit"]["After"].split()
 
 
 def test_inference_can_see_what_the_processor_can_do(unit):
