@@ -74,6 +74,19 @@ def index_words(name: str) -> Iterator[Item]:
     return _index_records(records) if records else _index_tree(folder)
 
 
+def index_all_words(names: Sequence[str]) -> list[Item]:
+    """Find the word clips of several folders and tables, each once, in an order that does not depend on the system.
+
+    Raises
+    ------
+    SettingsError
+        As `index_words` does.
+    """
+    words = [item for name in names for item in index_words(name)]
+    unique = {_identify(item): item for item in reversed(words)}
+    return sorted(unique.values(), key=lambda item: (item.word, item.path, item.span_s or (), item.record or ()))
+
+
 def _index_tree(root: Path) -> Iterator[Item]:
     while not any(_is_recording(path) for folder in _word_folders(root) for path in folder.iterdir()):
         below = [folder for folder in _word_folders(root) if _word_folders(folder)]
@@ -270,9 +283,7 @@ def index_folders(
     SettingsError
         If a folder is missing or not of its kind.
     """
-    words = [item for name in data for item in index_words(name)]
-    unique = {_identify(item): item for item in reversed(words)}
-    items = sorted(unique.values(), key=lambda item: (item.word, item.path, item.span_s or (), item.record or ()))
+    items = index_all_words(data)
     for name in synthetic:
         items += [msgspec.structs.replace(item, split=TRAINING) for item in index_words(name)]
     for name in data:

@@ -73,6 +73,7 @@ def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
     first_epoch, checkpoint = find_checkpoint(run)
     if first_epoch == settings.epochs:
         log.info("%s has been trained to its end", run)
+        note_provenance(run, first_epoch)  # of what quantises it
         return run / BEST_FILE
     precision = choose_precision(settings.precision)
     _check_architectures(settings)

@@ -27,7 +27,7 @@ from detector.samples import to_float
 from training.dataset import TESTING, TRAINING, VALIDATION, WORD, Item, WaveformStore
 from training.devices import needs_jit
 from training.evaluate_clips import fit_window
-from training.layouts import index_words
+from training.layouts import index_all_words
 from training.quantize import convert_to_int8
 from training.settings import TrainSettings
 from training.statistics import Rate, proportion
@@ -119,11 +119,11 @@ def train_tutorial(
     Raises
     ------
     SettingsError
-        If a keyword has no clips, or the run is there already.
+        If a keyword has no clips, or the folder is not empty.
     """
-    if (run / EVALUATION_FILE).exists():
-        raise SettingsError(f"expected a new folder, found a run in {run}: choose another")
-    found = [item for name in settings.data for item in index_words(name)]
+    if run.exists() and any(run.iterdir()):
+        raise SettingsError(f"expected a new folder, found files in {run}: choose another")
+    found = index_all_words(settings.data)
     items = [item for item in found if item.kind == WORD and item.word in settings.words and item.split != TESTING]
     splits = np.array(divide(items, split_by, settings.seed))
     for word in settings.words:

@@ -50,3 +50,22 @@ def test_a_picture_is_as_large_as_the_tutorials_and_a_tone_is_a_line_in_it():
     assert picture[40, 25] == 255
     assert picture[40, 100] < 60
     assert not draw(np.zeros(16000, dtype=np.int16)).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--learning-rate", "1"), "no --learning-rate with tutorial-cnn"),
+        (("--left-out", "one"), "no --left-out with tutorial-cnn"),
+        (("--backend", "torch"), "expected --backend tensorflow with tutorial-cnn"),
+    ],
+)
+def test_what_it_has_no_use_for_is_refused(data, tmp_path, arguments, message):
+    assert_one_line(train(data, tmp_path / "run", *arguments), 78, message)
+
+
+def test_another_run_is_left_alone(data, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "best.keras").write_text("precious")
+    assert_one_line(train(data, tmp_path / "run"), 78, "expected a new folder")
+    assert (tmp_path / "run" / "best.keras").read_text() == "precious"

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from detector.arguments import parse_words
 from detector.errors import DetectorError, SettingsError
@@ -57,6 +58,8 @@ RUN_OPTIONS = (
     "recipe",
 )
 """Options of `train` that belong to a run for good."""
+TUTORIAL_OPTIONS = {"data", "words", "architecture", "epochs", "batch_size", "seed", "recipe"}
+"""Those that the tutorials' network has a use for."""
 
 
 def add_options(verb: argparse.ArgumentParser) -> None:
@@ -169,6 +172,8 @@ def run(options: argparse.Namespace) -> None:
         flag = next(iter(given)).replace("_", "-")
         raise SettingsError(f"expected no --{flag} with --resume: a run goes on with the settings it began with")
     settings = None if options.resume else new_settings(given, options.root)
+    if settings is not None and settings.architecture == TUTORIAL_CNN:
+        _check_tutorial(options, given)
     import_keras(options.backend)
     from training.provenance import check_licences
     from training.train import train
@@ -194,6 +199,14 @@ def run(options: argparse.Namespace) -> None:
     print_lines(evaluation.int8.lines())
     print_lines([f"before quantisation: {evaluation.float32.accuracy.percent()}"])
     log.info("next: keyword-trainer export %s --name NAME", options.out)
+
+
+def _check_tutorial(options: argparse.Namespace, given: dict[str, Any]) -> None:
+    unused = sorted(set(given) - TUTORIAL_OPTIONS)
+    if unused:
+        raise SettingsError(f"expected no --{unused[0].replace('_', '-')} with {TUTORIAL_CNN}, which has no use for it")
+    if options.backend != "tensorflow":
+        raise SettingsError(f"expected --backend tensorflow with {TUTORIAL_CNN}, found {options.backend}")
 
 
 def _finish_elsewhere(options: argparse.Namespace) -> None:
