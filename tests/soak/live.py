@@ -50,7 +50,7 @@ WARM_UP = 20
 TOLERANCE_KB = 4096
 
 RECONNECTS = ("kill", "suspend", "unload", "hang")
-KINDS = (*RECONNECTS, "stop", "hog", "reload")
+KINDS = (*RECONNECTS, "stop", "hog", "reload", "unread", "full")
 
 
 class Listener:
@@ -58,11 +58,16 @@ class Listener:
 
     def __init__(self, environment: dict[str, str], settings: Path) -> None:
         self.settings = settings
-        arguments = ("--false-accepts-per-hour", FALSE_ACCEPTS_PER_HOUR, "--json", "--events", "--config", settings)
+        self.disk = settings.parent / "disk"
+        arguments = ["--false-accepts-per-hour", FALSE_ACCEPTS_PER_HOUR, "--json", "--events", "--config", settings]
+        if self.disk.is_dir():
+            arguments += ["--record", self.disk]
         self.process = start("listen", *arguments, env=ENVIRONMENT | environment)
         self.heard: list[tuple[float, str]] = []
         self.gaps: list[dict[str, Any]] = []
         self.log: list[str] = []
+        self.may_read = threading.Event()
+        self.may_read.set()
         wait_until_listening(self.process)
         self._threads = [threading.Thread(target=read, daemon=True) for read in (self._read_output, self._read_log)]
         for thread in self._threads:
@@ -71,6 +76,9 @@ class Listener:
     def _read_output(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            self.may_read.wait()
+            if not line.strip():
+                continue
             fields = json.loads(line)
             if "keyword" in fields:
                 self.heard.append((time.monotonic(), fields["keyword"]))
@@ -79,7 +87,10 @@ class Listener:
 
     def _read_log(self) -> None:
         assert self.process.stderr is not None
-        self.log.extend(self.process.stderr)
+        for line in self.process.stderr:
+            self.may_read.wait()
+            if line.strip():
+                self.log.append(line)
 
     def stop(self) -> int:
         """End it; return the exit code."""
@@ -180,6 +191,28 @@ class World:
             hog.kill()
             hog.wait(10)
 
+    def unread(self, length_s: float, listener: Listener) -> None:
+        """Fill the pipes that the daemon writes to, and read them later."""
+        listener.may_read.clear()
+        for stream in (listener.process.stdout, listener.process.stderr):
+            assert stream is not None
+            pipe = os.open(f"/proc/self/fd/{stream.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(pipe, b"\n" * 4096)
+            os.close(pipe)
+        time.sleep(length_s)
+        listener.may_read.set()
+
+    def full(self, length_s: float, listener: Listener) -> None:
+        """Fill the disk that is recorded on."""
+        junk = listener.disk / "junk"
+        with contextlib.suppress(OSError), open(junk, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(65536))
+        time.sleep(length_s)
+        junk.unlink()
+
     def reload(self, _: float, listener: Listener) -> None:
         """Have the settings read anew, which may not be settings."""
         listener.settings.write_text(self._rng.choice(("", "nonsense", 'words = ["maybe"]', 'log_level = "info"')))
@@ -242,12 +275,23 @@ def _everything(seed: int) -> Iterator[tuple[World, Listener, Speaker]]:
         settings = folder / "settings.toml"
         settings.write_text("")
         (folder / "pulse").mkdir()
+        _mount(stack, folder / "disk")
         world = World(stack, folder / "pulse", random.Random(seed))
         listener = Listener(world.microphone.environment, settings)
         stack.callback(listener.process.kill)
         speaker = Speaker(folder, world.microphone.environment)
         stack.callback(speaker.stop)
         yield world, listener, speaker
+
+
+def _mount(stack: contextlib.ExitStack, folder: Path) -> None:
+    """Mount a disk of 8 MB, where that is allowed: for root."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0:
+        stack.callback(subprocess.run, ["umount", "-l", str(folder)], check=False)
+    else:
+        folder.rmdir()
 
 
 def main() -> int:
@@ -258,6 +302,8 @@ def main() -> int:
     parser.add_argument("--kinds", default=",".join(KINDS), help="which (%(default)s)")
     options = parser.parse_args()
     rng, kinds = random.Random(options.seed), options.kinds.split(",")
+    if os.geteuid() != 0:
+        kinds = [kind for kind in kinds if kind != "full"]
     started_s = time.monotonic()
     with _everything(options.seed) as (world, listener, speaker):
         judge = Judge(listener, speaker)
