@@ -59,10 +59,12 @@ def download(archive: Archive, folder: Path, *, show_progress: bool = True) -> N
     Raises
     ------
     SettingsError
-        If the folder is there already, and is not empty.
+        If the folder is there already, and is not empty, or the URL is not one of the web.
     DetectorError
         If the archive cannot be fetched, is not what it should be, or cannot be unpacked.
     """
+    if not archive.url.startswith(("https://", "http://")):
+        raise SettingsError(f"expected a URL that begins with https:// or http://, found '{archive.url}'")
     if folder.exists() and any(folder.iterdir()):
         raise SettingsError(f"expected a new folder to unpack into, found {folder} with something in it")
     file = folder.with_name(f"{folder.name}.tar.gz.part")

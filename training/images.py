@@ -12,6 +12,7 @@ from tqdm import tqdm
 from detector.errors import SettingsError
 from detector.frontend import FrontendSettings, LogMel
 from training.dataset import WORD, Item, WaveformStore
+from training.evaluate_clips import fit_window
 from training.views import mel_db, mfcc, spectrogram_db
 
 SMALLEST_PIXELS = 160
@@ -21,10 +22,10 @@ Draw = Callable[[NDArray[np.int16], LogMel], NDArray[np.float64]]
 KINDS: dict[str, tuple[Draw, float, float]] = {
     "spectrogram": (lambda samples, log_mel: spectrogram_db(samples, log_mel.settings), -90.0, -10.0),
     "mel": (lambda samples, log_mel: mel_db(log_mel(samples), log_mel.settings), -80.0, -10.0),
-    "mfcc": (lambda samples, log_mel: mfcc(log_mel(samples), log_mel.settings), -20.0, 20.0),
+    "mfcc": (lambda samples, log_mel: mfcc(log_mel(samples), log_mel.settings)[:, 1:], -12.0, 12.0),
 }
 """Kinds of images: what is drawn, shape (n_frames, n_values), and the values that are black and white: the same for all
-clips, so that loudness can be seen."""
+clips, so that loudness can be seen. The first coefficient is loudness alone, far from all others, and left out."""
 
 
 def write_images(
@@ -38,7 +39,7 @@ def write_images(
 ) -> list[str]:
     """Write the image of every word clip; return a line on what was written.
 
-    Clips are made a second long: cut, or filled up with silence.
+    Clips are made a second long, as where clips are measured: the middle, or filled up with silence.
 
     Raises
     ------
@@ -56,10 +57,7 @@ def write_images(
         raise SettingsError("expected --data with word clips to make images of, found none")
     written: set[Path] = set()
     for position, item in tqdm(clips, "drawing", unit="image", disable=not show_progress):
-        samples = np.zeros(settings.sample_rate_hz, dtype=np.int16)
-        clip = store[position][: len(samples)]
-        samples[: len(clip)] = clip
-        values = draw(samples, log_mel).T
+        values = draw(fit_window(store[position], settings.sample_rate_hz), log_mel).T
         rows, columns = (-(-SMALLEST_PIXELS // n) for n in values.shape)
         file = _name_image(folder / item.split / item.word, item, written)
         written.add(file)

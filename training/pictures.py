@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -163,11 +164,12 @@ def draw_clips(clips: Sequence[tuple[str, Views]], manifest: Manifest, file: Pat
         waveform, linear, mel, cepstrum, seen, scores = column
         times_s = np.arange(len(views.waveform)) / views.sample_rate_hz
         waveform.plot(times_s, views.waveform, linewidth=0.5, color="C0")
-        waveform.set(title=f"{title}\nwaveform", ylim=(-1, 1), ylabel="amplitude, full scale = 1")
+        name = title.replace("$", r"\$")  # which would be the beginning of a formula
+        waveform.set(title=f"{name}\nwaveform", ylim=(-1, 1), ylabel="amplitude, full scale = 1")
         waveform.grid(alpha=0.3)
         image = linear.pcolormesh(views.frame_times_s, views.bins_hz, views.spectrogram_db.T, vmin=-90, vmax=-10)
         linear.set(title="spectrogram", ylabel="frequency, Hz")
-        figure.colorbar(image, ax=linear, label="dB below full scale")
+        figure.colorbar(image, ax=linear, label="dB (0: a sine at full scale)")
         bands = np.arange(len(views.bands_hz))
         image = mel.pcolormesh(views.frame_times_s, bands, views.mel_db.T, vmin=-80, vmax=-10)
         ticks = bands[:: len(bands) // 8]
@@ -175,7 +177,7 @@ def draw_clips(clips: Sequence[tuple[str, Views]], manifest: Manifest, file: Pat
         mel.set(
             title=f"mel spectrogram, {len(bands)} bands", ylabel="band's middle, Hz", yticks=ticks, yticklabels=names
         )
-        figure.colorbar(image, ax=mel, label="dB below full scale")
+        figure.colorbar(image, ax=mel, label="dB (0: a sine at full scale)")
         # The first coefficient is loudness; drawn with the others it would hide them.
         n_coefficients = views.mfcc.shape[1]
         order = np.arange(1, n_coefficients)
@@ -204,10 +206,10 @@ def draw_clips(clips: Sequence[tuple[str, Views]], manifest: Manifest, file: Pat
             xlabel="end of that second, s",
             ylabel="score",
             ylim=(0, 1.02),
-            xlim=(0, length_s + 1.0),
+            xlim=(0, length_s),
         )
         scores.grid(alpha=0.3)
-        scores.legend(loc="center right")
+        scores.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=len(manifest.labels))
     _save(figure, file)
 
 
@@ -222,6 +224,8 @@ def _figure(width: float, height: float) -> Any:
 def _save(figure: Any, file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(file, dpi=120)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name in letters that the font lacks
+            figure.savefig(file, dpi=120)
     except (OSError, ValueError) as exc:
         raise SettingsError(f"expected to write a picture such as curve.png, found {file}: {exc}") from exc

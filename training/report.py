@@ -27,8 +27,8 @@ from training.evaluate_clips import ClipReport, choose_clips, fit_window
 from training.export import EVALUATION_FILE, MANIFEST_FILE, MODEL_FILE, Evaluation
 from training.layouts import index
 from training.pictures import curve_figure, draw_mel, learning_figure, to_svg
-from training.settings import TrainSettings
-from training.train import read_history, read_settings
+from training.settings import SILENCE, TrainSettings
+from training.train import HISTORY_FILE, read_history, read_settings
 
 MOST_MISTAKES = 24
 MEASURED_S = 10.0
@@ -48,10 +48,14 @@ def write_report(run: Path, file: Path, *, cache: Path, show_progress: bool = Tr
         raise SettingsError(f"expected a finished run in {run}, found no {EVALUATION_FILE}: go on with --resume")
     manifest = read_manifest(run / MANIFEST_FILE)
     model = Model(manifest, (run / MODEL_FILE).read_bytes())
+    history = read_history(run)
+    if not history:
+        raise SettingsError(f"expected the epochs of a run in {run}, found no {HISTORY_FILE}")
     evaluation = msgspec.json.decode((run / EVALUATION_FILE).read_bytes(), type=Evaluation)
     curve = manifest.operating_curve
     points = {} if curve is None else pick_points(curve, manifest.words, settings.decision.false_accepts_per_hour)
     costs = benchmark.measure(Detector(model), seconds=MEASURED_S)
+    counts = dict(zip(evaluation.int8.labels, evaluation.int8.confusion, strict=True))
     mistakes = _find_mistakes(settings, model, cache=cache, show_progress=show_progress)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("training"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
@@ -67,7 +71,7 @@ def write_report(run: Path, file: Path, *, cache: Path, show_progress: bool = Tr
             "before quantisation": evaluation.float32.accuracy.percent(),
             "keywords against each other": evaluation.int8.words_alone.percent(),
         },
-        learning=to_svg(learning_figure(read_history(run))),
+        learning=to_svg(learning_figure(history)),
         labels=evaluation.int8.labels,
         confusion=_confusion_rows(evaluation.int8),
         curve=None if curve is None else to_svg(curve_figure(curve, points, title=manifest.name)),
@@ -76,6 +80,7 @@ def write_report(run: Path, file: Path, *, cache: Path, show_progress: bool = Tr
         costs=costs.lines()[:2],  # the memory is that of training's libraries
         machine=platform.machine(),
         mistakes=mistakes,
+        n_measured=sum(sum(row) for label, row in counts.items() if label != SILENCE),
         settings=_pretty(settings),
         provenance=_pretty({name: value for name, value in manifest.training.items() if name != "epochs"}),
     )
@@ -104,8 +109,11 @@ def _confusion_rows(report: ClipReport) -> list[dict[str, Any]]:
 
 def _find_mistakes(
     settings: TrainSettings, model: Model, *, cache: Path, show_progress: bool
-) -> tuple[int, list[dict[str, str]]] | None:
-    """Return how many clips were given a wrong label, and the surest of them; None if the recordings are not there."""
+) -> tuple[int, int, list[dict[str, str]]] | None:
+    """Return how many clips there are, how many were given a wrong label, and the surest of these.
+
+    None if the recordings are not there.
+    """
     try:
         items = index(settings)
     except SettingsError:
@@ -134,7 +142,7 @@ def _find_mistakes(
                 "picture": base64.b64encode(draw_mel(log_mel(samples), manifest.frontend)).decode(),
             }
         )
-    return len(wrong), mistakes
+    return len(chosen), len(wrong), mistakes
 
 
 def _encode_sound(samples: NDArray[np.int16], sample_rate_hz: int) -> str:

@@ -156,3 +156,8 @@ def test_the_command_fetches_from_a_mirror_and_checks_what_it_got(server, tmp_pa
     finished = run(*command, command=KEYWORD_TRAINER)
     assert_one_line(finished, 70, "expected", ARCHIVES["speech-commands"].sha256[:12])
     assert_one_line(run("download", "everything", command=KEYWORD_TRAINER), 2)
+
+
+def test_what_is_no_url_is_one_line(tmp_path):
+    finished = run("download", "speech-commands", "--url", "mirror", "--out", tmp_path / "x", command=KEYWORD_TRAINER)
+    assert_one_line(finished, 78, "found 'mirror'")

@@ -65,7 +65,7 @@ def test_clips_become_a_picture(demo_file, tmp_path):
     assert matplotlib.image.imread(tmp_path / "new" / "clip.png").shape[0] == 1800
 
 
-@pytest.mark.parametrize(("kind", "shape"), [("spectrogram", (257, 196)), ("mel", (160, 196)), ("mfcc", (169, 196))])
+@pytest.mark.parametrize(("kind", "shape"), [("spectrogram", (257, 196)), ("mel", (160, 196)), ("mfcc", (168, 196))])
 def test_word_clips_become_a_tree_of_images(tmp_path, kind, shape):
     data = tiny_words.make(tmp_path)
     command = ("--data", data, "--images", tmp_path / "images", "--kind", kind, "--cache", tmp_path / "cache")
@@ -77,6 +77,13 @@ def test_word_clips_become_a_tree_of_images(tmp_path, kind, shape):
     image = matplotlib.image.imread(images[0])
     assert image.shape[:2] == shape
     assert image[..., :3].std() > 0.05
+
+
+def test_a_clip_may_have_any_name(demo_file, tmp_path):
+    clip = tmp_path / "a$\\foo$ \u65e5\u672c.flac"
+    clip.write_bytes(demo_file.read_bytes())
+    finished = inspect(clip, "--out", tmp_path / "clip.png")
+    assert (finished.returncode, finished.stderr) == (0, ""), finished.stderr
 
 
 def test_words_of_one_recording_have_an_image_each(demo_file, tmp_path):
