@@ -54,11 +54,15 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
         hourly = [max(point.false_accepts_per_hour, floor) for point in heard]
         misses = [100.0 * point.miss_rate for point in heard]
         thresholds = [point.threshold for point in heard]
-        trade_off.plot(hourly, misses, colour, label=word, drawstyle="steps-post")
+        best = _leave_best(heard)
+        best_hourly = [max(point.false_accepts_per_hour, floor) for point in best]
+        trade_off.plot(
+            best_hourly, [100.0 * point.miss_rate for point in best], colour, label=word, drawstyle="steps-post"
+        )
         trade_off.fill_between(
-            hourly,
-            [100.0 * point.miss_rate_interval[0] for point in heard],
-            [100.0 * point.miss_rate_interval[1] for point in heard],
+            best_hourly,
+            [100.0 * point.miss_rate_interval[0] for point in best],
+            [100.0 * point.miss_rate_interval[1] for point in best],
             color=colour,
             alpha=0.15,
             step="post",
@@ -94,6 +98,18 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
         axes.grid(visible=True, which="both", alpha=0.3)
         axes.legend()
     return figure
+
+
+def _leave_best(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
+    """Leave out points that fire as often as another and miss more.
+
+    With the lowest thresholds a word is hardly ever armed again: they fire more and miss more.
+    """
+    best: list[OperatingPoint] = []
+    for point in sorted(points, key=lambda point: (point.false_accepts_per_hour, point.miss_rate)):
+        if not best or point.miss_rate < best[-1].miss_rate:
+            best.append(point)
+    return best
 
 
 def learning_figure(history: Sequence[Mapping[str, Any]]) -> Any:
