@@ -190,16 +190,13 @@ class Changes:
 
     Making it anew is not free: ALSA loads and unloads its plugins each time, and some of the libraries that come with
     them leak 12 kB when they are loaded (measured on Debian 12 with libasound2-plugins). So it is made anew for some
-    time after something happened, and seldom otherwise: a microphone may be away for months.
+    time after cards or servers came or went, and seldom otherwise: a microphone may be away for months. A device that
+    is in the list already can be opened again without.
     """
 
     def __init__(self) -> None:
         self._seen: tuple[object, ...] = ()
         self._happened_s = self._looked_s = float("-inf")
-
-    def note(self, now_s: float) -> None:
-        """Note that something happened: a device was lost."""
-        self._happened_s = now_s
 
     def is_due(self, now_s: float) -> bool:
         """Tell whether to make the list anew."""

@@ -97,7 +97,6 @@ class Microphone:
             self._stream.abort(ignore_errors=True)
             self._stream.close(ignore_errors=True)
             self._stream = None
-            self._changes.note(time.monotonic())
 
     def read(self) -> Block | None:
         """Return the samples that have arrived since the last read.
