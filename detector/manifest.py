@@ -220,7 +220,7 @@ def read_manifest(file: Path) -> Manifest:
         raise ModelNotFoundError(f"expected a manifest beside the model, found no {file}") from exc
     except OSError as exc:
         raise ModelFormatError(f"expected a manifest in {file}, found that it cannot be read ({exc.strerror})") from exc
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise ModelFormatError(f"expected a manifest in {file}, found: {exc}") from exc
 
 

@@ -29,7 +29,7 @@ def read_flight(file: Path) -> Flight:
         flight = msgspec.json.decode(path.read_bytes(), type=Flight)
     except OSError as exc:
         raise AudioFileError(f"expected a recording of the flight recorder, found no {path} ({exc.strerror})") from exc
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise AudioFileError(f"expected a recording of the flight recorder, found {path}: {exc}") from exc
     if flight.format != FORMAT:
         raise AudioFileError(f"expected format {FORMAT} in {path}, found {flight.format}")

@@ -235,7 +235,7 @@ def read_truth(file: Path, duration_s: float) -> Truth:
         truth = msgspec.json.decode(file.read_bytes(), type=Truth)
     except OSError as exc:
         raise AudioFileError(f"expected a truth file, found that {file} cannot be read ({exc.strerror})") from exc
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise SettingsError(f"expected {{'words': [...], 'hours': H}} in {file}, found: {exc}") from exc
     if truth.hours * 3600.0 > duration_s + 1.0:
         raise SettingsError(f"expected hours of the recording's {duration_s:.1f} s in {file}, found {truth.hours:g} h")

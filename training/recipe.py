@@ -24,7 +24,7 @@ def read_recipe(file: Path, root: Path) -> dict[str, Any]:
         recipe = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as exc:
         raise SettingsError(f"expected a recipe, found that {file} cannot be read ({exc.strerror})") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise SettingsError(f"expected a recipe in TOML, found in {file}: {exc}") from exc
     for name in FOLDERS:
         if isinstance(recipe.get(name), list):

@@ -60,6 +60,13 @@ def test_what_is_no_manifest_is_refused(tmp_path, text):
         read_manifest(file)
 
 
+def test_what_is_nested_without_end_is_refused(pair):
+    file = pair(training={"deep": 0})
+    file.write_text(file.read_text().replace('{"deep": 0}', '{"deep": ' + "[" * 100_000 + "]" * 100_000 + "}"))
+    with pytest.raises(errors.ModelFormatError, match="recursion"):
+        read_manifest(file)
+
+
 def test_a_missing_manifest_and_a_folder_are_told_apart(tmp_path):
     with pytest.raises(errors.ModelNotFoundError):
         read_manifest(tmp_path / "none.json")
