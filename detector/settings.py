@@ -18,6 +18,7 @@ from detector.errors import SettingsError
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]
+PositiveSeconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -29,9 +30,9 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 class RecoverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a microphone that is lost, or not there yet, is waited for."""
 
-    first_wait_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 0.2
+    first_wait_s: PositiveSeconds = 0.2
     """Pause before the first try."""
-    longest_wait_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 1.0
+    longest_wait_s: PositiveSeconds = 1.0
     """The pause doubles from try to try, up to this."""
     jitter: Probability = 0.2
     """Each pause is shorter by up to this part, at random."""
@@ -46,7 +47,7 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Where to; None: nothing is recorded."""
     minutes: Annotated[float, msgspec.Meta(gt=0, le=1440)] = 5.0
     """Length of the ring of the latest sound."""
-    before_s: Seconds = 10.0
+    before_s: PositiveSeconds = 10.0
     """What is kept begins so long before a detection, or up to ten seconds earlier."""
     after_s: Seconds = 3.0
     """And ends so long after it."""

@@ -44,6 +44,7 @@ def kept(folder):
 def test_what_is_around_a_detection_is_kept_and_heard_again_to_the_bit(detector, demo_samples, demo_words, tmp_path):
     with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=1.0)) as recorder:
         heard = hear(detector, recorder, demo_samples)
+        assert (tmp_path / "ring").stat().st_mode & 0o077 == 0
     assert [detection.keyword for detection in heard] == demo_words
     files = kept(tmp_path)
     assert len(files) >= 3

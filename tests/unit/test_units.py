@@ -23,11 +23,15 @@ def unit(request):
     return request.param
 
 
-def settings_of(unit):
+def read(unit):
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str
     parser.read(unit)
-    return parser["Service"]
+    return parser
+
+
+def settings_of(unit):
+    return read(unit)["Service"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd")
@@ -52,10 +56,7 @@ def test_what_would_fail_again_is_not_tried_again(unit):
 
 def test_a_target_does_not_wait_for_a_microphone(unit):
     """A target starts after what it wants, unless that says that it starts after the target (systemd.target(5))."""
-    parser = configparser.ConfigParser(strict=False, interpolation=None)
-    parser.optionxform = str
-    parser.read(unit)
-    assert parser["Install"]["WantedBy"] in parser["Unit"]["After"].split()
+    assert read(unit)["Install"]["WantedBy"] in read(unit)["Unit"]["After"].split()
 
 
 def test_inference_can_see_what_the_processor_can_do(unit):
