@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detector import pipeline
 from detector.assembly import choose_source, choose_thresholds, open_console, open_detector
-from detector.audio.gaps import Gap, GapLedger
+from detector.audio.gaps import Gap, GapCause, GapLedger
 from detector.audio.sources import AudioSource
 from detector.benchmark import resident_memory_mb
 from detector.detector import Detection, Detector
@@ -37,6 +37,8 @@ from detector.stopping import Request, StopFlag, deferred_stop
 log = logging.getLogger(__name__)
 
 STATUS_EVERY_S = 60.0
+WARN_EVERY_S = 60.0
+"""Gaps are logged at most this often, in seconds of audio; all are counted."""
 FINISH_S = 0.2
 """How long the last lines may take."""
 FIXED = ("model", "device", "fallback_devices", "recover", "recovery", "record")
@@ -106,6 +108,7 @@ class Daemon:
         self._health = Health(self._rate_hz, now_s)
         self._load = Load()
         self._gaps = GapLedger()
+        self._warned_at_s = -WARN_EVERY_S
         self._detections: Counter[str] = Counter()
         self._was_opened = False
         self._is_ready = False
@@ -164,8 +167,13 @@ class Daemon:
             self._recorder.note_detection(detection)
 
     def on_gap(self, gap: Gap) -> None:
-        """Note a gap, and print it where events are wanted."""
+        """Note a gap, print it where events are wanted, and warn."""
         self._gaps.add(gap)
+        now_s = self._detector.n_samples / self._rate_hz
+        is_news = gap.cause is not GapCause.RECONNECT  # a source that comes back says so itself
+        if is_news and now_s - self._warned_at_s >= WARN_EVERY_S:
+            self._warned_at_s = now_s
+            log.warning("audio was lost, this machine may be too busy: %s so far", self._gaps.describe())
         if self._settings.events:
             with self._stop.interruptible():
                 open_console(self._settings, self._detector, self._source, self._stream).write_gap(gap, self._rate_hz)

@@ -8,6 +8,8 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.running import RunningTime
+
 JUDGED_S = 10
 """Silence and clipping are judged over so many seconds."""
 SILENT_RMS = 1.5
@@ -17,7 +19,7 @@ CLIPPED_PART = 0.005
 DEAF_AFTER_S = 3.0
 """Without a sample for this long nothing is heard."""
 STALL_S = 1.0
-"""Between two judgements further apart than this the process was not running: that is not the microphone's fault."""
+"""Between two looks further apart than this the process was not running: that is not the microphone's fault."""
 
 
 class State(enum.Enum):
@@ -42,7 +44,8 @@ class Health:
     def __init__(self, sample_rate_hz: int, now_s: float) -> None:
         """Begin at a time of a clock that never steps."""
         self._sample_rate_hz = sample_rate_hz
-        self._last_sample_s = self._judged_s = now_s
+        self._running = RunningTime(now_s, most_s=STALL_S)
+        self._last_sample_s = 0.0
         self._seconds: deque[tuple[float, int]] = deque(maxlen=JUDGED_S)
         self._begin_second()
         self.state = State.STARTING
@@ -50,7 +53,7 @@ class Health:
     def hear(self, samples: NDArray[np.int16], now_s: float) -> None:
         """Take the samples that arrived, shape (n,)."""
         if len(samples):
-            self._last_sample_s = now_s
+            self._last_sample_s = self._running.look(now_s)
         while len(samples):
             part, samples = samples[: self._n_left], samples[self._n_left :]
             exact = part.astype(np.float64)
@@ -66,9 +69,7 @@ class Health:
 
     def judge(self, now_s: float, *, is_waiting: bool, has_scored: bool) -> State | None:
         """Return the state if it has changed."""
-        self._last_sample_s += max(0.0, now_s - self._judged_s - STALL_S)
-        self._judged_s = now_s
-        state = self._find_state(now_s, is_waiting=is_waiting, has_scored=has_scored)
+        state = self._find_state(self._running.look(now_s), is_waiting=is_waiting, has_scored=has_scored)
         if state is self.state:
             return None
         self.state = state
@@ -79,10 +80,10 @@ class Health:
         self._sum = self._energy = 0.0
         self._n_clipped = 0
 
-    def _find_state(self, now_s: float, *, is_waiting: bool, has_scored: bool) -> State:
+    def _find_state(self, running_s: float, *, is_waiting: bool, has_scored: bool) -> State:
         if is_waiting:
             return State.RECOVERING
-        if now_s - self._last_sample_s > DEAF_AFTER_S:
+        if running_s - self._last_sample_s > DEAF_AFTER_S:
             return State.DEAF
         if not has_scored:
             return State.STARTING

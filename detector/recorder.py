@@ -141,10 +141,7 @@ class FlightRecorder:
 
     def __exit__(self, *_: object) -> None:
         """Keep what is still to be kept, and remove the ring."""
-        with self._watch_disk():
-            if self._due_at is not None:
-                self._keep()
-        self._close_segment()
+        self._keep_asked()
         self._forget_all()
         with contextlib.suppress(OSError):
             self._ring.rmdir()  # it stays if somebody else's files are in it
@@ -172,10 +169,7 @@ class FlightRecorder:
 
     def note_settings(self) -> None:
         """Note that the detector has other settings now: nothing from before can be kept with what follows."""
-        if self._due_at is not None:
-            with self._watch_disk():
-                self._keep()
-        self._close_segment()
+        self._keep_asked()
         self._forget_all()
         self._take_settings()
 
@@ -199,8 +193,7 @@ class FlightRecorder:
     def after(self) -> None:
         """Keep what is due."""
         if self._due_at is not None and self._detector.n_samples >= self._due_at:
-            with self._watch_disk():
-                self._keep()
+            self._keep_asked()
 
     # ---- parts
 
@@ -218,7 +211,11 @@ class FlightRecorder:
         if self._open is None:
             path = self._ring / f"{self._n_opened:09d}.flac"
             self._n_opened += 1
-            self._open = _Segment(path, self._detector.snapshot(), self._rate_hz)
+            try:
+                self._open = _Segment(path, self._detector.snapshot(), self._rate_hz)
+            except (OSError, soundfile.SoundFileError):
+                path.unlink(missing_ok=True)
+                raise
             kept_samples = 60.0 * self._settings.minutes * self._rate_hz
             while (
                 self._segments and sum(s.n_samples for s in self._segments) > kept_samples - SEGMENT_S * self._rate_hz
@@ -229,9 +226,9 @@ class FlightRecorder:
     def _close_segment(self) -> None:
         if self._open is not None:
             segment, self._open = self._open, None
+            self._segments.append(segment)
             with self._watch_disk():
                 segment.close()
-                self._segments.append(segment)
                 if self._is_in_trouble:
                     self._is_in_trouble = False
                     log.warning("recording again")
@@ -249,15 +246,19 @@ class FlightRecorder:
             self._open = None
         while self._segments:
             self._forget_oldest()
-        for path in (self._ring / f"{self._n_opened - 1:09d}.flac", self._ring / PARTIAL):
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self._ring / PARTIAL).unlink(missing_ok=True)
+
+    def _keep_asked(self) -> None:
+        """Keep what is around the moment that was asked for, if any was."""
+        if self._due_at is not None:
+            self._due_at = None
+            self._close_segment()
+            with self._watch_disk():
+                self._keep()
 
     def _keep(self) -> None:
         """Put together the segments around the moment that was asked for."""
-        assert self._due_at is not None
-        self._due_at = None
-        self._close_segment()
         chosen = [s for s in self._segments if s.state.n_samples + s.n_samples > self._first]
         chosen = chosen or [*self._segments][-1:]
         if not chosen:

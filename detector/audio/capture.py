@@ -10,6 +10,7 @@ from detector.audio.gaps import Loss
 from detector.audio.ring import RingBuffer
 from detector.audio.sources import AudioSource
 from detector.errors import ThreadStuckError
+from detector.running import RunningTime
 
 POLL_S = 0.02
 """Pause between two reads of a live source: about half a block."""
@@ -17,7 +18,7 @@ STOP_WITHIN_S = 0.7
 STUCK_AFTER_S = 30.0
 """A turn of the thread that takes longer will not end: the sound server, or the driver, hangs."""
 COUNTED_S = 1.0
-"""Between two looks at the thread no more time than this is counted: this process may have stood still."""
+"""Between two looks at the thread further apart than this the process was not running."""
 
 
 class Capture:
@@ -33,7 +34,8 @@ class Capture:
         self._is_open = False
         self._n_turns = 0
         self._n_turns_seen = -1
-        self._still_s = self._looked_s = 0.0
+        self._running = RunningTime(0.0, most_s=COUNTED_S)
+        self._turned_s = 0.0
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -81,11 +83,10 @@ class Capture:
         ThreadStuckError
             If it has stood still for `STUCK_AFTER_S`.
         """
-        self._still_s += min(now_s - self._looked_s, COUNTED_S)
-        self._looked_s = now_s
+        running_s = self._running.look(now_s)
         if self._n_turns != self._n_turns_seen:
-            self._n_turns_seen, self._still_s = self._n_turns, 0.0
-        if self._still_s > STUCK_AFTER_S:
+            self._n_turns_seen, self._turned_s = self._n_turns, running_s
+        if running_s - self._turned_s > STUCK_AFTER_S:
             raise ThreadStuckError(
                 f"expected an answer of the sound system within {STUCK_AFTER_S:g} s, found the capture thread stuck"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from detector.audio.clock import TOLERANCE_S, SampleClock
 from detector.audio.gaps import GapCause, Loss
+from detector.running import RunningTime
 
 LOST_AFTER_S = 1.0
 """Without a new sample for this long the device is lost."""
@@ -32,17 +33,16 @@ class Delivery:
     def __init__(self, rate_hz: int, now_s: float) -> None:
         self._rate_hz = rate_hz
         self._clock = SampleClock(rate_hz)
-        self._last_poll_s = now_s
-        self._last_sample_s = now_s + GRACE_S - LOST_AFTER_S
+        self._running = RunningTime(now_s, most_s=STALL_S)  # standing still does not count against the device
+        self._last_sample_s = GRACE_S - LOST_AFTER_S
 
     def is_stale(self, now_s: float) -> bool:
         """Whether the last poll is so long ago that what waits is not to be heard any more."""
-        return now_s - self._last_poll_s > STALE_AFTER_S
+        return now_s - self._running.looked_s > STALE_AFTER_S
 
     def is_lost(self, now_s: float) -> bool:
         """Note a poll that brought nothing; return whether there has been none for too long."""
-        self._poll(now_s)
-        return now_s - self._last_sample_s > LOST_AFTER_S
+        return self._running.look(now_s) - self._last_sample_s > LOST_AFTER_S
 
     def observe(self, n_samples: int, now_s: float, *, is_torn: bool) -> Loss | None:
         """Note a poll that brought samples; return what was lost before them.
@@ -56,18 +56,13 @@ class Delivery:
         is_torn : bool
             Whether it is known that samples were lost before these.
         """
-        self._poll(now_s)
+        running_s = self._running.look(now_s)
         # The device was quiet although it was asked, and what it hands over now is not what was missing.
-        is_short = now_s - self._last_sample_s - n_samples / self._rate_hz > TOLERANCE_S
-        self._last_sample_s = max(self._last_sample_s, now_s)
+        is_short = running_s - self._last_sample_s - n_samples / self._rate_hz > TOLERANCE_S
+        self._last_sample_s = max(self._last_sample_s, running_s)
         missing_s = self._clock.observe(n_samples, now_s, is_torn=is_torn or is_short)
         if is_torn:
             return Loss(GapCause.OVERFLOW, missing_s)
         if is_short or missing_s is not None:
             return Loss(GapCause.DRIFT, missing_s)
         return None
-
-    def _poll(self, now_s: float) -> None:
-        # While the process itself stood still it asked for nothing: that time does not count against the device.
-        self._last_sample_s += max(0.0, now_s - self._last_poll_s - STALL_S)
-        self._last_poll_s = now_s
