@@ -2,8 +2,9 @@
 
     python tests/confine.py UNIT COMMAND...
 
-Needs root, to take it away: no capabilities, no new privileges, a file system that is read-only, no memory that is
-writable and executable, no system calls but those of the unit's filter, no network.
+Needs root, to take it away: another user without capabilities or groups, no new privileges, a file system that is
+read-only and of the folders that are closed to others nothing but the program and the sound server's socket, no memory
+that is writable and executable, no system calls but those of the unit's filter, no network.
 """
 
 from __future__ import annotations
@@ -17,8 +18,36 @@ from pathlib import Path
 
 PR_SET_MDWE = 65
 PR_MDWE_REFUSE_EXEC_GAIN = 1
+MS_BIND = 4096
 SCMP_ACT_ALLOW = 0x7FFF0000
 SCMP_ACT_ERRNO = 0x00050000
+
+
+NOBODY = "65534"
+
+
+def find_closed(path: Path) -> Path | None:
+    """Return the outermost folder on the way to a path that other users cannot enter."""
+    return next((folder for folder in reversed(path.parents) if not folder.stat().st_mode & 0o001), None)
+
+
+def expose(paths: list[Path]) -> None:
+    """Let other users reach these paths, and of the closed folders on the way there nothing else.
+
+    As ProtectHome=tmpfs and BindReadOnlyPaths= do; in a mount namespace of this process's own.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    hidden = [(path, os.open(path, os.O_PATH), path.is_dir()) for path in sorted(paths) if find_closed(path)]
+    while closed := [folder for folder in (find_closed(path) for path, _, _ in hidden) if folder]:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", closed[0]], check=True)
+        for path, opened, is_folder in hidden:
+            if closed[0] not in path.parents or path.exists():
+                continue
+            (path if is_folder else path.parent).mkdir(parents=True, exist_ok=True)
+            if not is_folder:
+                path.touch()
+            if libc.mount(f"/proc/self/fd/{opened}".encode(), bytes(path), None, MS_BIND, None):
+                raise OSError(ctypes.get_errno(), f"expected to mount {path}, found that it cannot be")
 
 
 def expand(names: list[str]) -> set[str]:
@@ -67,14 +96,24 @@ def confine(allowed: set[str]) -> None:
 def main() -> None:
     """Go through the stages, each a process that becomes the next."""
     unit, *command = sys.argv[1:]
-    if os.environ.get("CONFINED") is None:
-        script = "mount --make-rprivate / && mount -o remount,bind,ro / && exec setpriv --bounding-set=-all "
-        script += '--inh-caps=-all --no-new-privs "$@"'
-        again = [sys.executable, __file__, *sys.argv[1:]]
-        arguments = ["unshare", "--mount", "--net", "sh", "-c", script, "sh", *again]
-        os.execvpe("unshare", arguments, os.environ | {"CONFINED": "1"})
-    confine(find_allowed(unit))
-    os.execvp(command[0], command)
+    again = [sys.executable, __file__, *sys.argv[1:]]
+    stage = os.environ.pop("CONFINE_STAGE", "root")
+    if stage == "root":
+        os.environ["CONFINE_STAGE"] = "namespace"
+        os.execvp("unshare", ["unshare", "--mount", "--net", *again])
+    elif stage == "namespace":
+        server = os.environ.get("PULSE_SERVER", "").removeprefix("unix:")
+        needed = [sys.prefix, sys.base_prefix, Path(__file__).absolute().parents[1], *([server] if server else [])]
+        expose([Path(path) for path in needed])
+        subprocess.run(["mount", "-o", "remount,bind,ro", "/"], check=True)
+        os.environ |= {"CONFINE_STAGE": "user", "HOME": "/nonexistent"}
+        os.environ.pop("XDG_RUNTIME_DIR", None)
+        os.environ.pop("PULSE_RUNTIME_PATH", None)
+        user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        os.execvp("setpriv", ["setpriv", *user, "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", *again])
+    else:
+        confine(find_allowed(unit))
+        os.execvp(command[0], command)
 
 
 if __name__ == "__main__":
