@@ -79,6 +79,7 @@ def list_devices() -> int:
 
 def list_models() -> int:
     """Print the models that can be named."""
+    rows = []
     for file in find_models():
         try:
             manifest = read_manifest(file)
@@ -91,7 +92,10 @@ def list_models() -> int:
         if accuracy is not None:
             low, high = accuracy.interval
             figures = f"{100 * accuracy.accuracy:.1f} % of clips right ({100 * low:.1f}-{100 * high:.1f} %)"
-        _print(f"{file.stem}  {','.join(manifest.words)}  {size_bytes / 1000:.0f} kB  {figures}")
+        rows.append((file.stem, ",".join(manifest.words), f"{size_bytes / 1000:.0f}", figures))
+    widths = [max(len(row[k]) for row in rows) for k in range(3)] if rows else []
+    for name, words, size, figures in rows:
+        _print(f"{name:{widths[0]}}  {words:{widths[1]}}  {size:>{widths[2]}} kB  {figures}")
     return EXIT_OK
 
 

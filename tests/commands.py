@@ -18,6 +18,11 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYT
 KEYWORD_TRAINER = [sys.executable, "-m", "training"]
 
 
+def patched(program: str) -> list[str]:
+    """Return the command of a detector in whose process something else is done first."""
+    return [sys.executable, "-c", f"{program}\nfrom detector.__main__ import main\nraise SystemExit(main())\n"]
+
+
 def run(
     *arguments: object, command: Sequence[str] = KEYWORD_DETECTOR, **options: Any
 ) -> subprocess.CompletedProcess[str]:
@@ -30,10 +35,10 @@ def run(
     return finished
 
 
-def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+def start(*arguments: object, command: Sequence[str] = KEYWORD_DETECTOR, **options: Any) -> subprocess.Popen[str]:
     """Start a command that goes on until it is stopped."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT} | options
-    return subprocess.Popen([*KEYWORD_DETECTOR, *map(str, arguments)], **options)
+    return subprocess.Popen([*command, *map(str, arguments)], **options)
 
 
 @contextlib.contextmanager

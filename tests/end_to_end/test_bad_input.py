@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
-from commands import KEYWORD_DETECTOR, assert_one_line, keywords, run
+from commands import KEYWORD_DETECTOR, assert_one_line, keywords, patched, run
 
 # ---- recordings that cannot be heard
 
@@ -242,10 +241,8 @@ def test_without_portaudio_the_package_is_named_and_the_rest_works(demo_file, de
         "    def find_spec(self, name, path, target=None):\n"
         "        if name == 'sounddevice': raise OSError('PortAudio library not found')\n"
         "sys.meta_path.insert(0, F())\n"
-        "from detector.__main__ import main\n"
-        "sys.exit(main())\n"
     )
-    command = [sys.executable, "-c", code]
+    command = patched(code)
     for verb in ("listen", "devices"):
         assert_one_line(run(verb, command=command), 69, "apt-get install libportaudio2")
     finished = run("detect", "--json", demo_file, command=command)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from commands import ENVIRONMENT, ended, keywords, start, wait_until_listening, wait_until_says
+from commands import ENVIRONMENT, ended, keywords, patched, start, wait_until_listening, wait_until_says
 
 pytestmark = pytest.mark.microphone
 
@@ -27,8 +27,6 @@ def slow(self, features):
         time.sleep(0.1)
     return score(self, features)
 model.Model.score = slow
-from detector.__main__ import main
-main()
 """
 
 STEPPED = """
@@ -46,8 +44,6 @@ class Stepped(dates.datetime):
 from detector.outputs import console
 from detector import recorder
 console.datetime = recorder.datetime = Stepped
-from detector.__main__ import main
-main()
 """
 
 
@@ -60,9 +56,8 @@ def stop(process):
 
 def test_a_model_that_is_too_slow_scores_fewer_windows_until_it_is_not(microphone, words, demo_words, tmp_path):
     switch = tmp_path / "slow"
-    command = [sys.executable, "-c", SLOW, str(switch), "listen", "--json", "--events"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with ended(subprocess.Popen(command, env=ENVIRONMENT | microphone.environment, **pipes)) as process:
+    environment = ENVIRONMENT | microphone.environment
+    with ended(start(switch, "listen", "--json", "--events", command=patched(SLOW), env=environment)) as process:
         wait_until_listening(process)
         time.sleep(2)
         switch.touch()
@@ -108,9 +103,8 @@ def test_a_clock_that_is_set_forth_and_back_by_an_hour_changes_nothing_but_the_t
 ):
     offset = tmp_path / "offset"
     offset.write_text("0")
-    command = [sys.executable, "-c", STEPPED, str(offset), "listen", "--json", "--events"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with ended(subprocess.Popen(command, env=ENVIRONMENT | microphone.environment, **pipes)) as process:
+    environment = ENVIRONMENT | microphone.environment
+    with ended(start(offset, "listen", "--json", "--events", command=patched(STEPPED), env=environment)) as process:
         wait_until_listening(process)
         time.sleep(2)
         for step_s in ("3600", "-3600"):

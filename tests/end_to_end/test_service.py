@@ -10,14 +10,13 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 import soundfile
-from commands import ENVIRONMENT, ended, keywords, start, wait_until_listening, wait_until_says
+from commands import ENVIRONMENT, ended, keywords, patched, start, wait_until_listening, wait_until_says
 from pulse import virtual_microphone
 
 WATCHDOG_S = 1.5
@@ -135,16 +134,9 @@ def test_a_model_that_stands_still_is_no_sign_of_life(supervisor, rng, tmp_path)
         f"    while pathlib.Path({str(frozen)!r}).exists(): time.sleep(0.01)\n"
         "    return score(self, features)\n"
         "model.Model.score = freeze\n"
-        "from detector.__main__ import main\n"
-        "main()\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "listen", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT | supervisor.environment,
+    process = start(
+        "listen", "-", command=patched(code), stdin=subprocess.PIPE, env=ENVIRONMENT | supervisor.environment
     )
     wait_until_listening(process)
     feeder = Feeder(process, (rng.standard_normal(16000 * 60) * 100).astype("<i2"))
@@ -266,19 +258,9 @@ def freeze(self):
         time.sleep(1000)
     return read(self)
 microphone.Microphone.read = freeze
-from detector.__main__ import main
-main()
 """
-    command = [sys.executable, "-c", program, "listen"]
-    with ended(
-        subprocess.Popen(
-            command,
-            env=microphone.environment | supervisor.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    ) as process:
+    environment = microphone.environment | supervisor.environment
+    with ended(start("listen", command=patched(program), env=environment)) as process:
         supervisor.wait_for("READY=1")
         supervisor.wait_for("WATCHDOG=1")
         assert "capture thread stuck" in wait_until_says(process, "stuck")
@@ -293,18 +275,8 @@ def test_the_status_of_a_minute_names_all_there_is_to_know(microphone):
     program = """
 from detector import daemon
 daemon.STATUS_EVERY_S = 2.0
-from detector.__main__ import main
-main()
 """
-    with ended(
-        subprocess.Popen(
-            [sys.executable, "-c", program, "listen"],
-            env=microphone.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    ) as process:
+    with ended(start("listen", command=patched(program), env=microphone.environment)) as process:
         line = wait_until_says(process, "status:")
         line = wait_until_says(process, "status:")
     pattern = (
