@@ -6,7 +6,7 @@ import base64
 import io
 import platform
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import msgspec
@@ -33,6 +33,17 @@ from training.train import HISTORY_FILE, read_history, read_settings
 MOST_MISTAKES = 24
 MEASURED_S = 10.0
 """Length of the sound that costs are measured on."""
+
+
+class Mistakes(NamedTuple):
+    """What a model got wrong."""
+
+    n_clips: int
+    """Clips of words that were heard."""
+    n_wrong: int
+    """Those of them that were given a wrong label."""
+    surest: list[dict[str, str]]
+    """For the page, up to `MOST_MISTAKES` of them."""
 
 
 def write_report(run: Path, file: Path, *, cache: Path, show_progress: bool = True) -> None:
@@ -107,13 +118,8 @@ def _confusion_rows(report: ClipReport) -> list[dict[str, Any]]:
     return rows
 
 
-def _find_mistakes(
-    settings: TrainSettings, model: Model, *, cache: Path, show_progress: bool
-) -> tuple[int, int, list[dict[str, str]]] | None:
-    """Return how many clips there are, how many were given a wrong label, and the surest of these.
-
-    None if the recordings are not there.
-    """
+def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path, show_progress: bool) -> Mistakes | None:
+    """Hear the clips of the validation speakers again; None if the recordings are not there."""
     try:
         items = index(settings)
     except SettingsError:
@@ -129,10 +135,10 @@ def _find_mistakes(
         if answer != own:
             wrong.append((float(scores[answer]), float(scores[own]), answer, own, position))
     wrong.sort(key=lambda clip: clip[1] - clip[0])
-    mistakes = []
+    surest = []
     for score, own_score, answer, own, position in wrong[:MOST_MISTAKES]:
         samples = fit_window(store[position], manifest.window_samples)
-        mistakes.append(
+        surest.append(
             {
                 "spoken": items[position].word,
                 "heard": manifest.labels[answer],
@@ -142,7 +148,7 @@ def _find_mistakes(
                 "picture": base64.b64encode(draw_mel(log_mel(samples), manifest.frontend)).decode(),
             }
         )
-    return len(chosen), len(wrong), mistakes
+    return Mistakes(len(chosen), len(wrong), surest)
 
 
 def _encode_sound(samples: NDArray[np.int16], sample_rate_hz: int) -> str:
