@@ -183,10 +183,7 @@ class Manifest(_Part, frozen=True):
                 raise ValueError(f"every word must be a label, '{word}' is none")
         if set(self.decision.words) != set(self.words):
             raise ValueError("decision.words must name exactly the words of the model")
-        if self.stride_samples < 1 or self.stride_samples % self.frontend.hop_samples:
-            raise ValueError(f"stride_s must be a multiple of the hop {self.frontend.hop_s:g}, found {self.stride_s:g}")
-        if self.n_frames < 1:
-            raise ValueError(f"window_s must hold at least one frame, found {self.window_s:g}")
+        check_timing(self.frontend, window_s=self.window_s, stride_s=self.stride_s)
 
     @property
     def window_samples(self) -> int:
@@ -202,6 +199,21 @@ class Manifest(_Part, frozen=True):
     def n_frames(self) -> int:
         """Frames in one window."""
         return self.frontend.count_frames(self.window_samples)
+
+
+def check_timing(frontend: FrontendSettings, *, window_s: float, stride_s: float) -> None:
+    """Refuse a window without a frame, and windows that are no whole number of hops apart.
+
+    Raises
+    ------
+    ValueError
+        With what does not fit.
+    """
+    stride_samples = round(stride_s * frontend.sample_rate_hz)
+    if stride_samples < 1 or stride_samples % frontend.hop_samples:
+        raise ValueError(f"stride_s must be a multiple of the hop {frontend.hop_s:g}, found {stride_s:g}")
+    if frontend.count_frames(round(window_s * frontend.sample_rate_hz)) < 1:
+        raise ValueError(f"window_s must hold at least one frame, found {window_s:g}")
 
 
 def read_manifest(file: Path) -> Manifest:
@@ -224,6 +236,6 @@ def read_manifest(file: Path) -> Manifest:
         raise ModelFormatError(f"expected a manifest in {file}, found: {exc}") from exc
 
 
-def write_manifest(manifest: Manifest, file: Path) -> None:
-    """Write a manifest so that people can read it."""
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the content of a manifest's file, so that people can read it."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from detector.arguments import parse_words
-from training.dataset import SPLITS, VALIDATION
+from training.dataset import ALL, SPLITS, VALIDATION
 
 if TYPE_CHECKING:
     from training.dataset import Item, WaveformStore
@@ -24,6 +24,14 @@ def parse_count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, found {number}")
+    return number
+
+
+def parse_finite(text: str) -> float:
+    """Return a number that is one."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"expected a finite number, found {text}")
     return number
 
 
@@ -123,8 +131,13 @@ def add_seed(verb: argparse.ArgumentParser, text: str = "of all randomness") -> 
 
 
 def add_split(verb: argparse.ArgumentParser) -> None:
-    """Add the split of the speakers."""
-    verb.add_argument("--split", choices=SPLITS, default=VALIDATION, help="speakers (default: %(default)s)")
+    """Add the split of the speakers, and of the noises: those of the training split are never mixed in."""
+    verb.add_argument(
+        "--split",
+        choices=(*SPLITS, ALL),
+        default=VALIDATION,
+        help="speakers, and noises; all: of folders that nothing was trained on (default: %(default)s)",
+    )
 
 
 def add_threshold(verb: argparse.ArgumentParser, text: str) -> None:
@@ -150,6 +163,8 @@ def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> tuple[l
         speech=getattr(options, "speech", ()),
         validation_speakers=getattr(options, "validation_speakers", None) or (),
     )
+    if getattr(options, "split", None) == ALL:
+        items = [msgspec.structs.replace(item, split=ALL) for item in items]
     show = sys.stderr.isatty()
     return items, WaveformStore.build(items, folder=options.cache, sample_rate_hz=sample_rate_hz, show_progress=show)
 

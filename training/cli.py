@@ -15,6 +15,8 @@ from detector.arguments import Parser
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError
 from training.verbs import VERBS
 
+log = logging.getLogger(__name__)
+
 DESCRIPTION = "Trains the models of keyword-detector: recordings in, an int8 .tflite and its manifest out."
 
 EXAMPLES = """\
@@ -61,6 +63,9 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as exc:
         sys.stderr.write(f"keyword-trainer: expected to read and write files, found: {exc}\n")
+        return EXIT_INTERNAL
+    except Exception:
+        log.exception("internal failure; please report it with the lines below")
         return EXIT_INTERNAL
     return EXIT_OK
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import itertools
 import logging
 from collections.abc import Sequence
@@ -13,9 +15,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from detector.errors import AudioFileError, SettingsError
-from detector.settings import Positive
+from detector.settings import NotNegative
 from training.augment import Audio, add, cut, fade, noise_factor, rms
 from training.dataset import NOISE, SPEECH, TRAINING, WORD, Item, WaveformStore, find_word, holds_any_word
+from training.files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,8 @@ VALID_AFTER_END_S = 0.75
 """A detection counts for a word from the word's start to this long after its end."""
 SPEECH_GAP_S = (0.5, 0.5)
 """Pause between utterances of running speech."""
+ROUNDED_S = 36.0
+"""A truth's hours may exceed its recording by this: people write them with two decimals."""
 SELF_NOISE = 2.0
 """Level of the faint noise under words said alone, in 16-bit units: no microphone is silent."""
 
@@ -33,14 +38,14 @@ class TruthWord(msgspec.Struct, frozen=True, omit_defaults=True):
     word: str
     start_s: float
     end_s: float
-    speaker: str = ""
+    speaker: str | None = None
 
 
 class Truth(msgspec.Struct, frozen=True):
     """What is said in a recording."""
 
     words: list[TruthWord]
-    hours: Positive
+    hours: NotNegative
     """Time in which a false accept would count: all of it, less the confusable utterances and what is theirs after."""
     confusable: list[TruthWord] = []
     """Utterances in which a word is said that is easily taken for a keyword; where in them is not known."""
@@ -150,13 +155,17 @@ def lay_out(
         end = start + piece.last - piece.first
         for name, said in ((piece.word, words), (piece.confusable, confusable)):
             if name:
-                said.append(TruthWord(name, start / sample_rate_hz, end / sample_rate_hz, piece.speaker))
+                said.append(TruthWord(name, start / sample_rate_hz, end / sample_rate_hz, piece.speaker or None))
         start = end + round(rng.uniform(*gap_s) * sample_rate_hz)
     stream = np.zeros(end + 2 * sample_rate_hz, dtype=np.float32)
     for piece, at in placed:
         add(stream, piece.sound.astype(np.float32), at)
-    exempt_s = sum(word.end_s + VALID_AFTER_END_S - word.start_s for word in confusable)
-    counted_s = len(stream) / sample_rate_hz - exempt_s
+    length_s = len(stream) / sample_rate_hz
+    counted_s, counted_to_s = length_s, 0.0
+    for utterance in confusable:
+        exempt_from_s, exempt_to_s = max(counted_to_s, utterance.start_s), utterance.end_s + VALID_AFTER_END_S
+        counted_s -= exempt_to_s - exempt_from_s
+        counted_to_s = exempt_to_s
     return stream, Truth(words, counted_s / 3600.0, confusable)
 
 
@@ -180,21 +189,25 @@ def compose(
 
 
 def untrained_noises(items: Sequence[Item], store: WaveformStore) -> list[NDArray[np.int16]]:
-    """Return the noise recordings that are not trained on.
+    """Return the noise recordings that no training on their folders hears.
 
     Raises
     ------
     SettingsError
         If there is none.
     """
-    noises = [
-        store[position]
-        for position, item in enumerate(items)
-        if item.kind == NOISE and item.split != TRAINING and store.is_audible(position)
-    ]
-    if not noises:
+    audible = [k for k, item in enumerate(items) if item.kind == NOISE and store.is_audible(k)]
+    chosen = [k for k in audible if items[k].split != TRAINING]
+    if not chosen and audible:
+        raise SettingsError(
+            f"expected noise that is not trained on, found {len(audible)} recordings of the training split: "
+            "--split all takes them, if nothing was trained on this folder"
+        )
+    if not chosen:
         raise SettingsError("expected noise recordings to mix in, found none: name a folder with --noise")
-    return noises
+    if len(chosen) < len(audible):
+        log.info("%d of %d noises are of the training split and left out", len(audible) - len(chosen), len(audible))
+    return [store[k] for k in chosen]
 
 
 def noise_bed(noises: Sequence[NDArray[np.int16]], n_samples: int, rng: np.random.Generator) -> Audio:
@@ -213,12 +226,17 @@ def _to_samples(stream: Audio) -> NDArray[np.int16]:
 
 def write_stream(samples: NDArray[np.int16], truth: Truth, file: Path, sample_rate_hz: int) -> None:
     """Write a recording and, beside it with the ending .json, its truth."""
+    kind, recording = file.suffix[1:].upper(), io.BytesIO()
+    if kind == "RAW":
+        raise SettingsError(f"expected a file with a header, such as stream.wav, found {file}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(file, samples, sample_rate_hz, subtype="PCM_16")
+        soundfile.write(recording, samples, sample_rate_hz, subtype="PCM_16", format=kind)
     except (soundfile.SoundFileError, ValueError, TypeError) as exc:
         raise SettingsError(f"expected to write a recording such as stream.wav, found {file}: {exc}") from exc
-    file.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(truth)))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(
+        {file: recording.getvalue(), file.with_suffix(".json"): msgspec.json.format(msgspec.json.encode(truth))}
+    )
 
 
 def read_truth(file: Path, duration_s: float) -> Truth:
@@ -232,12 +250,12 @@ def read_truth(file: Path, duration_s: float) -> Truth:
         If it is not a truth file, or not of that recording: what lies outside of it cannot be heard.
     """
     try:
-        truth = msgspec.json.decode(file.read_bytes(), type=Truth)
+        truth = msgspec.json.decode(file.read_bytes().removeprefix(codecs.BOM_UTF8), type=Truth)
     except OSError as exc:
         raise AudioFileError(f"expected a truth file, found that {file} cannot be read ({exc.strerror})") from exc
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise SettingsError(f"expected {{'words': [...], 'hours': H}} in {file}, found: {exc}") from exc
-    if truth.hours * 3600.0 > duration_s + 1.0:
+    if truth.hours * 3600.0 > duration_s + ROUNDED_S:
         raise SettingsError(f"expected hours of the recording's {duration_s:.1f} s in {file}, found {truth.hours:g} h")
     for word in (*truth.words, *truth.confusable):
         if not 0.0 <= word.start_s < word.end_s <= duration_s + 1.0:

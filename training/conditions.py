@@ -39,6 +39,8 @@ CONDITIONS = (
 )
 ROOMS = {"near": ((3.0, 2.5, 2.4), 0.2, 0.5), "reverberant": ((6.0, 5.0, 3.0), 0.6, 3.0)}
 """Size in metres, reverberation time (RT60) in seconds, distance of the speaker in metres."""
+MOST_GAIN_DB = 30.0
+"""No word is raised by more: where a truth says a word and there is none, its noise stays noise."""
 LOST_BLOCK_S = 0.1
 """Lost samples are lost in blocks, as when a machine does not keep up for a moment."""
 
@@ -74,9 +76,10 @@ def level_words(samples: NDArray[np.int16], truth: Truth, sample_rate_hz: int) -
     spans = [(round(word.start_s * sample_rate_hz), round(word.end_s * sample_rate_hz)) for word in words]
     halfway = [(before[1] + after[0]) // 2 for before, after in itertools.pairwise(spans)]
     level = speech_level(samples, truth, sample_rate_hz)
+    most = db_to_factor(MOST_GAIN_DB)
     for (first, last), begin, end in zip(spans, [0, *halfway], [*halfway, len(samples)], strict=True):
-        own = rms(levelled[first:last])
-        levelled[begin:end] *= np.float32(level / own if own > 0.0 else 1.0)
+        own = rms(samples[first:last].astype(np.float32))
+        levelled[begin:end] *= np.float32(min(most, level / own) if own > 0.0 else 1.0)
     return levelled
 
 
@@ -133,8 +136,9 @@ def _through_rate(samples: NDArray[np.int16], sample_rate_hz: int, source_rate_h
 
 def _lose(samples: NDArray[np.int16], part: float, block: int, rng: np.random.Generator) -> Passages:
     """Lose a part of all samples, in blocks at drawn places that do not touch."""
-    n_blocks = round(part * len(samples) / block)
-    slots = np.sort(rng.choice(len(samples) // (2 * block), size=n_blocks, replace=False)) * 2 * block
+    n_slots = len(samples) // (2 * block)
+    n_blocks = min(n_slots, max(1, round(part * len(samples) / block)))
+    slots = np.sort(rng.choice(n_slots, size=n_blocks, replace=False)) * 2 * block
     passages: Passages = []
     begin = 0
     for lost in slots.tolist():

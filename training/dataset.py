@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
@@ -25,6 +25,8 @@ from detector.samples import to_float, to_int16
 
 TRAINING, VALIDATION, TESTING = "training", "validation", "testing"
 SPLITS = (TRAINING, VALIDATION, TESTING)
+ALL = "all"
+"""In place of a split: every recording, where no training has heard any of them."""
 WORD, SPEECH, NOISE = "word", "speech", "noise"
 TFDS_RATE_HZ = 16000
 """Of the Speech Commands that TensorFlow Datasets prepares."""
@@ -45,6 +47,8 @@ class Item(msgspec.Struct, frozen=True):
     """Which part of the file it is, in seconds; None: all of it."""
     record: tuple[int, int] | None = None
     """Where in a TFRecord file it lies, and how many bytes it has; None: the file is a recording."""
+    folder: str = ""
+    """The folder or table it was found in, as the settings name it."""
 
 
 def choose_split(name: str, *, validation_percent: float = 10.0, testing_percent: float = 10.0) -> str:
@@ -196,13 +200,13 @@ class WaveformStore:
             folder.mkdir(parents=True, exist_ok=True)
             offsets = [0]
             # Under other names until whole: another run may decode the same, and this one may be killed.
-            with ThreadPoolExecutor() as pool, NamedTemporaryFile(dir=folder, delete=False) as out:
-                decoded = pool.map(lambda item: read_item(item, sample_rate_hz), items)
-                for samples in tqdm(decoded, "decoding", len(items), unit="file", disable=not show_progress):
-                    out.write(samples.tobytes())
-                    offsets.append(offsets[-1] + len(samples))
-            partial_offsets = Path(f"{out.name}.npy")
-            np.save(partial_offsets, np.array(offsets))
-            Path(out.name).replace(file)
-            partial_offsets.replace(offsets_file)  # last: its presence says that the store is complete
+            with TemporaryDirectory(dir=folder) as partial, ThreadPoolExecutor() as pool:
+                with open(Path(partial) / file.name, "wb") as out:
+                    decoded = pool.map(lambda item: read_item(item, sample_rate_hz), items)
+                    for samples in tqdm(decoded, "decoding", len(items), unit="file", disable=not show_progress):
+                        out.write(samples.tobytes())
+                        offsets.append(offsets[-1] + len(samples))
+                np.save(Path(partial) / offsets_file.name, np.array(offsets))
+                for written in (file, offsets_file):  # the offsets last: their presence says that the store is complete
+                    (Path(partial) / written.name).replace(written)
         return cls(file)

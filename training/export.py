@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import keras
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +17,23 @@ from detector.frontend import LogMel
 from detector.manifest import (
     FORMAT_VERSION,
     ClipAccuracy,
-    DecisionSettings,
     GoldenVector,
     Manifest,
-    WordDecision,
+    encode_manifest,
     read_manifest,
-    write_manifest,
 )
 from detector.model import Model, Network
 from detector.operating import describe_points, pick_points
 from training.dataset import SPEECH, TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word
 from training.evaluate_clips import ClipReport, evaluate_clips, gather_clips
 from training.features import FeatureStore
+from training.files import write_whole
 from training.layouts import index
 from training.operating import calibrate, with_points
 from training.provenance import describe_training
 from training.quantize import balance, convert_to_int8, iterate_scores, soften, to_float32
 from training.settings import TrainSettings
-from training.train import BEST_FILE, read_history, read_settings
+from training.train import BEST_FILE, load_network, read_history, read_settings
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +67,7 @@ def finish(run: Path, *, cache: Path, n_workers: int = 1, show_progress: bool = 
     items = index(settings)
     rate_hz = settings.frontend.sample_rate_hz
     store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz, show_progress=show_progress)
-    network = to_float32(keras.models.load_model(best, compile=False), settings.architecture)
+    network = to_float32(load_network(best, with_optimiser=False), settings.architecture)
 
     windows = FeatureStore.build(
         settings,
@@ -115,10 +113,14 @@ def finish(run: Path, *, cache: Path, n_workers: int = 1, show_progress: bool = 
         manifest = with_points(manifest, curve, points)
     else:
         log.info("no running speech is set aside for validation: thresholds stay at %g", settings.decision.threshold)
-    (run / MODEL_FILE).write_bytes(flatbuffer)
-    write_manifest(manifest, run / MANIFEST_FILE)
     evaluation = Evaluation(int8, float32)
-    (run / EVALUATION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(evaluation)))
+    write_whole(
+        {
+            run / MODEL_FILE: flatbuffer,
+            run / EVALUATION_FILE: msgspec.json.format(msgspec.json.encode(evaluation)),
+            run / MANIFEST_FILE: encode_manifest(manifest),
+        }
+    )
     return evaluation
 
 
@@ -171,8 +173,7 @@ def export(
         log.info("the operating curve was measured with another decision and is left out: keyword-trainer calibrate")
     folder.mkdir(parents=True, exist_ok=True)
     pair = folder / f"{name}.tflite", folder / f"{name}.json"
-    pair[0].write_bytes(flatbuffer)
-    write_manifest(manifest, pair[1])
+    write_whole({pair[0]: flatbuffer, pair[1]: encode_manifest(manifest)})
     return pair
 
 
@@ -180,7 +181,6 @@ def describe(
     settings: TrainSettings, items: Sequence[Item], store: WaveformStore, flatbuffer: bytes, run: Path
 ) -> Manifest:
     """Return the manifest of a quantised network, its clip accuracy still to be measured."""
-    recipe = settings.decision
     network, log_mel = Network(flatbuffer), LogMel(settings.frontend)
     waveform = golden_waveform(settings.window_samples, settings.frontend.sample_rate_hz)
     golden = []
@@ -195,18 +195,9 @@ def describe(
         labels=settings.labels,
         frontend=settings.frontend,
         window_s=settings.window_s,
-        stride_s=recipe.stride_s,
-        decision=DecisionSettings(
-            smoothing_windows=recipe.smoothing_windows,
-            refractory_s=recipe.refractory_s,
-            words={
-                word: WordDecision(
-                    threshold=recipe.threshold,
-                    rearm=recipe.threshold * recipe.rearm_ratio,
-                    duration_s=_median_duration_s(word, items, store, settings.frontend.sample_rate_hz),
-                )
-                for word in settings.words
-            },
+        stride_s=settings.decision.stride_s,
+        decision=settings.decision.decide(
+            {word: _median_duration_s(word, items, store, settings.frontend.sample_rate_hz) for word in settings.words}
         ),
         sha256=hashlib.sha256(flatbuffer).hexdigest(),
         golden=tuple(golden),

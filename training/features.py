@@ -93,10 +93,10 @@ class FeatureStore:
     ) -> FeatureStore:
         """Compose `n_windows` windows beside the waveforms, or reuse those of an earlier run.
 
-        Window k is a function of the settings, the recordings and k alone. What was composed before an interruption
-        is kept.
+        Window k is a function of the settings, the recordings, what is known of them, and k alone. What was composed
+        before an interruption is kept.
         """
-        stem = f"{waveforms.file.stem}-{split}-{_fingerprint(settings)}"
+        stem = f"{waveforms.file.stem}-{split}-{_fingerprint(settings, items)}"
         counts = [min(SHARD_WINDOWS, n_windows - first) for first in range(0, n_windows, SHARD_WINDOWS)]
         shards = [waveforms.file.with_name(f"{stem}-{k:04d}-{count}.npy") for k, count in enumerate(counts)]
         missing = [k for k, file in enumerate(shards) if not file.exists()]
@@ -133,8 +133,11 @@ def _labels_file(shard: Path) -> Path:
     return shard.with_suffix(".labels.npy")
 
 
-def _fingerprint(settings: TrainSettings) -> str:
-    """Return a name for everything beside the recordings that decides what the windows are, code included."""
+def _fingerprint(settings: TrainSettings, items: Sequence[Item]) -> str:
+    """Return a name for everything beside the samples that decides what the windows are, code included.
+
+    A recording that has changed sides or words is another, though it sounds the same.
+    """
     digest = hashlib.sha256()
     parts = (
         settings.seed,
@@ -146,6 +149,10 @@ def _fingerprint(settings: TrainSettings) -> str:
         settings.windows,
     )
     digest.update(msgspec.json.encode(parts))
+    folders = {folder: k for k, folder in enumerate((*settings.data, *settings.synthetic))}
+    for item in items:
+        known = (item.kind, item.split, item.word, item.transcript, folders.get(item.folder))
+        digest.update(msgspec.json.encode(known))
     for name in _CODE:
         source = (Path(__file__).parent / name).read_text(encoding="utf-8")
         digest.update(ast.dump(ast.parse(source)).encode())  # comments and layout change nothing

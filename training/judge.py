@@ -41,6 +41,13 @@ class Outcome:
         """Whether each keyword said was missed, shape (n_keywords,)."""
         return np.array([k not in self.hits for k in self.keywords], dtype=bool)
 
+    @property
+    def speakers(self) -> list[str]:
+        """Who said each keyword, in their order; empty if that is not known of all."""
+        names = [self.spoken[k].speaker for k in self.keywords]
+        known = [name for name in names if name]
+        return known if len(known) == len(names) else []
+
 
 def match(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -> Outcome:
     """Match detections with the truth; their order does not matter.
@@ -52,8 +59,8 @@ def match(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -
     those are counted apart. Every detection is counted once. Words are compared in any case.
     """
     words = [word.casefold() for word in words]
-    spoken = [msgspec.structs.replace(word, word=word.word.casefold()) for word in truth.words]
-    spoken.sort(key=lambda word: word.start_s)
+    spoken = [msgspec.structs.replace(word, word=word.word.strip().casefold()) for word in truth.words]
+    spoken.sort(key=lambda word: (word.start_s, word.end_s, word.word))
     starts = np.array([word.start_s - TICK_S for word in spoken])
     ends = np.array([word.end_s + VALID_AFTER_END_S + TICK_S for word in spoken])
     outcome = Outcome(spoken, [k for k, word in enumerate(spoken) if word.word in words], {}, set(), 0, [], [])
@@ -152,8 +159,7 @@ def judge(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -
     at = Counter("" if position is None else spoken[position].word for _, position in outcome.false_accepts)
     said = Counter(spoken[k].word for k in outcome.keywords)
     heard = Counter(spoken[k].word for k in hits)
-    speakers = [spoken[k].speaker for k in outcome.keywords]
-    are_known = all(speakers)
+    speakers = outcome.speakers
     return StreamReport(
         missed=proportion(n_keywords - len(hits), n_keywords),
         wrong_word=proportion(len(outcome.wrong), n_keywords),
@@ -164,9 +170,9 @@ def judge(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -
         confusable=proportion(len({position for _, position in outcome.confusable}), len(truth.confusable)),
         latency_s={f"p{p}": float(np.percentile(delays, p)) for p in (50, 95)} if delays else {},
         missed_by_speaker=interval_by_group(outcome.missed, speakers, rng=np.random.default_rng(0))
-        if are_known
+        if speakers
         else None,
-        n_speakers=len(set(speakers)) if are_known else 0,
+        n_speakers=len(set(speakers)),
         by_word={
             word: proportion(said[word.casefold()] - heard[word.casefold()], said[word.casefold()]) for word in words
         },

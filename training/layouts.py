@@ -18,7 +18,7 @@ from __future__ import annotations
 import csv
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -68,10 +68,16 @@ def index_words(name: str) -> Iterator[Item]:
         If there is no such folder, or no word clip in it.
     """
     if name.lower().endswith(".csv"):
-        return _index_table(Path(name))
-    folder = _check_folder(name)
-    records = sorted(folder.rglob("*.tfrecord-*"))
-    return _index_records(records) if records else _index_tree(folder)
+        found = _index_table(Path(name))
+    else:
+        folder = _check_folder(name)
+        records = sorted(folder.rglob("*.tfrecord-*"))
+        found = _index_records(records) if records else _index_tree(folder)
+    return _of_folder(name, found)
+
+
+def _of_folder(name: str, items: Iterable[Item]) -> Iterator[Item]:
+    return (msgspec.structs.replace(item, folder=name) for item in items)
 
 
 def index_all_words(names: Sequence[str]) -> list[Item]:
@@ -288,11 +294,11 @@ def index_folders(
         items += [msgspec.structs.replace(item, split=TRAINING) for item in index_words(name)]
     for name in data:
         for folder in sorted(Path(name).rglob(NOISE_FOLDER)):
-            items += index_noise(str(folder))
+            items += _of_folder(name, index_noise(str(folder)))
     for name in noise:
-        items += index_noise(name)
+        items += _of_folder(name, index_noise(name))
     for name in speech:
-        items += index_speech(name, validation_speakers)
+        items += _of_folder(name, index_speech(name, validation_speakers))
     speakers = {item.speaker for item in items if item.kind == SPEECH}
     for speaker in validation_speakers:
         if speaker not in speakers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 from collections import Counter
@@ -20,6 +21,7 @@ import numpy as np
 import detector
 from detector.errors import SettingsError
 from training.dataset import TRAINING, Item, digest
+from training.files import write_whole
 from training.recipe import FOLDERS
 from training.settings import TrainSettings
 
@@ -44,13 +46,16 @@ def note_provenance(run: Path, n_epochs_before: int) -> None:
             },
         }
     )
-    (run / PROVENANCE_FILE).write_text(json.dumps(sessions, indent=2) + "\n")
+    write_whole({run / PROVENANCE_FILE: (json.dumps(sessions, indent=2) + "\n").encode()})
 
 
 def read_provenance(run: Path) -> list[dict[str, Any]]:
     """Return what trained a run, start by start."""
     file = run / PROVENANCE_FILE
-    sessions: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
+    try:
+        sessions: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
+    except ValueError as exc:
+        raise SettingsError(f"expected JSON in {file}, found: {exc}") from exc
     return sessions
 
 
@@ -92,7 +97,7 @@ def describe_training(
         "data": {
             names[folder]: {
                 "licence": settings.licences.get(names[folder], "not stated"),
-                **_fingerprint(_root(folder), [item for item in items if _root(folder) in Path(item.path).parents]),
+                **_fingerprint(_root(folder), [item for item in items if item.folder == folder]),
             }
             for folder in folders
         },
@@ -103,7 +108,7 @@ def describe_training(
 
 def _root(folder: str) -> Path:
     """Return the folder that recordings are named from: that of a table, where they are named by one."""
-    return Path(folder).parent if folder.endswith(".csv") else Path(folder)
+    return Path(folder).parent if folder.lower().endswith(".csv") else Path(folder)
 
 
 def _fingerprint(folder: Path, items: Sequence[Item]) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def _fingerprint(folder: Path, items: Sequence[Item]) -> dict[str, Any]:
     trained = sorted((item for item in items if item.split == TRAINING), key=lambda item: item.path)
     whole = hashlib.sha256()
     for item, content in zip(trained, digest(trained), strict=True):
-        whole.update(f"{Path(item.path).relative_to(folder)}\n".encode())
+        whole.update(f"{os.path.relpath(item.path, folder)}\n".encode())
         whole.update(content)
     return {"n_recordings": len(trained), "sha256": whole.hexdigest()}
 

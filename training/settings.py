@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from detector.errors import SettingsError
 from detector.frontend import FrontendSettings
+from detector.manifest import DecisionSettings, check_timing
 from detector.settings import NotNegative, Positive, PositiveInt, Probability, Text
 
 SILENCE = "silence"
 UNKNOWN = "unknown"
 
+Many = Annotated[int, msgspec.Meta(gt=0, le=10**9)]
+SHORTEST_REVERBERATION_S = 0.1
+
 Settings = TypeVar("Settings", bound=msgspec.Struct)
+
+
+def check_numbers(settings: msgspec.Struct) -> None:
+    """Refuse numbers that are not finite, and ranges whose second number is the smaller.
+
+    Raises
+    ------
+    ValueError
+        With the name of the setting.
+    """
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        numbers = [x for x in (value if isinstance(value, tuple) else (value,)) if isinstance(x, int | float)]
+        if not all(math.isfinite(x) for x in numbers):
+            raise ValueError(f"{name} must be finite, found {value}")
+        if isinstance(value, tuple) and numbers != sorted(numbers):
+            raise ValueError(f"{name} must be a range from the smaller to the larger number, found {value}")
 
 
 class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -77,9 +100,12 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         ValueError
             With their sum.
         """
+        check_numbers(self)
         total = self.keyword + self.partial_keyword + self.other_word + self.running_speech
         if total > 1.0 + 1e-9:
             raise ValueError(f"the shares of windows must not exceed 1, found a sum of {total:g}")
+        if self.reverberation_s[1] < SHORTEST_REVERBERATION_S:
+            raise ValueError(f"reverberation_s must reach {SHORTEST_REVERBERATION_S} s: no room is shorter")
 
 
 class VariationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -97,6 +123,10 @@ class VariationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Largest shift, in mel bands."""
     mixup: NotNegative = 0.0
     """Parameter of the beta distribution that two windows and their labels are mixed by (Zhang et al. 2018); 0: not."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are no numbers, and ranges that fall."""
+        check_numbers(self)
 
 
 class TeacherSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -122,6 +152,24 @@ class DecisionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     rearm_ratio: Probability = 0.5
     """The level below which a word is armed again, as a part of its threshold."""
 
+    def decide(self, durations_s: Mapping[str, float]) -> DecisionSettings:
+        """Return the decision on words of some median lengths.
+
+        Raises
+        ------
+        ValueError
+            If no manifest may hold it.
+        """
+        words = {
+            word: {"threshold": self.threshold, "rearm": self.threshold * self.rearm_ratio, "duration_s": duration_s}
+            for word, duration_s in durations_s.items()
+        }
+        fields = {"smoothing_windows": self.smoothing_windows, "refractory_s": self.refractory_s, "words": words}
+        try:
+            return msgspec.convert(fields, DecisionSettings)
+        except msgspec.ValidationError as exc:
+            raise ValueError(f"the decision does not fit: {exc}") from None
+
 
 class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One training run. Equal settings and data give equal training windows."""
@@ -145,9 +193,9 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     left_out: tuple[Text, ...] = ()
     """Words whose clips are left out of training, to see whether the network fires on words it has never met."""
     architecture: Text = "ts-resnet"
-    epochs: PositiveInt = 40
-    steps_per_epoch: PositiveInt = 1000
-    batch_size: PositiveInt = 256
+    epochs: Many = 40
+    steps_per_epoch: Many = 1000
+    batch_size: Many = 256
     learning_rate: Positive = 3e-3
     warmup_steps: PositiveInt = 500
     weight_decay: NotNegative = 0.02
@@ -155,14 +203,14 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     temperature: Positive = 2.0
     """What the finished network's logits are divided by, so that its scores use their range."""
     validation_windows: PositiveInt = 16384
-    distinct_windows: PositiveInt = 1_000_000
+    distinct_windows: Many = 1_000_000
     """Windows that are composed, once, before training; each is seen again, masked anew, until the epochs are over."""
     teachers: tuple[TeacherSettings, ...] = ()
     imitation: Probability = 0.7
     """Share of the teachers' mean answer in what a window is trained to; the rest is its label (Hinton et al. 2015)."""
     precision: Text = "auto"
     strategy: Text = "auto"
-    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
     window_s: Positive = 1.0
     frontend: FrontendSettings = FrontendSettings()
     windows: WindowSettings = WindowSettings()
@@ -172,18 +220,25 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Licence of each data folder, by the folder's name; written into the manifest."""
 
     def __post_init__(self) -> None:
-        """Refuse words that cannot be labels.
+        """Refuse before a training what would fail after it.
 
         Raises
         ------
         ValueError
-            If a word stands twice or has the name of a reserved label.
+            If a word stands twice or has the name of a reserved label, or numbers do not fit each other.
         """
+        check_numbers(self)
         if len(set(self.words)) != len(self.words):
             raise ValueError(f"words must differ, found {', '.join(self.words)}")
         for word in self.words:
             if word in (SILENCE, UNKNOWN):
                 raise ValueError(f"'{word}' is a label of every model and cannot be a keyword")
+        check_timing(self.frontend, window_s=self.window_s, stride_s=self.decision.stride_s)
+        self.decision.decide(dict.fromkeys(self.words, self.window_s))
+        n_frames, n_bands = self.frontend.count_frames(self.window_samples), self.frontend.n_mels
+        for variation in (self.variation, *(teacher.variation for teacher in self.teachers)):
+            if variation.mask_frames > n_frames or variation.mask_bands > n_bands:
+                raise ValueError(f"masks must fit windows of {n_frames} frames and {n_bands} bands")
 
     @property
     def labels(self) -> tuple[str, ...]:

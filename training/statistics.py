@@ -50,13 +50,17 @@ class Rate(msgspec.Struct, frozen=True):
 
         Without any event there is no estimate, only a bound: `none in 2.00 h (at most 1.8 /h)`.
         """
-        n = decimals(self.low, self.high)
+        if self.n_trials == 0:
+            return f"{self.n_events:g} in no time that counts"
+        n, basis = decimals(self.low, self.high), hours(self.n_trials)
         if self.n_events == 0:
-            return f"none in {self.n_trials:.2f} h (at most {self.high:.{n}f} /h)"
-        return f"{self.value:.{n}f} /h ({self.low:.{n}f}-{self.high:.{n}f}, {self.n_events:g} in {self.n_trials:.2f} h)"
+            return f"none in {basis} h (at most {self.high:.{n}f} /h)"
+        return f"{self.value:.{n}f} /h ({self.low:.{n}f}-{self.high:.{n}f}, {self.n_events:g} in {basis} h)"
 
     def brief_per_hour(self) -> str:
         """Return a rate per hour for a table: `2.5 (0.7-6.3)`, or `0 (at most 1.8)`."""
+        if self.n_trials == 0:
+            return "-"
         n = decimals(self.low, self.high)
         if self.n_events == 0:
             return f"0 (at most {self.high:.{n}f})"
@@ -67,6 +71,11 @@ def decimals(low: float, high: float) -> int:
     """Return how many decimals an interval supports: those that show its width with two digits, at most three."""
     width = high - low
     return 3 if width <= 0.0 else max(0, min(3, 1 - math.floor(math.log10(width))))
+
+
+def hours(value: float) -> str:
+    """Return hours for people to read: two decimals, or two digits of less than a tenth."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def percents(*shares: float) -> list[str]:
@@ -114,7 +123,12 @@ def interval_by_group(
 
 
 def hourly_rate(n_events: float, hours: float) -> Rate:
-    """Return events per hour with the exact Poisson interval (Garwood 1936); a mean count need not be whole."""
+    """Return events per hour with the exact Poisson interval (Garwood 1936); a mean count need not be whole.
+
+    In less than a second nothing was tried.
+    """
+    if hours * 3600.0 < 1.0:
+        return Rate(0.0, 0.0, 0.0, n_events, 0.0)
     tail = (1.0 - CONFIDENCE) / 2.0
     low = float(stats.chi2.ppf(tail, 2 * n_events)) / 2.0 / hours if n_events else 0.0
     high = float(stats.chi2.ppf(1.0 - tail, 2 * n_events + 2)) / 2.0 / hours

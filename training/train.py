@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from training.architectures import build_model, check_architecture
 from training.dataset import TRAINING, VALIDATION, WaveformStore, describe_items
 from training.devices import choose_precision, choose_strategy, describe_devices, needs_jit
 from training.features import FeatureStore
+from training.files import write_whole
 from training.layouts import index
 from training.provenance import note_provenance
 from training.settings import TrainSettings
@@ -72,9 +74,8 @@ def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
         raise SettingsError(f"expected a new folder, found a run in {run}: add --resume or choose another")
     first_epoch, checkpoint = find_checkpoint(run)
     if first_epoch == settings.epochs:
-        log.info("%s has been trained to its end", run)
         note_provenance(run, first_epoch)  # of what quantises it
-        return run / BEST_FILE
+        return _find_best(run)
     precision = choose_precision(settings.precision)
     _check_architectures(settings)
     for line in describe_devices():
@@ -86,7 +87,8 @@ def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
     for line in describe_items(items):
         log.info(line)
     run.mkdir(parents=True, exist_ok=True)
-    settings_file.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
+    if not settings_file.exists():
+        write_whole({settings_file: msgspec.json.format(msgspec.json.encode(settings))})
     teachers = _train_teachers(settings, run, cache=cache, n_workers=n_workers, show_progress=show_progress)
     rate_hz = settings.frontend.sample_rate_hz
     store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz, show_progress=show_progress)
@@ -112,20 +114,20 @@ def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
     strategy = choose_strategy(settings.strategy)
     with strategy.scope():
         if checkpoint is not None:
-            model = keras.models.load_model(checkpoint)
+            model = load_network(checkpoint)
         else:
             n_frames, n_mels = validation_x.shape[1:3]
             model = build_model(settings.architecture, n_frames=n_frames, n_mels=n_mels, n_labels=len(settings.labels))
             schedule = keras.optimizers.schedules.CosineDecay(
                 0.0, n_steps - n_warmup, warmup_target=settings.learning_rate, warmup_steps=n_warmup
             )
-            strategy.synchronise(model)
             model.compile(
                 keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, clipnorm=1.0),
                 keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
                 metrics=["accuracy"],
                 jit_compile=needs_jit(),
             )
+        strategy.synchronise(model)
     history = read_history(run)[:first_epoch]
     n_seen = settings.steps_per_epoch * settings.batch_size
     log.info("%s: %d parameters, %d windows an epoch", settings.architecture, model.count_params(), n_seen)
@@ -155,7 +157,7 @@ def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
             row["validation_accuracy"],
         )
         # The checkpoint comes last: what was interrupted before it is done again, from the one before.
-        write_whole(run / HISTORY_FILE, "".join(json.dumps(row) + "\n" for row in history).encode())
+        write_whole({run / HISTORY_FILE: "".join(json.dumps(row) + "\n" for row in history).encode()})
         if row["validation_loss"] <= min(row["validation_loss"] for row in history):
             _save(model, run / BEST_FILE)
         _save(model, run / f"checkpoint-{epoch + 1:04d}.keras")
@@ -245,6 +247,14 @@ def find_checkpoint(run: Path) -> tuple[int, Path | None]:
     return int(checkpoints[-1].stem.split("-")[1]), checkpoints[-1]
 
 
+def _find_best(run: Path) -> Path:
+    file = run / BEST_FILE
+    if not file.exists():
+        raise SettingsError(f"expected {BEST_FILE} in {run}, which was trained to its end, found none: train anew")
+    log.info("%s has been trained to its end", run)
+    return file
+
+
 def _check_architectures(settings: TrainSettings) -> None:
     for architecture in (settings.architecture, *(teacher.architecture for teacher in settings.teachers)):
         check_architecture(architecture)
@@ -282,7 +292,7 @@ def make_targets(
         disable=not show_progress,
     ) as bar:
         for file in teachers:
-            model = keras.models.load_model(file, compile=False)
+            model = load_network(file, with_optimiser=False)
             for first in range(0, len(windows), ASKED_AT_ONCE):
                 rows = np.arange(first, min(first + ASKED_AT_ONCE, len(windows)))
                 answers[rows] += keras.ops.convert_to_numpy(model(windows.read(rows)[..., None], training=False))
@@ -305,13 +315,6 @@ def _save(model: keras.Model, file: Path) -> None:
     partial.replace(file)
 
 
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file so that an interruption leaves the old content or the new."""
-    partial = file.with_name(f"partial-{file.name}")
-    partial.write_bytes(content)
-    partial.replace(file)
-
-
 def read_settings(run: Path) -> TrainSettings:
     """Read the settings of a run.
 
@@ -330,6 +333,30 @@ def read_settings(run: Path) -> TrainSettings:
 
 
 def read_history(run: Path) -> list[dict[str, Any]]:
-    """Read the epochs of a run so far."""
+    """Read the epochs of a run so far.
+
+    Raises
+    ------
+    SettingsError
+        If the file is damaged.
+    """
     file = run / HISTORY_FILE
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    try:
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    except ValueError as exc:
+        raise SettingsError(f"expected a line of JSON for each epoch in {file}, found: {exc}") from exc
+
+
+def load_network(file: Path, *, with_optimiser: bool = True) -> keras.Model:
+    """Load a network that a run has saved.
+
+    Raises
+    ------
+    SettingsError
+        If there is none, or it is damaged.
+    """
+    try:
+        return keras.models.load_model(file, compile=with_optimiser)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
+        reason = str(exc).partition("\n")[0]
+        raise SettingsError(f"expected a network in {file}, found none that can be loaded: {reason}") from exc

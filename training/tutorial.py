@@ -27,11 +27,12 @@ from detector.samples import to_float
 from training.dataset import TESTING, TRAINING, VALIDATION, WORD, Item, WaveformStore
 from training.devices import needs_jit
 from training.evaluate_clips import fit_window
+from training.files import write_whole
 from training.layouts import index_all_words
 from training.quantize import convert_to_int8
 from training.settings import TrainSettings
 from training.statistics import Rate, proportion
-from training.train import BEST_FILE, Progress, write_whole
+from training.train import BEST_FILE, Progress
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ def train_tutorial(
         log.info("%s: loss %.4f, validation accuracy %.4f", title, row["loss"], row["validation_accuracy"])
         if row["validation_loss"] <= min(other["validation_loss"] for other in rows):
             model.save(best)
-    write_whole(run / "history.jsonl", b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+    write_whole({run / "history.jsonl": b"".join(msgspec.json.encode(row) + b"\n" for row in rows)})
 
     model = keras.models.load_model(best)
     some = pictures[is_training][:N_REPRESENTATIVE].astype(np.float32) / 255.0
@@ -181,7 +182,7 @@ def train_tutorial(
         size_bytes=len(flatbuffer),
         microseconds=1e6 * _time_s(lambda: network.run(some[0])),
     )
-    write_whole(run / EVALUATION_FILE, msgspec.json.format(msgspec.json.encode(report)))
+    write_whole({run / EVALUATION_FILE: msgspec.json.format(msgspec.json.encode(report))})
     return report
 
 

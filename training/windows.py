@@ -213,5 +213,5 @@ class WindowComposer:
 
 def _keep(items: Sequence[Item], words: Sequence[Sequence[int]], folder: str) -> list[list[int]]:
     """Return the clips of each word that lie in a folder, without the words that have none there."""
-    kept = [[position for position in clips if items[position].path.startswith(f"{folder}/")] for clips in words]
+    kept = [[position for position in clips if items[position].folder == folder] for clips in words]
     return [clips for clips in kept if clips]

@@ -76,6 +76,34 @@ def test_a_handful_of_differences_is_judged_by_the_sign_test(n_more, is_certain)
     assert comparison.false_accepts_per_hour.is_certain() == is_certain
 
 
+def test_one_burst_decides_nothing():
+    short = Truth([TruthWord("yes", 5.0, 5.5)], hours=50 / 3600)
+    extra_s = [20.0 + k for k in range(6)]
+    comparison = compare([], [Detection("no", 0.9, time_s, time_s - 0.5) for time_s in extra_s], short, WORDS)
+    assert comparison.false_accepts_per_hour.value == pytest.approx(6 * 72.0)
+    assert not comparison.false_accepts_per_hour.is_certain()
+    assert (comparison.missed.low, comparison.missed.high) == (-1.0, 1.0)  # of one word
+
+
+def test_words_of_the_same_speakers_tell_less():
+    """Five of fifty speakers, all of whose ten words are missed, against fifty words of as many speakers."""
+    spoken = [TruthWord("yes", 10.0 * k, 10.0 * k + 0.5, f"speaker {k % 50}") for k in range(1, 501)]
+    truth = Truth(spoken, hours=1.5)
+    few = [k for k in range(1, 501) if k % 50 >= 5]
+    many = [k for k in range(1, 501) if k % 50 // 5 != k // 50 % 10]
+    alike, apart = (compare(heard(range(1, 501)), heard(hits), truth, WORDS).missed for hits in (few, many))
+    assert alike.value == pytest.approx(0.1)
+    assert apart.value == pytest.approx(0.1, abs=0.01)
+    assert alike.high - alike.low > 2.0 * (apart.high - apart.low)
+
+
+def test_where_no_time_counts_false_accepts_are_not_compared():
+    truth = Truth([TruthWord("yes", 1.0, 1.5)], hours=0.0)
+    comparison = compare([], heard([]), truth, WORDS)
+    assert comparison.false_accepts_per_hour is None
+    assert len(comparison.lines()) == 1
+
+
 def test_false_accepts_of_one_minute_are_one_burst():
     spread_out, burst = ([2500.0 + k * apart for k in range(12)] for apart in (61.0, 1.0))
     widths = []

@@ -3,12 +3,14 @@
 import itertools
 import logging
 from collections import Counter
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 import tiny_words
 
+from detector import Detection
 from detector.errors import AudioFileError, SettingsError
 from training.compose import (
     SPEECH_GAP_S,
@@ -19,8 +21,10 @@ from training.compose import (
     speech_pieces,
     untrained_noises,
     word_pieces,
+    write_stream,
 )
-from training.dataset import SPEECH, VALIDATION, WaveformStore
+from training.dataset import NOISE, SPEECH, TRAINING, VALIDATION, WaveformStore
+from training.judge import judge
 from training.layouts import index_folders
 
 
@@ -31,7 +35,7 @@ def test_a_truth_file_is_read_and_others_are_refused(tmp_path):
     file.write_text('{"words": 3}')
     with pytest.raises(SettingsError, match="expected"):
         read_truth(file, 360.0)
-    file.write_text('{"words": [], "hours": 0}')
+    file.write_text('{"words": [], "hours": -0.1}')
     with pytest.raises(SettingsError, match="hours"):
         read_truth(file, 360.0)
     with pytest.raises(AudioFileError):
@@ -120,6 +124,15 @@ def test_confusable_utterances_are_marked_and_their_time_does_not_count(made):
         assert np.abs(samples[round(utterance.start_s * 16000) : round(utterance.end_s * 16000)]).max() > 1000
 
 
+def test_time_between_two_confusable_utterances_is_exempt_once(made):
+    """Half a second apart, the second begins before the first's three quarters of a second are over."""
+    pieces = 3 * speech_pieces(*made, split=VALIDATION, without=[], only=["up"], confusable=["up"])
+    samples, truth = compose(pieces, gap_s=SPEECH_GAP_S, sample_rate_hz=16000, rng=np.random.default_rng(3))
+    assert len(truth.confusable) == 3
+    first, last = truth.confusable[0].start_s, truth.confusable[-1].end_s + 0.75
+    assert truth.hours * 3600 == pytest.approx(len(samples) / 16000 - (last - first))
+
+
 def test_words_and_speech_can_be_mixed(made):
     pieces = word_pieces(*made, split=VALIDATION, n_words=5, sample_rate_hz=16000, rng=np.random.default_rng(1))
     pieces = [pieces[0], *speech_pieces(*made, split=VALIDATION, without=[]), *pieces[1:]]
@@ -162,6 +175,7 @@ def test_utterances_without_a_transcript_are_left_out_and_counted(made, caplog):
     ("words_", "hours", "said"),
     [
         ([], 1.0, "expected hours of the recording's 10.0 s"),
+        ([], 0.02, "found 0.02 h"),
         ([TruthWord("up", 2.0, 12.0)], 0.001, "found 'up' from 2 to 12 s"),
         ([TruthWord("up", 2.0, 1.0)], 0.001, "found 'up' from 2 to 1 s"),
         ([TruthWord("up", -1.0, 1.0)], 0.001, "found 'up' from -1 to 1 s"),
@@ -173,6 +187,44 @@ def test_a_truth_of_another_recording_is_refused(tmp_path, words_, hours, said):
     file.write_bytes(msgspec.json.encode(Truth(words_, hours)))
     with pytest.raises(SettingsError, match=said):
         read_truth(file, 10.0)
+
+
+def test_a_truth_may_be_written_by_hand(tmp_path):
+    """With a byte-order mark, spaces around words, nobody's name, and hours that were rounded up."""
+    file = tmp_path / "truth.json"
+    word = '{"word": " YES ", "start_s": 1, "end_s": 2, "speaker": null}'
+    file.write_text(f'{{"words": [{word}], "hours": 0.01}}', encoding="utf-8-sig")
+    truth = read_truth(file, 10.0)
+    assert judge([Detection("yes", 0.9, 2.1, 1.0)], truth, ("yes",)).missed.n_events == 0
+
+
+def test_noises_of_the_training_split_are_left_out_unless_all_are_asked_for(made, caplog):
+    items, store = made
+    with caplog.at_level(logging.INFO):
+        assert len(untrained_noises(items, store)) < sum(item.kind == NOISE for item in items)
+    assert "are of the training split and left out" in caplog.text
+    of_training = [msgspec.structs.replace(item, split=TRAINING) for item in items]
+    with pytest.raises(SettingsError, match="--split all takes them"):
+        untrained_noises(of_training, store)
+
+
+def test_what_cannot_be_written_leaves_what_was_there(made, tmp_path, monkeypatch):
+    samples, truth = words(made)
+    write_stream(samples, truth, tmp_path / "a.wav", 16000)
+    before = [(file.name, file.read_bytes()) for file in sorted(tmp_path.iterdir())]
+    with pytest.raises(SettingsError, match="a file with a header"):
+        write_stream(samples, truth, tmp_path / "a.raw", 16000)
+    write_bytes = Path.write_bytes
+
+    def refuse(file, content):
+        if file.suffix == ".json":
+            raise OSError(28, "No space left on device")
+        write_bytes(file, content)
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        write_stream(samples[:100], truth, tmp_path / "a.wav", 16000)
+    assert [(file.name, file.read_bytes()) for file in sorted(tmp_path.iterdir())] == before
 
 
 def test_the_truth_knows_who_speaks(made):

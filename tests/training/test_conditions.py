@@ -146,6 +146,23 @@ def test_the_gain_of_levelled_words_changes_halfway_between_them(rng):
     assert change.tolist() == [12000 - 1]  # 0.75 s after the first, of 1.5 s
 
 
+def test_overlapping_words_are_levelled_by_what_was_recorded(rng):
+    noise = (rng.standard_normal(48000) * 1000).astype(np.int16)
+    same = Truth([TruthWord("yes", 1.0, 2.0), TruthWord("yes", 1.0, 2.0), TruthWord("no", 1.5, 2.5)], 0.01)
+    np.testing.assert_allclose(level_words(noise, same, RATE_HZ), noise, rtol=0.05)
+
+
+def test_a_word_that_is_not_there_is_not_raised_without_end(rng):
+    samples = np.concatenate((rng.standard_normal(RATE_HZ) * 3000, rng.standard_normal(RATE_HZ))).astype(np.int16)
+    truth = Truth([TruthWord("yes", 0.0, 1.0), TruthWord("no", 1.2, 1.8)], 0.01)
+    assert np.abs(level_words(samples, truth, RATE_HZ)[17600:]).max() < 32 * 5
+
+
+def test_short_recordings_lose_something_too(beeps, rng):
+    passages = apply("lost-1", beeps[0][:RATE_HZ], beeps[1], sample_rate_hz=RATE_HZ, noises=(), rng=rng)
+    assert [n_lost for _, n_lost in passages] == [1600, 0]
+
+
 def test_a_recording_too_short_for_a_level_has_none(rng):
     nothing = np.zeros(100, dtype=np.int16), Truth([], hours=1e-5)
     assert put("snr-10", nothing, rng, [np.ones(16000, dtype=np.int16)]).shape == (100,)

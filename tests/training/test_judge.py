@@ -79,6 +79,18 @@ def test_what_fires_at_another_word_belongs_to_that_word_not_to_the_keyword_befo
     assert (report.wrong_word.n_events, report.false_accepts_at) == (0, {"go": 1})
 
 
+def test_the_order_of_words_that_begin_together_changes_nothing():
+    spoken = [TruthWord("yes", 1.0, 2.0), TruthWord("go", 1.0, 2.0)]
+    detections = heard(("yes", 2.1), ("yes", 2.2))
+    reports = [judge(detections, Truth(order, 1.0), WORDS) for order in (spoken, spoken[::-1])]
+    assert reports[0] == reports[1]
+
+
+def test_no_time_that_counts_has_no_rate():
+    report = judge(heard(("yes", 2.1)), Truth([], 0.0), WORDS)
+    assert report.lines() == ["false accepts: 1 in no time that counts: elsewhere 1"]
+
+
 def test_the_order_of_detections_changes_nothing():
     detections = heard(("yes", 1.6), ("yes", 2.2), ("no", 3.2), ("no", 5.6), ("yes", 9.0), ("no", 7.6))
     expected = judge(detections, TRUTH, WORDS)

@@ -8,7 +8,7 @@ import tiny_words
 
 from detector.frontend import LogMel, StreamingLogMel
 from training import features
-from training.dataset import TRAINING, VALIDATION, WORD, WaveformStore
+from training.dataset import NOISE, SPEECH, TRAINING, VALIDATION, WORD, WaveformStore
 from training.features import FeatureStore, ShardMaker, compute_features
 from training.layouts import index
 from training.settings import SILENCE, UNKNOWN, TrainSettings, WindowSettings
@@ -130,6 +130,45 @@ def test_synthetic_words_are_heard_as_often_as_the_settings_say(made, tmp_path, 
         composer.draw(rng)
     n_synthetic = sum(tmp_path in Path(item.path).parents for item in heard.asked)
     assert n_synthetic == pytest.approx(400 * share, abs=40 if 0 < share < 1 else 0)
+
+
+def test_other_words_of_a_table_are_heard_as_those_of_a_tree(made, tmp_path):
+    settings, items, _ = made
+    words = [item for item in items if item.kind == WORD]
+    rows = "".join(f"{item.path},,,{item.word},{item.speaker}\n" for item in words)
+    (tmp_path / "table.csv").write_text(f"file,start,end,word,speaker\n{rows}")
+    windows = WindowSettings(**ONLY_OTHER_WORDS)
+    settings = msgspec.structs.replace(settings, data=(str(tmp_path / "table.csv"),), windows=windows)
+    found = index(settings)
+    store = WaveformStore.build(found, folder=tmp_path / "cache", sample_rate_hz=16000, show_progress=False)
+    heard = Heard(store, found, found)
+    composer, rng = WindowComposer(settings, found, heard, TRAINING), np.random.default_rng(5)
+    for _ in range(100):
+        composer.draw(rng)
+    assert {item.word for item in heard.asked} == {item.word for item in words} - set(settings.words)
+
+
+def change_first(items, kind, **changes):
+    k = next(k for k, item in enumerate(items) if item.kind == kind and item.split == TRAINING)
+    return [*items[:k], msgspec.structs.replace(items[k], **changes), *items[k + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        (WORD, {"split": VALIDATION}),
+        (WORD, {"word": "other"}),
+        (WORD, {"folder": "another"}),
+        (SPEECH, {"split": VALIDATION}),
+        (SPEECH, {"transcript": "UP"}),
+        (NOISE, {"split": VALIDATION}),
+    ],
+)
+def test_a_recording_that_changes_sides_or_words_is_not_met_in_windows_of_before(made, kind, change):
+    settings, items, _ = made
+    before = features._fingerprint(settings, items)
+    assert before == features._fingerprint(settings, change_first(items, kind, path="elsewhere"))
+    assert before != features._fingerprint(settings, change_first(items, kind, **change))
 
 
 def test_what_there_are_no_recordings_of_leaves_its_share_to_the_others(made):

@@ -55,9 +55,10 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure the operating curve and write it into the manifest."""
-    from detector.manifest import read_manifest, write_manifest
+    from detector.manifest import encode_manifest, read_manifest
     from detector.model import Model, find_model
     from detector.operating import describe_points, pick_points
+    from training.files import write_whole
     from training.operating import calibrate, with_points
 
     file = find_model(options.model)
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
     for line in describe_points(curve, points, options.false_accepts_per_hour):
         log.info(line)
     if not options.dry_run:
-        write_manifest(with_points(manifest, curve, points), file)
+        write_whole({file: encode_manifest(with_points(manifest, curve, points))})
         log.info("wrote %s", file)
     if options.picture:
         from training.pictures import draw_curve

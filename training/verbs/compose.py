@@ -17,6 +17,7 @@ from training.arguments import (
     not_negative,
     open_recordings,
     parse_count,
+    parse_finite,
     print_lines,
 )
 
@@ -47,7 +48,9 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         metavar=("MIN", "MAX"),
         help="pause between words in seconds, at most 600 (default: 0.8 2)",
     )
-    verb.add_argument("--snr-db", type=float, metavar="X", help="mix in noise this far below the words (default: none)")
+    verb.add_argument(
+        "--snr-db", type=parse_finite, metavar="X", help="mix in noise this far below the words (default: none)"
+    )
     verb.add_argument(
         "--without",
         type=parse_words,
@@ -88,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
 
     if not options.data and not options.speech:
         raise SettingsError("expected --data (single words), --speech (running speech), or both")
-    if options.speech and not options.without and not options.only:
+    if options.speech and not options.without:
         raise SettingsError(
             "expected --without yes,no with --speech: where a keyword stands in running speech is not known, "
             "so that utterances that hold one have to be left out"

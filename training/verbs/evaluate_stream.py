@@ -13,6 +13,7 @@ from training.arguments import (
     add_cache,
     add_noise,
     add_seed,
+    add_split,
     add_threshold,
     open_recordings,
     print_lines,
@@ -47,6 +48,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         "lost-1 (%% of the samples), or all; repeatable",
     )
     add_noise(verb)
+    add_split(verb)
     add_seed(verb)
     add_cache(verb)
     verb.add_argument("--json", action="store_true", help="print JSON")
