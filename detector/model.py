@@ -210,11 +210,14 @@ def find_model(name_or_path: str) -> Path:
                     f"expected a model of two files, {stem.name}.tflite and .json, found no {file}"
                 )
         return stem.with_name(f"{stem.name}.json")
+    hint = ""
     for manifest in list_models():
         if manifest.stem == name_or_path:
             return manifest
+    if os.path.isfile(f"models/{name_or_path}.json"):  # noqa: PTH113 - as above
+        hint = f"; models/{name_or_path} is a path"
     names = ", ".join(manifest.stem for manifest in list_models()) or "none at all"
-    raise ModelNotFoundError(f"expected the name of a model ({names}) or a path, found '{name_or_path}'")
+    raise ModelNotFoundError(f"expected the name of a model ({names}) or a path, found '{name_or_path}'{hint}")
 
 
 def load_model(name_or_path: str) -> Model:

@@ -110,21 +110,25 @@ def _find_gaps(taken: Taken, detector: Detector) -> list[Gap]:
     return gaps
 
 
-def detect(source: AudioSource, detector: Detector, emit: Emit) -> None:
-    """Detect in an open source to its end, as fast as it can be read.
+def detect(source: AudioSource, detector: Detector, emit: Emit) -> int:
+    """Detect in an open source to its end, as fast as it can be read; return how many detections there were.
 
     Raises
     ------
     DetectorError
         What the source raised.
     """
+    n_detections = 0
     while (block := source.read()) is not None:
         if block.loss is not None:
             detector.skip(0)
         for detection in detector.feed(block.samples):
             emit(detection)
+            n_detections += 1
     for detection in detector.feed(_silence_after(detector)):
         emit(detection)
+        n_detections += 1
+    return n_detections
 
 
 def _silence_after(detector: Detector) -> NDArray[np.int16]:

@@ -9,6 +9,8 @@ import os
 from detector.errors import SettingsError
 from detector.native import native_messages_to_log
 
+INSTALL = "pip install 'keyword-detector[train]', or in a checkout .venv/bin/pip install -e '.[train]'"
+"""What training needs."""
 BACKENDS = ("tensorflow", "torch", "jax")
 
 
@@ -27,5 +29,5 @@ def import_keras(backend: str = BACKENDS[0]) -> None:
             importlib.import_module(backend)
             importlib.import_module("keras")
     except ImportError as exc:
-        extra = "pip install 'keyword-detector[train]'" if backend == "tensorflow" else f"pip install {backend} keras"
+        extra = INSTALL if backend == "tensorflow" else f"pip install {backend} keras"
         raise SettingsError(f"expected {backend} and Keras for training, found none: {extra}") from exc

@@ -12,7 +12,8 @@ from types import FrameType
 
 import detector
 from detector.arguments import Parser
-from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError
+from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
+from training.backends import INSTALL
 from training.verbs import VERBS
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,8 @@ EXAMPLES = """\
 a whole training, on Speech Commands as it is downloaded:
   keyword-trainer train --data speech_commands_v0.02 --words yes,no --speech LibriSpeech/train-clean-5 \\
       --skip-words know,knows --out runs/yes-no
-  keyword-trainer export runs/yes-no --name yes-no
-  keyword-detector listen --model yes-no
+  keyword-trainer export runs/yes-no --name my-yes-no
+  keyword-detector listen --model models/my-yes-no.json
 """
 
 
@@ -56,6 +57,9 @@ def run(arguments: Sequence[str]) -> int:
     except DetectorError as exc:
         sys.stderr.write(f"keyword-trainer: {exc}\n")
         return exc.exit_code
+    except ModuleNotFoundError as exc:
+        sys.stderr.write(f"keyword-trainer: expected the package {exc.name}, found none: {INSTALL}\n")
+        return SettingsError.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("keyword-trainer: interrupted\n")
         return 130

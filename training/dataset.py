@@ -67,12 +67,14 @@ def choose_split(name: str, *, validation_percent: float = 10.0, testing_percent
 
 def describe_items(items: Sequence[Item]) -> list[str]:
     """Return a line for each kind of recording: how many there are in each split."""
-    counts = Counter((item.kind, item.split) for item in items)
-    return [
-        f"{kind}: " + ", ".join(f"{counts[kind, split]} {split}" for split in SPLITS if counts[kind, split])
-        for kind in (WORD, SPEECH, NOISE)
-        if any(counts[kind, split] for split in SPLITS)
-    ]
+    lines = []
+    for kind in (WORD, SPEECH, NOISE):
+        counts = Counter(item.split for item in items if item.kind == kind)
+        speakers = {item.speaker for item in items if item.kind == kind}
+        if counts:
+            parts = ", ".join(f"{counts[split]} {split}" for split in SPLITS if counts[split])
+            lines.append(f"{kind}: {parts}" + (f"; {len(speakers)} speakers" if kind != NOISE else ""))
+    return lines
 
 
 def holds_any_word(item: Item, words: Iterable[str]) -> bool:
@@ -89,6 +91,9 @@ def read_recording(path: str, sample_rate_hz: int, span_s: tuple[float, float] |
         If libsndfile cannot read it, it holds samples that are not finite, or it ends before the part begins.
     """
     start_s, end_s = span_s or (0.0, math.inf)
+    if not Path(path).is_file():
+        what = "a folder" if Path(path).is_dir() else "no such file"
+        raise AudioFileError(f"expected an audio file, found {path} that cannot be read ({what})")
     try:
         with soundfile.SoundFile(path) as file:
             rate_hz, first = file.samplerate, round(start_s * file.samplerate)

@@ -133,13 +133,15 @@ def export(
     smoothing_windows: int | None = None,
     stride_s: float | None = None,
     refractory_s: float | None = None,
+    is_replaced: bool = False,
 ) -> tuple[Path, Path]:
     """Copy a run's pair to `folder` under a name, with the decision it shall have.
 
     Raises
     ------
     SettingsError
-        If the run is not finished or a threshold names no word of it.
+        If the run is not finished, a threshold names no word of it, or another model has the name and is not to be
+        replaced.
     """
     source = run / MANIFEST_FILE
     if not source.exists():
@@ -173,6 +175,8 @@ def export(
         log.info("the operating curve was measured with another decision and is left out: keyword-trainer calibrate")
     folder.mkdir(parents=True, exist_ok=True)
     pair = folder / f"{name}.tflite", folder / f"{name}.json"
+    if not is_replaced and pair[0].exists() and pair[0].read_bytes() != flatbuffer:
+        raise SettingsError(f"expected a new name, found another model in {pair[0]}: choose one, or --force")
     write_whole({pair[0]: flatbuffer, pair[1]: encode_manifest(manifest)})
     return pair
 

@@ -44,12 +44,12 @@ def write_images(
     Raises
     ------
     SettingsError
-        If matplotlib is missing, there are no clips, or the folder cannot be written to.
+        If Pillow is missing, there are no clips, or the folder cannot be written to.
     """
     try:
-        from matplotlib.image import imsave
+        from PIL import Image
     except ImportError as exc:
-        raise SettingsError("expected matplotlib to write images: pip install matplotlib") from exc
+        raise SettingsError("expected Pillow to write images: pip install pillow") from exc
     log_mel = LogMel(settings)
     draw, darkest, brightest = KINDS[kind]
     clips = [(position, item) for position, item in enumerate(items) if item.kind == WORD]
@@ -63,14 +63,9 @@ def write_images(
         written.add(file)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            imsave(
-                file,
-                values.repeat(rows, axis=0).repeat(columns, axis=1),
-                vmin=darkest,
-                vmax=brightest,
-                cmap="gray",
-                origin="lower",
-            )
+            grey = np.clip((values - darkest) / (brightest - darkest), 0.0, 1.0)[::-1]
+            pixels = np.rint(255.0 * grey.repeat(rows, axis=0).repeat(columns, axis=1)).astype(np.uint8)
+            Image.fromarray(pixels).save(file)
         except OSError as exc:
             raise SettingsError(f"expected a folder for images, found {file}: {exc.strerror}") from exc
     return [f"{folder}: {len(clips)} images of {len({item.word for _, item in clips})} words"]

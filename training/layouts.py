@@ -16,6 +16,8 @@ Running speech comes in LibriSpeech's layout (`SPEAKER/.../SPEAKER-*.EXT`, `*.tr
 from __future__ import annotations
 
 import csv
+import hashlib
+import logging
 import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,11 +30,15 @@ from detector.errors import SettingsError
 from training.dataset import NOISE, SPEECH, TESTING, TRAINING, VALIDATION, WORD, Item, choose_split, read_record
 from training.settings import TrainSettings
 
+log = logging.getLogger(__name__)
+
 NOISE_FOLDER = "_background_noise_"
 SILENCE_FOLDER = "_silence_"
 """Of the test set that Speech Commands offers apart: no words."""
 EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif"}
 COLUMNS = ("file", "start", "end", "word")
+UNREADABLE = frozenset({".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm"})
+FEWEST_SPEAKERS = 2
 TFDS_SPLITS = {"train": TRAINING, "validation": VALIDATION, "test": TESTING}
 
 
@@ -68,7 +74,7 @@ def index_words(name: str) -> Iterator[Item]:
         If there is no such folder, or no word clip in it.
     """
     if name.lower().endswith(".csv"):
-        found = _index_table(Path(name))
+        found: Iterable[Item] = _index_table(Path(name))
     else:
         folder = _check_folder(name)
         records = sorted(folder.rglob("*.tfrecord-*"))
@@ -93,7 +99,7 @@ def index_all_words(names: Sequence[str]) -> list[Item]:
     return sorted(unique.values(), key=lambda item: (item.word, item.path, item.span_s or (), item.record or ()))
 
 
-def _index_tree(root: Path) -> Iterator[Item]:
+def _index_tree(root: Path) -> list[Item]:
     while not any(_is_recording(path) for folder in _word_folders(root) for path in folder.iterdir()):
         below = [folder for folder in _word_folders(root) if _word_folders(folder)]
         if len(below) != 1:
@@ -109,14 +115,44 @@ def _index_tree(root: Path) -> Iterator[Item]:
         if list_file.is_file():
             lines = list_file.read_text(encoding="utf-8").splitlines()
             listed |= {line.strip().rpartition(".")[0]: split for line in lines if line.strip()}
+    items = []
     for folder in _word_folders(root):
+        _warn_of_unreadable(folder)
         for path in find_recordings(folder):
             speaker = _speaker_of(path.stem)
             split = listed.get(f"{folder.name}/{path.stem}", TRAINING) if listed else choose_split(speaker)
-            if folder.name == SILENCE_FOLDER:
-                yield Item(path=str(path), kind=NOISE, split=split, speaker=speaker)
-            else:
-                yield Item(path=str(path), kind=WORD, split=split, word=folder.name, speaker=speaker)
+            kind, word = (NOISE, "") if folder.name == SILENCE_FOLDER else (WORD, folder.name)
+            items.append(Item(path=str(path), kind=kind, split=split, word=word, speaker=speaker))
+    return items if listed else divide_few(items)
+
+
+def _warn_of_unreadable(folder: Path) -> None:
+    """Say which recordings are left out: telephones make some that libsndfile cannot read."""
+    left_out = sorted(path for path in folder.rglob("*") if path.suffix.lower() in UNREADABLE)
+    if left_out:
+        log.warning(
+            "%d recordings in %s are of a kind that cannot be read, the first is %s: convert them, with ffmpeg or sox",
+            len(left_out),
+            folder,
+            left_out[0].name,
+        )
+
+
+def divide_few(items: Sequence[Item]) -> list[Item]:
+    """Divide the speakers of a small collection, where the rule leaves nobody to train on or nobody to measure on.
+
+    One in ten, at least one, is set aside for validation: those with the lowest hash, so that order plays no part.
+    """
+    words = [item for item in items if item.kind == WORD]
+    if {TRAINING, VALIDATION} <= {item.split for item in words}:
+        return list(items)
+    speakers = sorted({item.speaker for item in words}, key=lambda name: hashlib.sha256(name.encode()).digest())
+    if len(speakers) < FEWEST_SPEAKERS:
+        return list(items)
+    set_aside = set(speakers[: max(1, len(speakers) // 10)])
+    return [
+        msgspec.structs.replace(item, split=VALIDATION if item.speaker in set_aside else TRAINING) for item in items
+    ]
 
 
 def _word_folders(root: Path) -> list[Path]:
@@ -134,32 +170,41 @@ def _speaker_of(stem: str) -> str:
     return re.sub(r"[-_ .]*\d+$", "", stem) or stem
 
 
-def _index_table(file: Path) -> Iterator[Item]:
+def _index_table(file: Path) -> list[Item]:
     try:
         with open(file, newline="", encoding="utf-8-sig") as opened:
-            reader = csv.DictReader(opened)
+            reader = csv.DictReader(opened, skipinitialspace=True)
             missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
             if missing:
-                raise SettingsError(f"expected the columns {', '.join(COLUMNS)} in {file}, found no {missing[0]}")
+                raise SettingsError(
+                    f"expected the columns {', '.join(COLUMNS)}, with commas, in the first line of {file}, "
+                    f"found no {missing[0]} in '{','.join(reader.fieldnames or ())}'"
+                )
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         raise SettingsError(f"expected a table of words in {file}, found: {exc}") from exc
     if not rows:
         raise SettingsError(f"expected rows in {file}, found none")
+    items = []
     for line, row in enumerate(rows, start=2):
         path = file.parent / (row["file"] or "")
         word = (row["word"] or "").strip()
         speaker = (row.get("speaker") or "").strip() or _speaker_of(path.stem)
-        if not word or word.startswith(".") or "/" in word or not path.is_file():
-            raise SettingsError(f"expected a word and a file that is there in line {line} of {file}, found {row}")
-        yield Item(
-            path=str(path),
-            kind=WORD,
-            split=choose_split(speaker),
-            word=word,
-            speaker=speaker,
-            span_s=_parse_span(row["start"], row["end"], f"line {line} of {file}"),
+        if not path.is_file():
+            raise SettingsError(f"expected a file that is there in line {line} of {file}, found '{row['file'] or ''}'")
+        if not word or word.startswith(".") or "/" in word:
+            raise SettingsError(f"expected a word in line {line} of {file}, found '{word}'")
+        items.append(
+            Item(
+                path=str(path),
+                kind=WORD,
+                split=choose_split(speaker),
+                word=word,
+                speaker=speaker,
+                span_s=_parse_span(row["start"], row["end"], f"line {line} of {file}"),
+            )
         )
+    return divide_few(items)
 
 
 def _parse_span(start: str | None, end: str | None, place: str) -> tuple[float, float] | None:
@@ -335,8 +380,17 @@ def index(settings: TrainSettings) -> list[Item]:
         synthetic=settings.synthetic,
     )
     for word in settings.words:
+        clips = [item for item in items if item.kind == WORD and item.word == word]
+        if not clips:
+            found = ", ".join(sorted({item.word for item in items if item.word}))
+            raise SettingsError(f"expected clips of '{word}', found none (words: {found})")
         for split in (TRAINING, VALIDATION):
-            if not any(item.word == word and item.split == split for item in items):
-                found = ", ".join(sorted({item.word for item in items if item.word}))
-                raise SettingsError(f"expected clips of '{word}' in the {split} split, found none (words: {found})")
+            if not any(item.split == split for item in clips):
+                speakers = sorted({item.speaker for item in clips})
+                names = f"{', '.join(speakers[:3])}{', ...' if len(speakers) > 3 else ''}"
+                raise SettingsError(
+                    f"expected clips of '{word}' in the {split} split, found none: its {len(clips)} clips are of "
+                    f"{len(speakers)} speaker{'s' if len(speakers) > 1 else ''} by their names ({names}), and whole "
+                    "speakers are set aside to measure on; name files WORD/SPEAKER-NUMBER, of several speakers"
+                )
     return items

@@ -120,8 +120,9 @@ def learning_figure(history: Sequence[Mapping[str, Any]]) -> Any:
         for prefix, label in (("", "training"), ("validation_", "validation speakers")):
             axes.plot(epochs, [row[f"{prefix}{name}"] for row in history], label=label, marker=".", markersize=3)
         best = min(history, key=lambda row: row["validation_loss"])
-        axes.axvline(best["epoch"], color="0.5", linewidth=0.8, linestyle=":", label="kept")
+        axes.axvline(best["epoch"], color="0.4", linewidth=1.2, linestyle="--", label="kept")
         axes.set(xlabel="epoch", ylabel=name, title=name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
     return figure
@@ -209,6 +210,8 @@ def draw_clips(clips: Sequence[tuple[str, Views]], manifest: Manifest, file: Pat
             views.seen.T, origin="lower", aspect="auto", cmap="gray", vmin=-128, vmax=127, interpolation="nearest"
         )
         until = f"the second up to {views.seen_until_s:.2f} s"
+        if views.seen_until_s > len(views.waveform) / views.sample_rate_hz:
+            until += ", silence after the clip"
         seen.set(title=f"what the network sees: {until}, int8", xlabel="frame", ylabel="mel band")
         figure.colorbar(image, ax=seen, label="int8 value")
         for k, label in enumerate(manifest.labels):
@@ -218,12 +221,13 @@ def draw_clips(clips: Sequence[tuple[str, Views]], manifest: Manifest, file: Pat
             if is_word:
                 scores.axhline(manifest.decision.words[label].threshold, color=f"C{k}", linewidth=0.7, alpha=0.6)
         scores.set(
-            title="scores, one for each second of sound (thin: thresholds)",
-            xlabel="end of that second, s",
+            title=f"scores of the last second, every {1000 * manifest.stride_s:.0f} ms (thin: thresholds)",
+            xlabel="end of that second, s (grey: a detector waits until it has heard a whole one)",
             ylabel="score",
             ylim=(0, 1.02),
             xlim=(0, length_s),
         )
+        scores.axvspan(0.0, manifest.window_s, color="0.5", alpha=0.15, linewidth=0)
         scores.grid(alpha=0.3)
         scores.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=len(manifest.labels))
     _save(figure, file)

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 NAME = "tutorial-cnn"
 RATE_HZ = 16000
+FEWEST_WORDS = 2
 FRAME_SAMPLES, HOP_SAMPLES = 400, 200
 """25 ms every 12.5 ms: pictures of 201 frequencies and 81 frames."""
 DARKEST_DB, BRIGHTEST_DB = -100.0, 0.0
@@ -124,6 +125,8 @@ def train_tutorial(
     """
     if run.exists() and any(run.iterdir()):
         raise SettingsError(f"expected a new folder, found files in {run}: choose another")
+    if len(settings.words) < FEWEST_WORDS:
+        raise SettingsError(f"expected at least {FEWEST_WORDS} words to tell apart, found {settings.words[0]} alone")
     found = index_all_words(settings.data)
     items = [item for item in found if item.kind == WORD and item.word in settings.words and item.split != TESTING]
     splits = np.array(divide(items, split_by, settings.seed))

@@ -6,7 +6,8 @@ import soundfile
 
 from detector.errors import AudioFileError, SettingsError
 from training.dataset import NOISE, TESTING, TRAINING, VALIDATION, WORD, WaveformStore, choose_split, read_item
-from training.layouts import index_folders, index_words
+from training.layouts import index, index_folders, index_words
+from training.settings import TrainSettings
 
 
 def write(path, samples=None, rate_hz=16000):
@@ -59,7 +60,9 @@ def test_a_table_names_files_and_the_parts_of_them_that_are_words(tmp_path, rng)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,word\na.wav,yes\n", "found no start"),
+        ("file,word\na.wav,yes\n", "found no start in 'file,word'"),
+        ("file;start;end;word\nhere.wav;0;1;yes\n", "with commas.*found no file in 'file;start;end;word'"),
+        ("file,start,end,word\nmissing.wav,0,1,yes\n", "a file that is there in line 2 of .*, found 'missing.wav'"),
         ("file,start,end,word\n", "expected rows"),
         ("file,start,end,word\nmissing.wav,0,1,yes\n", "line 2"),
         ("file,start,end,word\nhere.wav,0,1,yes\nhere.wav,1,x,yes\n", "line 3"),
@@ -73,6 +76,40 @@ def test_a_table_that_does_not_fit_is_one_line_that_says_where(tmp_path, text, m
     (tmp_path / "words.csv").write_text(text)
     with pytest.raises(SettingsError, match=message):
         list(index_words(str(tmp_path / "words.csv")))
+
+
+@pytest.mark.parametrize("n_speakers", [2, 6, 40])
+def test_where_the_rule_leaves_nobody_to_measure_on_or_to_train_on_somebody_is_set_aside(tmp_path, n_speakers):
+    """Names that all fall into one split of the rule: training, or testing."""
+    for split in (TRAINING, TESTING):
+        names = [name for name in map("speaker{}".format, range(1000)) if choose_split(name) == split][:n_speakers]
+        for name in names:
+            for word in ("hey", "other"):
+                write(tmp_path / split / word / f"{name}-1.wav")
+        items = list(index_words(str(tmp_path / split)))
+        aside = {item.speaker for item in items if item.split == VALIDATION}
+        assert len(aside) == max(1, n_speakers // 10)
+        assert {item.split for item in items} == {TRAINING, VALIDATION}
+        assert not aside & {item.speaker for item in items if item.split == TRAINING}
+
+
+def test_one_speaker_cannot_be_trained_and_measured_on_and_is_named(tmp_path):
+    for number in range(20):
+        for word in ("jarvis", "lamp"):
+            write(tmp_path / word / f"me-{number}.wav")
+    with pytest.raises(
+        SettingsError, match=r"its 20 clips are of 1 speaker by their names \(me\).*WORD/SPEAKER-NUMBER"
+    ):
+        index(TrainSettings(data=(str(tmp_path),), words=("jarvis", "lamp")))
+
+
+def test_recordings_of_telephones_are_left_out_with_a_word_of_what_to_do(tmp_path, caplog):
+    for number in range(3):
+        write(tmp_path / "hey" / f"anna-{number}.wav")
+    (tmp_path / "hey" / "ben-1.m4a").write_bytes(b"?")
+    assert len(list(index_words(str(tmp_path)))) == 3
+    assert "1 recordings in" in caplog.text
+    assert "ben-1.m4a: convert them" in caplog.text
 
 
 def test_a_table_that_is_not_there_is_told(tmp_path):

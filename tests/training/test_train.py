@@ -383,6 +383,29 @@ def test_a_curve_measured_with_another_decision_is_left_out(tmp_path, change, is
     assert (load_model(str(tmp_path / "x.json")).manifest.operating_curve is not None) == is_kept
 
 
+def test_another_model_of_the_same_name_is_replaced_only_when_asked(trained, tmp_path):
+    shutil.copy(MODELS / "yes-no.tflite", tmp_path / "mine.tflite")
+    command = ("export", trained[0], "--name", "mine", "--to", tmp_path)
+    assert_one_line(trainer(*command), 78, "found another model", "--force")
+    assert (tmp_path / "mine.tflite").read_bytes() == (MODELS / "yes-no.tflite").read_bytes()
+    for change in (["--force"], []):  # the second time it is the same model
+        exported = trainer(*command, *change)
+        assert exported.returncode == 0, exported.stderr
+        assert f"next: keyword-detector listen --model {tmp_path / 'mine.json'}" in exported.stderr
+
+
+@pytest.mark.parametrize("file", ["settings.json", "history.jsonl", "provenance.json", "best.keras"])
+def test_a_damaged_run_is_told_in_one_line(trained, tmp_path, file):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    content = (run / file).read_bytes()
+    (run / file).write_bytes(content[: len(content) // 2])
+    finished = trainer("train", "--resume", "--out", run, "--cache", tmp_path / "cache")
+    assert finished.returncode == 78, finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert finished.stderr.splitlines()[-1].startswith("keyword-trainer: expected")
+
+
 def test_a_killed_run_leaves_no_worker_behind(data, tmp_path):
     process = subprocess.Popen(
         [*KEYWORD_TRAINER, *map(str, arguments(data, tmp_path / "tiny"))],

@@ -61,7 +61,7 @@ def inspect(*arguments):
 
 def test_clips_become_a_picture(demo_file, tmp_path):
     finished = inspect(demo_file, "--out", tmp_path / "new" / "clip.png")
-    assert (finished.returncode, finished.stdout) == (0, f"{tmp_path / 'new' / 'clip.png'}: 1 clips\n"), finished.stderr
+    assert (finished.returncode, finished.stdout) == (0, f"{tmp_path / 'new' / 'clip.png'}: 1 clip\n"), finished.stderr
     assert matplotlib.image.imread(tmp_path / "new" / "clip.png").shape[0] == 1800
 
 
@@ -75,8 +75,8 @@ def test_word_clips_become_a_tree_of_images(tmp_path, kind, shape):
     assert sorted(path.stem for path in images) == sorted(path.stem for path in clips)
     assert {path.parts[-3] for path in images} == {"training", "validation", "testing"}
     image = matplotlib.image.imread(images[0])
-    assert image.shape[:2] == shape
-    assert image[..., :3].std() > 0.05
+    assert image.shape == shape  # grey: no channels
+    assert image.std() > 0.05
 
 
 def test_a_clip_may_have_any_name(demo_file, tmp_path):
@@ -94,7 +94,8 @@ def test_words_of_one_recording_have_an_image_each(demo_file, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("clip.wav",), ("--out", "x.png"), ("clip.wav", "--out", "missing/clip.png")]
+    "arguments",
+    [(), ("clip.wav",), ("--out", "x.png"), ("clip.wav", "--out", "missing/clip.png"), ("a", "b", "--out", "folder")],
 )
 def test_what_cannot_be_drawn_is_one_line(arguments):
     assert_one_line(inspect(*arguments), 66 if len(arguments) == 3 else 78, "expected")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 from training.arguments import add_threshold, print_lines
@@ -10,6 +11,9 @@ from training.backends import import_keras
 
 NAME = "export"
 SUMMARY = "copy the model of a finished run to a folder of models, under a name"
+
+
+log = logging.getLogger(__name__)
 
 
 def add_options(verb: argparse.ArgumentParser) -> None:
@@ -21,6 +25,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--smoothing-windows", type=int, metavar="N", help="windows that scores are averaged over")
     verb.add_argument("--stride-s", type=float, metavar="S", help="from one window to the next, in seconds")
     verb.add_argument("--refractory-s", type=float, metavar="S", help="how long a word is not reported again")
+    verb.add_argument("--force", action="store_true", help="replace another model of that name")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -36,5 +41,7 @@ def run(options: argparse.Namespace) -> None:
         smoothing_windows=options.smoothing_windows,
         stride_s=options.stride_s,
         refractory_s=options.refractory_s,
+        is_replaced=options.force,
     )
     print_lines([str(file) for file in pair])
+    log.info("next: keyword-detector listen --model %s", pair[1])

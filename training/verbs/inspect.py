@@ -38,6 +38,8 @@ def run(options: argparse.Namespace) -> None:
 
     if bool(options.clips) != (options.out is not None) or not (options.clips or options.images):
         raise SettingsError("expected CLIP... and --out PNG, or --data DIR and --images DIR")
+    if options.out is not None and options.out.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise SettingsError(f"expected --out NAME.png (or .svg, .pdf), found {options.out}")
     model = load_model(options.model)
     settings = model.manifest.frontend
     if options.clips:
@@ -45,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
             (Path(clip).name, view(read_recording(clip, settings.sample_rate_hz), model)) for clip in options.clips
         ]
         draw_clips(clips, model.manifest, options.out)
-        print_lines([f"{options.out}: {len(clips)} clips"])
+        print_lines([f"{options.out}: {len(clips)} clip{'s' if len(clips) > 1 else ''}"])
     if options.images:
         items, store = open_recordings(options, settings.sample_rate_hz)
         show = sys.stderr.isatty()
