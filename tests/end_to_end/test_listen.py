@@ -297,8 +297,10 @@ def test_silence_for_a_while_keeps_the_memory_where_it_is():
 def test_the_other_verbs_answer_on_stdout(demo_file):
     models = run("models")
     assert models.returncode == 0
-    assert [line.split()[0] for line in models.stdout.splitlines()] == ["commands", "yes-no", "yes-no-tiny"]
-    assert "yes-no  yes,no  " in models.stdout
+    rows = [line.split() for line in models.stdout.splitlines()]
+    assert [row[0] for row in rows] == ["commands", "yes-no", "yes-no-tiny"]
+    assert rows[1][1:4] == ["yes,no", "78", "kB"]
+    assert len({line.index(" kB ") for line in models.stdout.splitlines()}) == 1  # in columns
     check = run("check", "--json", "--threshold", "yes=0.9")
     assert json.loads(check.stdout)["words"]["yes"] == 0.9
     bench = json.loads(run("bench", "--json", "--seconds", "5").stdout)
