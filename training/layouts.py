@@ -383,7 +383,7 @@ def index(settings: TrainSettings) -> list[Item]:
         clips = [item for item in items if item.kind == WORD and item.word == word]
         if not clips:
             found = ", ".join(sorted({item.word for item in items if item.word}))
-            raise SettingsError(f"expected clips of '{word}', found none (words: {found})")
+            raise SettingsError(f"expected clips of '{word}' in the training split, found none (words: {found})")
         for split in (TRAINING, VALIDATION):
             if not any(item.split == split for item in clips):
                 speakers = sorted({item.speaker for item in clips})
