@@ -39,7 +39,8 @@ def detect(settings: Settings, files: Sequence[str]) -> int:
             log.info("%s", file)
         try:
             with Recording(file, sample_rate_hz=model.manifest.frontend.sample_rate_hz) as source:
-                if not pipeline.detect(source, detector, open_console(settings, detector, source).write):
+                heard = pipeline.detect(source, detector, open_console(settings, detector, source).write)
+                if not heard and sys.stdout.isatty():  # somebody looks, and sees nothing
                     log.info("%s: nothing reached its threshold", file)
         except OutputClosed:
             raise BrokenPipeError from None

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from lenient import open_lenient_detector
-from room import HEARD_WITHIN_S, RATE_HZ, Room, resident_kb, threads_and_files
+from room import EVERY_S, HEARD_WITHIN_S, RATE_HZ, Room, resident_kb, threads_and_files
 
 from detector import Detection, load_model, pipeline
 from detector.audio import capture, devices, microphone
@@ -296,7 +296,9 @@ class Judge:
             self.counts["gaps"] += 1
 
     def _compare_words(self, faults: list[Fault], to_s: float) -> None:
-        words = list(self._world.room.words(self._judged_s, to_s))
+        # A word may begin before one judgement and be heard after it; it is counted where its time to be heard is over.
+        words = list(self._world.room.words(self._judged_s - EVERY_S, to_s))
+        due = [word for word in words if word.end_s + HEARD_WITHIN_S > self._judged_s]
         heard: set[float] = set()
         kept: list[Detection] = []
         for detection in self._detections:
@@ -313,7 +315,7 @@ class Judge:
         self._detections = kept
         ends, starts = [self._over_s, *(f.end_s for f in faults)], [*(f.start_s for f in faults), to_s]
         for over_s, next_s in zip(ends, starts, strict=True):
-            after = [word for word in words if over_s <= word.start_s and word.end_s + HEARD_WITHIN_S <= next_s]
+            after = [word for word in due if over_s <= word.start_s and word.end_s + HEARD_WITHIN_S <= next_s]
             first = next((word for word in after if word.start_s in heard), None)
             if first is not None and over_s > self._judged_s:
                 self.deaf_s.append(first.start_s - over_s)
