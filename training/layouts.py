@@ -94,9 +94,17 @@ def index_all_words(names: Sequence[str]) -> list[Item]:
     SettingsError
         As `index_words` does.
     """
-    words = [item for name in names for item in index_words(name)]
+    words = _keep_apart([item for name in names for item in index_words(name)])
     unique = {_identify(item): item for item in reversed(words)}
     return sorted(unique.values(), key=lambda item: (item.word, item.path, item.span_s or (), item.record or ()))
+
+
+def _keep_apart(items: Sequence[Item]) -> list[Item]:
+    """Set a speaker aside everywhere who is set aside in one of several folders."""
+    aside = {item.speaker: item.split for item in items if item.split == TESTING}
+    aside |= {item.speaker: item.split for item in items if item.split == VALIDATION}
+    aside.pop("", None)  # nobody knows who it is
+    return [msgspec.structs.replace(item, split=aside.get(item.speaker, item.split)) for item in items]
 
 
 def _index_tree(root: Path) -> list[Item]:

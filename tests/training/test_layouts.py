@@ -6,7 +6,7 @@ import soundfile
 
 from detector.errors import AudioFileError, SettingsError
 from training.dataset import NOISE, TESTING, TRAINING, VALIDATION, WORD, WaveformStore, choose_split, read_item
-from training.layouts import index, index_folders, index_words
+from training.layouts import index, index_all_words, index_folders, index_words
 from training.settings import TrainSettings
 
 
@@ -91,6 +91,19 @@ def test_where_the_rule_leaves_nobody_to_measure_on_or_to_train_on_somebody_is_s
         assert len(aside) == max(1, n_speakers // 10)
         assert {item.split for item in items} == {TRAINING, VALIDATION}
         assert not aside & {item.speaker for item in items if item.split == TRAINING}
+
+
+def test_who_is_set_aside_in_one_folder_is_set_aside_in_all(tmp_path):
+    """Two people leave nobody to measure on by the rule; in a larger folder they would be trained on."""
+    trained = [name for name in map("speaker{}".format, range(1000)) if choose_split(name) == TRAINING]
+    validated = [name for name in map("speaker{}".format, range(1000)) if choose_split(name) == VALIDATION]
+    for folder, names in (("few", trained[:2]), ("many", [*trained[:5], *validated[:2]])):
+        for name in names:
+            write(tmp_path / folder / "hey" / f"{name}-1.wav")
+    items = index_all_words([str(tmp_path / "few"), str(tmp_path / "many")])
+    splits = {name: {item.split for item in items if item.speaker == name} for name in (*trained[:5], *validated[:2])}
+    assert all(len(split) == 1 for split in splits.values()), splits
+    assert sorted(split for name in trained[:2] for split in splits[name]) == [TRAINING, VALIDATION]
 
 
 def test_one_speaker_cannot_be_trained_and_measured_on_and_is_named(tmp_path):
