@@ -20,9 +20,11 @@ ANSWER_WITHIN_S = 8.0
 
 LOOK_FOR_S = 10.0
 """After a change of the sound system devices are looked for at every try, for so long."""
+LOOK_AFTER_PART = 0.1
+"""Then, while nothing seems to change, each time this part of the time since has passed again,"""
 LOOK_EVERY_S = 60.0
-"""And so often while nothing seems to change."""
-ALSA_CARDS = Path("/proc/asound/cards")
+"""but at least so often."""
+ALSA = Path("/proc/asound")
 
 Answer = TypeVar("Answer")
 
@@ -142,7 +144,9 @@ def choose_device(devices: list[Device], wanted: int | str | None) -> Device:
             raise SettingsError(f"expected {what} and no other, found {found}: name it in full or by index")
     if not fitting:
         found = ", ".join(f"{device.index} {device.name}" for device in devices) or "no capture device at all"
-        raise CaptureError(CaptureFailure.NOT_FOUND, f"expected {what}, found {found}: see 'keyword-detector devices'")
+        raise CaptureError(
+            CaptureFailure.NOT_FOUND, f"expected {what}, found {found}{_say_held()}: see 'keyword-detector devices'"
+        )
     return fitting[0]
 
 
@@ -175,9 +179,15 @@ def find_again(devices: list[Device], known: Device, beside: frozenset[str] = fr
         and device.name not in beside
     ]
     if len(renumbered) != 1:
-        what = f"{len(renumbered)} that may be it" if renumbered else "it gone"
+        what = f"{len(renumbered)} that may be it" if renumbered else f"it gone{_say_held()}"
         raise CaptureError(CaptureFailure.NOT_FOUND, f"expected '{known.name}' again, found {what}")
     return renumbered[0]
+
+
+def _say_held() -> str:
+    """Return, for the end of a line, which devices PortAudio does not list because a program holds them."""
+    held = ", ".join(sorted(find_held_devices()))
+    return f" ({held} not listed, in use by a program)" if held else ""
 
 
 def _without_number(name: str) -> str:
@@ -190,12 +200,14 @@ class Changes:
 
     Making it anew is not free: ALSA loads and unloads its plugins each time, and some of the libraries that come with
     them leak 12 kB when they are loaded (measured on Debian 12 with libasound2-plugins). So it is made anew for some
-    time after cards or servers came or went, and seldom otherwise: a microphone may be away for months. A device that
-    is in the list already can be opened again without.
+    time after cards or servers came or went, when a program lets go of a device, and ever less often otherwise: a
+    microphone may be away for months. A device that is in the list already can be opened again without.
     """
 
     def __init__(self) -> None:
         self._seen: tuple[object, ...] = ()
+        self._held: frozenset[str] = frozenset()
+        self._is_released = False
         self._happened_s = self._looked_s = float("-inf")
 
     def is_due(self, now_s: float) -> bool:
@@ -203,10 +215,16 @@ class Changes:
         seen = describe_sound_system()
         if seen != self._seen:
             self._seen, self._happened_s = seen, now_s
-        is_due = now_s - self._happened_s < LOOK_FOR_S or now_s - self._looked_s >= LOOK_EVERY_S
-        if is_due:
-            self._looked_s = now_s
-        return is_due
+        held = find_held_devices()
+        self._is_released |= bool(self._held - held)
+        self._held = held
+        since_s = now_s - self._happened_s
+        every_s = min(LOOK_AFTER_PART * since_s, LOOK_EVERY_S)
+        return self._is_released or since_s < LOOK_FOR_S or now_s - self._looked_s >= every_s
+
+    def note_looked(self, now_s: float) -> None:
+        """Note that the list was made."""
+        self._looked_s, self._is_released = now_s, False
 
 
 def describe_sound_system() -> tuple[object, ...]:
@@ -218,12 +236,23 @@ def describe_sound_system() -> tuple[object, ...]:
         sockets.append(Path(server.removeprefix("unix:")))
     seen: list[object] = []
     with contextlib.suppress(OSError):
-        seen.append(ALSA_CARDS.read_bytes())
+        seen.append((ALSA / "cards").read_bytes())
     for socket in sockets:
         with contextlib.suppress(OSError):
             state = socket.stat()
             seen.append((str(socket), state.st_ino, state.st_ctime_ns))
     return tuple(seen)
+
+
+def find_held_devices() -> frozenset[str]:
+    """Return ALSA's capture devices that a program holds open, as "hw:1,0": PortAudio leaves them out of its list."""
+    held = set()
+    for state in ALSA.glob("card*/pcm*c/sub*/hw_params"):
+        with contextlib.suppress(OSError):
+            if state.read_text().strip() != "closed":
+                card, device = state.parts[-4].removeprefix("card"), state.parts[-3].removeprefix("pcm").rstrip("c")
+                held.add(f"hw:{card},{device}")
+    return frozenset(held)
 
 
 def rescan(sounddevice: ModuleType) -> None:

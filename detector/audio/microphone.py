@@ -66,8 +66,11 @@ class Microphone:
             If its name is ambiguous.
         """
         sounddevice = import_sounddevice()
-        if self._changes.is_due(time.monotonic()) and self._is_used:
-            rescan(sounddevice)
+        now_s = time.monotonic()
+        if self._changes.is_due(now_s):
+            if self._is_used:
+                rescan(sounddevice)
+            self._changes.note_looked(now_s)
         self._is_used = True
         devices = list_devices()
         if self._device is None:

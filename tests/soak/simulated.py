@@ -43,7 +43,8 @@ from detector.stopping import StopFlag
 KINDS: dict[str, tuple[float, float, GapCause | None]] = {
     "killed": (0.1, 20.0, GapCause.RECONNECT),
     "gone": (0.1, 20.0, GapCause.RECONNECT),
-    "busy": (0.1, 20.0, GapCause.RECONNECT),
+    "busy": (0.1, 40.0, GapCause.RECONNECT),
+    "refused": (0.1, 20.0, GapCause.RECONNECT),
     "suspended": (1.5, 60.0, GapCause.RECONNECT),
     "overflow": (0.1, 0.8, GapCause.OVERFLOW),
     "stall": (1.0, 30.0, GapCause.OVERFLOW),
@@ -55,9 +56,9 @@ KINDS: dict[str, tuple[float, float, GapCause | None]] = {
     "offset": (1.0, 10.0, None),
 }
 """What may happen: the shortest and longest, in seconds, and what the ledger calls it."""
-AWAY = ("killed", "gone", "busy")
+AWAY = ("killed", "gone", "busy", "refused")
 QUIET = ("suspended", "overflow", "hole")
-REFUSALS = {"killed": "Unanticipated host error", "busy": "Device unavailable"}
+REFUSALS = {"killed": "Unanticipated host error", "busy": "Device unavailable", "refused": "Invalid sample rate"}
 
 PAUSE_S = (8.0, 40.0)
 """From the end of a fault to the next."""
@@ -143,9 +144,13 @@ class World:
         """Return what shows that a card came or went."""
         return (self.is_on("gone"),)
 
+    def held(self) -> frozenset[str]:
+        """Return the devices that another program holds."""
+        return frozenset({"hw:0,0"} if self.is_on("busy") else ())
+
     def _list(self) -> None:
         device = {"name": "mic", "hostapi": 0, "max_input_channels": 1, "default_samplerate": RATE_HZ}
-        self._listed[:] = [] if self.is_on("gone") else [device]
+        self._listed[:] = [] if self.is_on("gone", "busy") else [device]  # PortAudio does not list what is in use
 
     def _open(self, **_: object) -> World:
         if self._fault is not None and self._fault.kind in AWAY:
@@ -352,7 +357,7 @@ def main() -> int:
     world, stop = World(options.seed), StopFlag()
     judge = Judge(world, options.hours, stop)
     microphone.time = types.SimpleNamespace(monotonic=world.monotonic)  # type: ignore[assignment]
-    devices.describe_sound_system = world.describe
+    devices.describe_sound_system, devices.find_held_devices = world.describe, world.held
     sys.modules["sounddevice"] = world.module()  # type: ignore[assignment]
     capture.POLL_S = 0.0005
     source = Accelerated(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from detector.audio import devices, microphone
-from detector.audio.devices import LOOK_EVERY_S, LOOK_FOR_S, Changes, Device, choose_device, find_again
+from detector.audio.devices import LOOK_AFTER_PART, LOOK_EVERY_S, LOOK_FOR_S, Changes, Device, choose_device, find_again
 from detector.audio.gaps import GapCause, Loss
 from detector.audio.microphone import Microphone
 from detector.errors import CaptureError, CaptureFailure, SettingsError
@@ -64,20 +64,60 @@ def test_a_card_that_returns_under_another_number_is_found_and_no_other(listed, 
         assert find_again(devices, CARD, frozenset(beside)).name == found
 
 
-def test_devices_are_listed_anew_after_changes_and_else_seldom(monkeypatch):
+@pytest.fixture
+def capture_device(tmp_path, monkeypatch):
+    """ALSA's state of the one capture device of a card."""
+    monkeypatch.setattr(devices, "ALSA", tmp_path)
+    state = tmp_path / "card1/pcm0c/sub0/hw_params"
+    state.parent.mkdir(parents=True)
+    state.write_text("closed\n")
+    return state
+
+
+def look(changes, now_s):
+    is_due = changes.is_due(now_s)
+    if is_due:
+        changes.note_looked(now_s)
+    return is_due
+
+
+def test_devices_are_listed_anew_after_changes_and_ever_less_often_else(monkeypatch):
     seen = ["a card"]
     monkeypatch.setattr(devices, "describe_sound_system", lambda: tuple(seen))
     changes = Changes()
-    due = [now_s for now_s in range(300) if changes.is_due(float(now_s))]
+    due = [now_s for now_s in range(10_000) if look(changes, float(now_s))]
     assert due[: int(LOOK_FOR_S)] == list(range(int(LOOK_FOR_S)))
-    assert len(due) == LOOK_FOR_S + (300 - LOOK_FOR_S) // LOOK_EVERY_S
+    assert all(late - soon <= max(1, LOOK_AFTER_PART * late + 1) for soon, late in itertools.pairwise(due))
+    assert max(late - soon for soon, late in itertools.pairwise(due)) == LOOK_EVERY_S
+    assert len(due) < 10_000 / LOOK_EVERY_S + 60
     seen.append("another")
-    assert changes.is_due(300.0)
-    assert not changes.is_due(300.0 + LOOK_FOR_S)
+    assert look(changes, 10_000.0)
+
+
+
+def test_a_device_that_a_program_lets_go_of_is_looked_for_at_once(monkeypatch, capture_device):
+    monkeypatch.setattr(devices, "describe_sound_system", tuple)
+    changes = Changes()
+    capture_device.write_text("access: RW_INTERLEAVED\nrate: 48000 (48000/1)\n")
+    assert look(changes, 0.0)
+    assert look(changes, 1000.0)
+    assert not look(changes, 1001.0)
+    capture_device.write_text("closed\n")
+    assert changes.is_due(1002.0)
+    assert look(changes, 1003.0), "it is due until a list was made"
+    assert not look(changes, 1004.0)
+
+
+def test_a_device_that_is_not_listed_because_it_is_in_use_is_named(capture_device):
+    capture_device.write_text("rate: 48000\n")
+    with pytest.raises(CaptureError, match=r"7 default \(hw:1,0 not listed, in use by a program\): see"):
+        choose_device([DEVICES[0], DEVICES[3]], "usb")
+    with pytest.raises(CaptureError, match=r"it gone \(hw:1,0 not listed"):
+        find_again([], CARD)
 
 
 def test_cards_and_sockets_that_come_and_go_are_seen(tmp_path, monkeypatch):
-    monkeypatch.setattr(devices, "ALSA_CARDS", tmp_path / "cards")
+    monkeypatch.setattr(devices, "ALSA", tmp_path)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path / 'own'}")
     (tmp_path / "pulse").mkdir()
