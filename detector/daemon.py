@@ -27,7 +27,7 @@ from detector.health import Health, State
 from detector.load import Load
 from detector.native import hide_native_messages
 from detector.outputs.console import OutputClosed
-from detector.outputs.outlet import Outlet
+from detector.outputs.outlet import Outlet, divert_log
 from detector.pipeline import Progress
 from detector.recorder import FlightRecorder
 from detector.service import Notifier, Watchdog, open_service
@@ -55,16 +55,19 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
 
     `reread` returns the settings as they are now in their file; SIGHUP asks for it. None: SIGHUP ends the process.
     """
+    log_output = None
+    if source_name is None:
+        if settings.log_level != "debug":
+            hide_native_messages()
+        log_output = divert_log()
     _check(settings)
     detector = open_detector(settings)
     source = choose_source(settings, source_name, detector.model.manifest.frontend.sample_rate_hz)
-    if source_name is None and settings.log_level != "debug":
-        hide_native_messages()
     faulthandler.enable()  # a watchdog's SIGABRT leaves the stacks behind
     faulthandler.register(signal.SIGUSR1)
     hangup = Request(signal.SIGHUP) if reread is not None else None
     with deferred_stop() as stop:
-        daemon = Daemon(settings, detector, source, *open_service(os.environ), stop=stop)
+        daemon = Daemon(settings, detector, source, *open_service(os.environ), log_output=log_output, stop=stop)
         if hangup is not None and reread is not None:
             daemon.reload_on(hangup, reread)
         try:
@@ -92,6 +95,7 @@ class Daemon:
         notifier: Notifier,
         watchdog: Watchdog,
         *,
+        log_output: Outlet | None,
         stop: StopFlag,
     ) -> None:
         self._settings = settings
@@ -119,22 +123,23 @@ class Daemon:
         self._hangup: Request | None = None
         self._reread: Callable[[], Settings] | None = None
         self._output: Outlet | None = None
-        self._log_output: Outlet | None = None
+        self._log_output = log_output
         self._stream: TextIO = sys.stdout
         if not source.can_wait:
-            self._output, self._log_output = Outlet(sys.stdout.fileno()), Outlet(sys.stderr.fileno())
+            self._output = Outlet(sys.stdout.fileno())
             self._stream = cast("TextIO", self._output)
-            for handler in logging.getLogger().handlers:
-                if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
-                    handler.setStream(self._log_output)
 
     def close(self) -> None:
         """Say what was heard and lost, and print what still waits, if somebody takes it."""
         self._notifier.stopping()
-        if self._was_opened or self._stop.is_set():
-            lost = self._gaps.describe() + self._describe_dropped()
-            log.info("stopped after %.1f s of audio; %s", self._heard_s, lost)
-        self._flush(FINISH_S)
+        try:
+            self._flush(FINISH_S)
+        finally:
+            if self._was_opened or self._stop.is_set():
+                n_waiting = self._output.n_waiting if self._output is not None else 0
+                lost = self._gaps.describe() + self._describe_dropped(n_waiting)
+                log.info("stopped after %.1f s of audio; %s", self._heard_s, lost)
+            self._flush_log(FINISH_S)
 
     def record_with(self, recorder: FlightRecorder) -> None:
         """Record what is heard; SIGUSR2 asks to keep what is around it."""
@@ -188,10 +193,12 @@ class Daemon:
             self._health.hear(progress.samples, now_s)
             self._judge(now_s)
         if not self._source.can_wait and self._load.observe(progress.n_waited / self._rate_hz, now_s):
+            is_slower = self._load.factor > self._detector.stride_factor
+            why = "too slow for the moment" if is_slower else "no longer late"
             self._detector.stride_factor = self._load.factor
             if self._recorder is not None:
                 self._recorder.note_stride()
-            log.warning("too slow for the moment: windows are now %d ms apart", round(1000 * self._stride_s))
+            log.warning("%s: windows are now %d ms apart", why, round(1000 * self._stride_s))
         is_asked = self._keep_request.take()
         if self._recorder is not None:
             if is_asked:
@@ -214,27 +221,30 @@ class Daemon:
     def _heard_s(self) -> float:
         return self._n_heard / self._rate_hz
 
-    def _describe_dropped(self) -> str:
-        n_dropped = self._output.n_dropped if self._output is not None else 0
+    def _describe_dropped(self, n_waiting: int = 0) -> str:
+        n_dropped = n_waiting + (self._output.n_dropped if self._output is not None else 0)
         return f", {n_dropped} lines of output dropped" if n_dropped else ""
 
     def _flush(self, timeout_s: float = 0.0) -> None:
-        """Write what waits, as far as somebody takes it. Nobody needs to read the log."""
-        if self._log_output is not None:
-            with contextlib.suppress(OSError):
-                self._log_output.finish(timeout_s)
+        """Write what waits, as far as somebody takes it."""
+        self._flush_log()
         if self._output is not None:
             self._output.finish(timeout_s)
             if self._output.trouble and not self._trouble:
                 log.warning("detections wait, they cannot be written: %s", self._output.trouble)
             self._trouble = self._output.trouble
 
+    def _flush_log(self, timeout_s: float = 0.0) -> None:
+        """Write what is logged; nobody needs to read it."""
+        if self._log_output is not None:
+            with contextlib.suppress(OSError):
+                self._log_output.finish(timeout_s)
+
     def _judge(self, now_s: float) -> None:
         before, has_scored = self._health.state, self._detector.n_windows > 0
         state = self._health.judge(now_s, is_waiting=self._source.is_waiting, has_scored=has_scored)
         if has_scored and not self._is_ready:
-            self._is_ready = True
-            self._notifier.ready()
+            self._is_ready = self._notifier.ready()
         if state is None:
             return
         self._notifier.status(f"{state.value}: {self._source.name}")
@@ -280,7 +290,7 @@ class Daemon:
             logging.getLogger().setLevel(new.log_level.upper())
             log.warning("settings were read anew")
         if self._is_ready:
-            self._notifier.ready()
+            self._is_ready = self._notifier.ready()
 
 
 def _check(settings: Settings) -> None:

@@ -16,6 +16,8 @@ SILENT_RMS = 1.5
 """In steps of 16 bits (-87 dBFS); the noise of a microphone and its amplifier is far above, at -70 to -50 dBFS."""
 CLIPPED_PART = 0.005
 """Part of samples at full scale above which the level is set too high."""
+LEAVING = 2.0
+"""Silence and clipping are over when the level is that far on the other side, so that one at a limit is told once."""
 DEAF_AFTER_S = 3.0
 """Without a sample for this long nothing is heard."""
 STALL_S = 1.0
@@ -89,8 +91,10 @@ class Health:
             return State.STARTING
         n_samples = len(self._seconds) * self._sample_rate_hz
         if len(self._seconds) == JUDGED_S:
-            if sum(energy for energy, _ in self._seconds) < SILENT_RMS**2 * n_samples:
+            silent_rms = SILENT_RMS * (LEAVING if self.state is State.SILENT else 1.0)
+            if sum(energy for energy, _ in self._seconds) < silent_rms**2 * n_samples:
                 return State.SILENT
-            if sum(n_clipped for _, n_clipped in self._seconds) > CLIPPED_PART * n_samples:
+            clipped_part = CLIPPED_PART / (LEAVING if self.state is State.CLIPPING else 1.0)
+            if sum(n_clipped for _, n_clipped in self._seconds) > clipped_part * n_samples:
                 return State.CLIPPING
         return State.LISTENING

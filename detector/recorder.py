@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 SEGMENT_S = 10.0
 """Length of a file of the ring."""
 RING_FOLDER = "ring"
-PARTIAL = "partial"
+PARTIAL, PARTIAL_FLIGHT = PARTIALS = ("partial", "partial.json")
+"""What is being written; renamed when both are whole."""
 SEGMENT_NAME = re.compile(r"\d{9}\.flac")
 KEPT_NAME = re.compile(r"\d{8}-\d{6}-\d{3}-.+\.flac")
 """The folder may hold other files too; those are left alone."""
@@ -121,7 +122,7 @@ class FlightRecorder:
             for folder in (self._folder, self._ring):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for old in self._ring.iterdir():  # of a process that has ended: nobody knows its state any more
-                if SEGMENT_NAME.fullmatch(old.name) or old.name == PARTIAL:
+                if SEGMENT_NAME.fullmatch(old.name) or old.name in PARTIALS:
                     old.unlink()
         except OSError as exc:
             raise SettingsError(f"expected a folder to record into, found {self._folder}: {exc.strerror}") from exc
@@ -246,8 +247,9 @@ class FlightRecorder:
             self._open = None
         while self._segments:
             self._forget_oldest()
-        with contextlib.suppress(OSError):
-            (self._ring / PARTIAL).unlink(missing_ok=True)
+        for name in PARTIALS:
+            with contextlib.suppress(OSError):
+                (self._ring / name).unlink(missing_ok=True)
 
     def _keep_asked(self) -> None:
         """Keep what is around the moment that was asked for, if any was."""
@@ -283,13 +285,14 @@ class FlightRecorder:
             detections=[detection for s in chosen for detection in s.detections],
             made_with=describe_machine(),
         )
-        partial = self._ring / PARTIAL
-        with soundfile.SoundFile(partial, "w", self._rate_hz, 1, subtype="PCM_16", format="FLAC") as out:
+        sound, beside = self._ring / PARTIAL, self._ring / PARTIAL_FLIGHT
+        with soundfile.SoundFile(sound, "w", self._rate_hz, 1, subtype="PCM_16", format="FLAC") as out:
             for segment in chosen:
                 out.write(soundfile.read(segment.path, dtype="int16")[0])
-        _move_whole(partial, Path(f"{stem}.flac"))
-        partial.write_bytes(msgspec.json.encode(flight))
-        _move_whole(partial, Path(f"{stem}.json"))
+        beside.write_bytes(msgspec.json.encode(flight))
+        for partial, suffix in ((beside, ".json"), (sound, ".flac")):
+            partial.chmod(0o600)
+            partial.replace(f"{stem}{suffix}")
         log.info("kept %s.flac", stem)
         self._make_room()
 
@@ -297,14 +300,12 @@ class FlightRecorder:
         """Remove the oldest of what was kept until the rest fits."""
         kept = []
         for file in self._folder.iterdir():
-            beside = file.with_suffix(".json")
-            if KEPT_NAME.fullmatch(file.name) and beside.exists():
-                state = file.stat()
-                kept.append((state.st_mtime_ns, state.st_size + beside.stat().st_size, file, beside))
+            if KEPT_NAME.fullmatch(file.name):
+                pair = [half for half in (file, file.with_suffix(".json")) if half.exists()]
+                kept.append((file.stat().st_mtime_ns, sum(half.stat().st_size for half in pair), pair))
         kept.sort()
-        while len(kept) > 1 and sum(size for _, size, _, _ in kept) > self._settings.most_mb * 1e6:
-            _, _, *oldest = kept.pop(0)
-            for half in oldest:
+        while len(kept) > 1 and sum(size for _, size, _ in kept) > self._settings.most_mb * 1e6:
+            for half in kept.pop(0)[2]:
                 half.unlink(missing_ok=True)
 
     @contextlib.contextmanager
@@ -318,12 +319,6 @@ class FlightRecorder:
             self._is_in_trouble = True
             self._try_again_at = self._detector.n_samples + round(TRY_AGAIN_S * self._rate_hz)
             self._forget_all()
-
-
-def _move_whole(partial: Path, file: Path) -> None:
-    """Give a file that is whole its name, for its owner's eyes alone."""
-    partial.chmod(0o600)
-    partial.replace(file)
 
 
 def describe_machine() -> dict[str, str]:

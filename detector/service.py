@@ -40,9 +40,9 @@ class Notifier:
         """Say that settings are read anew; `ready` ends it."""
         self.send(RELOADING=1, MONOTONIC_USEC=time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
 
-    def ready(self) -> None:
-        """Say that the service does what it is for."""
-        self.send(READY=1)
+    def ready(self) -> bool:
+        """Say that the service does what it is for; return False if it must be said again, to one that is behind."""
+        return self.send(READY=1) or not self._address
 
     def stopping(self) -> None:
         """Say that it ends."""
@@ -68,10 +68,9 @@ class Watchdog:
         if self._interval_s is None or now_s - self._pinged_s < self._interval_s:
             return
         captured_before, scored_before = self._at_ping
-        if n_captured > captured_before and n_scored > scored_before:
+        if n_captured > captured_before and n_scored > scored_before and self._notifier.send(WATCHDOG=1):
             self._at_ping = (n_captured, n_scored)
             self._pinged_s = now_s
-            self._notifier.send(WATCHDOG=1)
 
 
 def open_service(environment: Mapping[str, str]) -> tuple[Notifier, Watchdog]:

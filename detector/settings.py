@@ -45,8 +45,8 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     folder: Text | None = None
     """Where to; None: nothing is recorded."""
-    minutes: Annotated[float, msgspec.Meta(gt=0, le=1440)] = 5.0
-    """Length of the ring of the latest sound."""
+    minutes: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
+    """Length of the ring of the latest sound; its scores are kept in memory, up to 1 MB a minute."""
     before_s: PositiveSeconds = 10.0
     """What is kept begins so long before a detection, or up to ten seconds earlier."""
     after_s: Seconds = 3.0

@@ -226,7 +226,8 @@ def test_settings_are_read_anew_without_losing_a_sample(supervisor, demo_samples
     assert times[2] - times[0] == pytest.approx(6.0, abs=0.061)
     assert times[4] - times[2] == pytest.approx(6.0, abs=0.061)
     assert "24.0 s of audio; 0 gaps" in stderr
-    assert supervisor.count("READY=1") >= 2  # once at the start, once after each reload
+    told = [text.split("\n")[0] for _, text in supervisor.messages if text.startswith(("READY=", "RELOADING="))]
+    assert told == ["READY=1", *(["RELOADING=1", "READY=1"] * 7)]
 
 
 def test_a_hangup_before_anything_was_heard_says_nothing_of_readiness(supervisor, tmp_path):
@@ -297,6 +298,29 @@ def test_a_hangup_ends_a_daemon_without_a_settings_file():
     process.communicate()
 
 
+def fill(pipe):
+    """Fill the write end of a pipe that nobody reads; return how much went in."""
+    n_written = 0
+    fcntl.fcntl(pipe, fcntl.F_SETFL, os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            n_written += os.write(pipe, b"\n" * 4096)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, 0)
+    return n_written
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--words", "maybe"], 78), (["--no-recover"], 69)])
+def test_a_log_that_nobody_reads_from_the_start_holds_up_nothing(arguments, code, tmp_path):
+    nobody, log = os.pipe()
+    fill(log)
+    nowhere = ENVIRONMENT | {"PULSE_SERVER": f"unix:{tmp_path / 'none'}"}
+    process = start("listen", "--false-accepts-per-hour", 3, *arguments, stderr=log, env=nowhere)
+    with ended(process):
+        assert process.wait(30) == code
+    os.close(nobody)
+    os.close(log)
+
+
 @pytest.mark.microphone
 def test_outputs_that_nobody_reads_do_not_hold_up_hearing(microphone, demo_samples, demo_words, tmp_path):
     wav = tmp_path / "words.wav"
@@ -311,11 +335,7 @@ def test_outputs_that_nobody_reads_do_not_hold_up_hearing(microphone, demo_sampl
             break
     junk = 0
     for _, write_end in pipes:  # both are full from now on
-        fcntl.fcntl(write_end, fcntl.F_SETFL, os.O_NONBLOCK)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                junk += os.write(write_end, b"\n" * 4096)
-        fcntl.fcntl(write_end, fcntl.F_SETFL, 0)
+        junk += fill(write_end)
         os.close(write_end)
     time.sleep(2)
     for _ in range(2):

@@ -55,6 +55,20 @@ def test_a_level_that_is_too_high_is_told(health):
     assert [state for _, state in listen(health, NOISE, 30, now_s=30.0)] == [State.LISTENING]
 
 
+@pytest.mark.parametrize("state", [State.CLIPPING, State.SILENT])
+def test_a_level_at_the_limit_is_told_once(health, state):
+    rng = np.random.default_rng(1)
+    changes = []
+    for k in range(6000):
+        if state is State.CLIPPING:
+            tenth = np.resize(np.array([100, -100], dtype=np.int16), 100)
+            tenth[: rng.poisson(0.6)] = 32767
+        else:
+            tenth = np.rint(rng.normal(0.0, rng.uniform(0.9, 2.0), 100)).astype(np.int16)
+        changes += [changed for _, changed in listen(health, tenth, 0.1, now_s=0.1 * k)]
+    assert changes == [State.LISTENING, state]
+
+
 def test_a_single_loud_second_is_not(health):
     assert listen(health, NOISE, 5) + listen(health, LOUD[:2], 1, now_s=5.0) == [(0.1, State.LISTENING)]
 

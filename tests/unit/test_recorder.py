@@ -1,6 +1,7 @@
 """What is recorded around a detection, and that it is heard again as it was."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -133,6 +134,28 @@ def test_a_full_disk_leaves_nothing_behind(detector, demo_samples, tmp_path, mon
     assert not kept(tmp_path)
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert warned == ["nothing can be recorded: [Errno 28] No space left on device"]
+
+
+def test_a_disk_that_fills_between_sound_and_its_scores_leaves_neither(detector, demo_samples, tmp_path, monkeypatch):
+    def full(path, _):
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=1.0)) as recorder:
+        monkeypatch.setattr(type(tmp_path), "write_bytes", full)
+        heard = hear(detector, recorder, demo_samples)
+        assert heard
+    assert not list(tmp_path.iterdir())
+
+
+def test_half_a_recording_counts_against_the_limit_too(detector, rng, tmp_path):
+    (half := tmp_path / "20200101-000000-000-yes.flac").write_bytes(bytes(1_000_000))
+    os.utime(half, (0, 0))
+    with FlightRecorder(detector, settings(tmp_path, minutes=0.5, most_mb=1.0)) as recorder:
+        hear(detector, recorder, (rng.standard_normal(16000 * 6) * 1000).astype(np.int16))
+        recorder.ask("asked")
+    assert len(kept(tmp_path)) == 1
+    assert not half.exists()
 
 
 def test_files_of_others_in_the_folder_stay(detector, demo_samples, tmp_path):

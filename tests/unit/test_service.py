@@ -66,6 +66,19 @@ def test_the_watchdog_is_fed_by_progress_of_both_alone(supervisor):
         assert received(receiver) == (["WATCHDOG=1"] if is_pinged else []), now_s
 
 
+def test_what_a_supervisor_that_is_behind_did_not_take_is_said_again(supervisor):
+    receiver, environment = supervisor
+    notifier, watchdog = open_service(environment)
+    while notifier.send(STATUS="fills its queue"):
+        pass
+    assert not notifier.ready()
+    watchdog.progress(16000, 10, 1.0)
+    assert "WATCHDOG=1" not in received(receiver)
+    assert notifier.ready()
+    watchdog.progress(17000, 11, 1.1)
+    assert received(receiver) == ["READY=1", "WATCHDOG=1"]
+
+
 @pytest.mark.parametrize(
     "environment",
     [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "soon"}, {"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "1"}],
