@@ -6,8 +6,8 @@ PulseAudio with a null sink stands in for a microphone; the daemon is a process 
 with 1, and says where and when, unless
 
 - every word that begins two seconds after a fault is over, until the next, is heard, and nothing that was not said;
-- the daemon's ledger holds a reconnection for each time the microphone went away, and no others, and a loss for each time
-  the daemon stood for more than a second;
+- the daemon's ledger holds a reconnection for each time the microphone went away, and no others, and a loss for each
+  time the daemon stood for more than a second;
 - threads and open files of the daemon are as many at the end as at the beginning, and its memory has not grown.
 """
 
@@ -269,8 +269,8 @@ class Judge:
         """Return the word that was heard; each is heard once, in time unless a fault held it, or the daemon, up."""
         for word in list(self._speaker.begun):
             due_s = word.end_s + HEARD_WITHIN_S
-            if due_s >= began_s and word.start_s <= over_s:
-                due_s = max(due_s, over_s + word.end_s - word.start_s + HEARD_WITHIN_S)
+            if due_s >= began_s and word.start_s <= over_s + BACK_WITHIN_S:  # a server that starts plays late, too
+                due_s = max(due_s, over_s + BACK_WITHIN_S + word.end_s - word.start_s + HEARD_WITHIN_S)
             if word.keyword == keyword and word.start_s <= at_s <= due_s and word not in self._taken:
                 self._taken.add(word)
                 return word
@@ -322,7 +322,9 @@ def main() -> int:
     started_s = time.monotonic()
     with _everything(options.seed) as (world, listener, speaker):
         judge = Judge(listener, speaker)
-        judge.wait_until_back("start", time.monotonic())
+        began_s = time.monotonic()
+        judge.wait_until_back("start", began_s)
+        judge.judge("start", began_s, time.monotonic(), time.monotonic())
         resources: list[tuple[int, int, int]] = []
         n_stood = 0
         for k in range(options.faults):

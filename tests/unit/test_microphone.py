@@ -94,7 +94,6 @@ def test_devices_are_listed_anew_after_changes_and_ever_less_often_else(monkeypa
     assert look(changes, 10_000.0)
 
 
-
 def test_a_device_that_a_program_lets_go_of_is_looked_for_at_once(monkeypatch, capture_device):
     monkeypatch.setattr(devices, "describe_sound_system", tuple)
     changes = Changes()
