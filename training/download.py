@@ -65,6 +65,10 @@ def download(archive: Archive, folder: Path, *, show_progress: bool = True) -> N
     """
     if not archive.url.startswith(("https://", "http://")):
         raise SettingsError(f"expected a URL that begins with https:// or http://, found '{archive.url}'")
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"expected a new folder to unpack into, found the file {folder}")
+    if folder.resolve() == Path.cwd():
+        raise SettingsError("expected a new folder to unpack into, found the current one")
     if folder.exists() and any(folder.iterdir()):
         raise SettingsError(f"expected a new folder to unpack into, found {folder} with something in it")
     file = folder.with_name(f"{folder.name}.tar.gz.part")
@@ -104,6 +108,8 @@ def _fetch(url: str, file: Path, *, show_progress: bool) -> None:
 def _fetch_rest(url: str, file: Path, n_before: int, *, show_progress: bool) -> None:
     request = urllib.request.Request(url, headers={"Range": f"bytes={n_before}-"} if n_before else {})  # noqa: S310
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - the user's own choice of server
+        if response.headers.get("Content-Type", "").startswith("text/"):
+            raise ConnectionError("a page came in place of the archive, as from a network that wants a login")
         if response.status != PARTIAL_CONTENT:
             n_before = 0  # the server sends all of it again
         n_bytes = int(response.headers["Content-Length"]) if response.headers["Content-Length"] else None

@@ -145,6 +145,7 @@ def export(
     """
     source = run / MANIFEST_FILE
     if not source.exists():
+        read_settings(run)  # it may be no run at all
         raise SettingsError(f"expected a finished run in {run}, found no {MANIFEST_FILE}: go on with --resume")
     manifest = read_manifest(source)
     if Path(name).name != name:

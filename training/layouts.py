@@ -5,7 +5,8 @@ Words come in one of these layouts, with any file type that libsndfile reads:
 - Speech Commands as its archive is unpacked, `WORD/SPEAKER_nohash_N.wav`, with `_background_noise_/` and perhaps the
   official lists of speakers; also one folder further down, as torchaudio and `tf.keras.utils.get_file` unpack it, and
   the subset `mini_speech_commands`;
-- any tree `WORD/FILE`: what stands before a file's last number is its speaker (`anna-3.wav`, `anna_04.flac`);
+- any tree `WORD/FILE`: what stands before a file's last number is its speaker (`anna-3.wav`, `anna_04.flac`); also one
+  such tree for each split, in folders named `train`, `val` and `test`;
 - a table, `NAME.csv`, with the columns file, start, end (in seconds; empty: the whole file), word, perhaps speaker;
 - TensorFlow Datasets' `speech_commands`, prepared: `*.tfrecord-*`.
 
@@ -38,8 +39,22 @@ SILENCE_FOLDER = "_silence_"
 EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif"}
 COLUMNS = ("file", "start", "end", "word")
 UNREADABLE = frozenset({".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm"})
+ELSEWHERE = {
+    "*.tar.gz": "an archive to be unpacked first",
+    "*.csv": "a table, to be named itself",
+    "*.array_record-*": "ArrayRecord files of TensorFlow Datasets, of which TFRecord files are read",
+}
+"""What people have in place of clips."""
 FEWEST_SPEAKERS = 2
-TFDS_SPLITS = {"train": TRAINING, "validation": VALIDATION, "test": TESTING}
+SPLIT_NAMES = {"train": TRAINING, "validation": VALIDATION, "test": TESTING}
+"""Of TensorFlow Datasets; folders may have other names for them."""
+SPLIT_FOLDERS = SPLIT_NAMES | {
+    "training": TRAINING,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "dev": VALIDATION,
+    "testing": TESTING,
+}
 
 
 def find_recordings(folder: Path) -> list[Path]:
@@ -77,7 +92,7 @@ def index_words(name: str) -> Iterator[Item]:
         found: Iterable[Item] = _index_table(Path(name))
     else:
         folder = _check_folder(name)
-        records = sorted(folder.rglob("*.tfrecord-*"))
+        records = sorted(folder.rglob("speech_commands-*.tfrecord-*"))
         found = _index_records(records) if records else _index_tree(folder)
     return _of_folder(name, found)
 
@@ -110,11 +125,16 @@ def _keep_apart(items: Sequence[Item]) -> list[Item]:
 def _index_tree(root: Path) -> list[Item]:
     while not any(_is_recording(path) for folder in _word_folders(root) for path in folder.iterdir()):
         below = [folder for folder in _word_folders(root) if _word_folders(folder)]
+        if len(below) > 1 and all(folder.name.lower() in SPLIT_FOLDERS for folder in below):
+            return [
+                msgspec.structs.replace(item, split=SPLIT_FOLDERS[folder.name.lower()])
+                for folder in below
+                for item in _index_tree(folder)
+            ]
         if len(below) != 1:
-            names = ", ".join(folder.name for folder in below)
-            found = f"several folders: name one of {names}" if below else "none"
             raise SettingsError(
-                f"expected word clips, WORD/SPEAKER_nohash_N.wav or WORD/FILE, below {root}, found {found}"
+                f"expected word clips, WORD/SPEAKER_nohash_N.wav or WORD/FILE, below {root}, "
+                f"found {_describe_others(root, below)}"
             )
         root = below[0]
     listed: dict[str, str] = {}
@@ -124,14 +144,38 @@ def _index_tree(root: Path) -> list[Item]:
             lines = list_file.read_text(encoding="utf-8").splitlines()
             listed |= {line.strip().rpartition(".")[0]: split for line in lines if line.strip()}
     items = []
+    n_unnamed = 0
     for folder in _word_folders(root):
         _warn_of_unreadable(folder)
         for path in find_recordings(folder):
-            speaker = _speaker_of(path.stem)
+            # Deeper than WORD/FILE it is the folder that says who speaks.
+            speaker = _speaker_of(path.stem) if path.parent == folder else path.relative_to(folder).parts[0]
             split = listed.get(f"{folder.name}/{path.stem}", TRAINING) if listed else choose_split(speaker)
             kind, word = (NOISE, "") if folder.name == SILENCE_FOLDER else (WORD, folder.name)
             items.append(Item(path=str(path), kind=kind, split=split, word=word, speaker=speaker))
+            n_unnamed += kind == WORD and path.parent == folder and path.stem.isdecimal()
+    if n_unnamed:
+        log.warning(
+            "%d clips below %s have a number for a name: each is taken for another speaker's. If they are of one, a "
+            "voice that was trained on is measured on: name files WORD/SPEAKER-NUMBER",
+            n_unnamed,
+            root,
+        )
     return items if listed else divide_few(items)
+
+
+def _describe_others(root: Path, below: Sequence[Path]) -> str:
+    """Return what is below a folder in place of WORD/FILE."""
+    if below:
+        names = ", ".join(folder.name for folder in below)
+        return f"several folders: name one of {names} (where they are words, name files WORD/SPEAKER-NUMBER)"
+    unreadable = next((path for path in root.rglob("*") if path.suffix.lower() in UNREADABLE), None)
+    if unreadable is not None:
+        return f"kinds that cannot be read, as {unreadable.name}: convert them, with ffmpeg or sox"
+    for pattern, what in ELSEWHERE.items():
+        if (other := next(root.rglob(pattern), None)) is not None:
+            return f"{other.name}, {what}"
+    return "none"
 
 
 def _warn_of_unreadable(folder: Path) -> None:
@@ -236,6 +280,11 @@ def _index_records(files: Sequence[Path]) -> Iterator[Item]:
     except ImportError as exc:
         raise SettingsError(f"expected TensorFlow, which wrote {files[0]}, to read it, found none") from exc
 
+    folders = sorted({str(file.parent) for file in files})
+    if len(folders) > 1:
+        raise SettingsError(
+            f"expected one data set of TensorFlow Datasets, found several: name one of {', '.join(folders)}"
+        )
     labels_files = sorted(files[0].parent.glob("*label.labels.txt"))
     if not labels_files:
         raise SettingsError(f"expected the names of labels beside {files[0]}, found no *label.labels.txt")
@@ -244,7 +293,7 @@ def _index_records(files: Sequence[Path]) -> Iterator[Item]:
         found = re.search(r"-(train|validation|test)\.tfrecord-", file.name)
         if found is None:
             raise SettingsError(f"expected a file of the split train, validation or test, found {file}")
-        split = TFDS_SPLITS[found[1]]
+        split = SPLIT_NAMES[found[1]]
         for place in read_record_places(file):
             features = Example.FromString(read_record(file, place)).features.feature
             word = names[features["label"].int64_list.value[0]]

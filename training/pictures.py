@@ -16,6 +16,9 @@ from detector.frontend import FrontendSettings
 from detector.manifest import Manifest, OperatingCurve, OperatingPoint
 from training.views import Views, bands_hz, mel_db
 
+MOST_BANDS = 4
+"""Intervals of more words than this would hide each other."""
+LEGEND_COLUMNS = 4
 INK = "#010203"
 """A colour that nothing else has: in pictures for pages it becomes that of the text around them, light or dark."""
 
@@ -36,7 +39,7 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
 
     On the left the detection error trade-off (DET, Martin et al. 1997) with axes for rates as they are here: false
     accepts per hour and misses, both logarithmic. On the right both against the threshold. Bands are 95 % intervals,
-    dots the points that were chosen.
+    of few words alone, where they can be told apart; dots are the points that were chosen.
 
     Raises
     ------
@@ -59,25 +62,27 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
         trade_off.plot(
             best_hourly, [100.0 * point.miss_rate for point in best], colour, label=word, drawstyle="steps-post"
         )
-        trade_off.fill_between(
-            best_hourly,
-            [100.0 * point.miss_rate_interval[0] for point in best],
-            [100.0 * point.miss_rate_interval[1] for point in best],
-            color=colour,
-            alpha=0.15,
-            step="post",
-            linewidth=0,
-        )
+        if len(curve.words) <= MOST_BANDS:
+            trade_off.fill_between(
+                best_hourly,
+                [100.0 * point.miss_rate_interval[0] for point in best],
+                [100.0 * point.miss_rate_interval[1] for point in best],
+                color=colour,
+                alpha=0.15,
+                step="post",
+                linewidth=0,
+            )
         by_threshold.plot(thresholds, misses, colour, label=word)
         rates.plot(thresholds, hourly, colour, linestyle="--")
-        rates.fill_between(
-            thresholds,
-            [max(point.false_accepts_per_hour_interval[0], floor) for point in heard],
-            [point.false_accepts_per_hour_interval[1] for point in heard],
-            color=colour,
-            alpha=0.1,
-            linewidth=0,
-        )
+        if len(curve.words) <= MOST_BANDS:
+            rates.fill_between(
+                thresholds,
+                [max(point.false_accepts_per_hour_interval[0], floor) for point in heard],
+                [point.false_accepts_per_hour_interval[1] for point in heard],
+                color=colour,
+                alpha=0.1,
+                linewidth=0,
+            )
         if word in points:
             point = points[word]
             at = max(point.false_accepts_per_hour, floor)
@@ -94,9 +99,10 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
     )
     by_threshold.set(xlabel="threshold", ylabel="missed words, % (solid)", title="by threshold", yscale="log")
     rates.set(yscale="log", ylabel="false accepts per hour (dashed)")
+    handles, labels = trade_off.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper")
     for axes in (trade_off, by_threshold):
         axes.grid(visible=True, which="both", alpha=0.3)
-        axes.legend()
     return figure
 
 
@@ -155,11 +161,10 @@ def to_svg(figure: Any) -> str:
             text.set_color(INK)
         for spine in axes.spines.values():
             spine.set_edgecolor(INK)
-        legend = axes.get_legend()
-        if legend is not None:
-            legend.get_frame().set_alpha(0.0)
-            for text in legend.get_texts():
-                text.set_color(INK)
+    for legend in [*figure.legends, *(legend for axes in figure.axes if (legend := axes.get_legend()) is not None)]:
+        legend.get_frame().set_alpha(0.0)
+        for text in legend.get_texts():
+            text.set_color(INK)
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     svg = out.getvalue()
@@ -174,8 +179,9 @@ def draw_clips(clips: Sequence[tuple[str, Views]], manifest: Manifest, file: Pat
     SettingsError
         If matplotlib is missing or the file cannot be written.
     """
-    figure = _figure(max(8.0, 5.5 * len(clips)), 15)
+    figure = _figure(max(8.0, 5.5 * len(clips)), 15.5)
     rows = figure.subplots(6, len(clips), squeeze=False)
+    most = max(float(np.abs(views.mfcc[:, 1:]).max()) for _, views in clips) or 1.0
     for column, (title, views) in zip(rows.T, clips, strict=True):
         length_s = max(len(views.waveform) / views.sample_rate_hz, manifest.window_s)
         waveform, linear, mel, cepstrum, seen, scores = column
@@ -198,11 +204,10 @@ def draw_clips(clips: Sequence[tuple[str, Views]], manifest: Manifest, file: Pat
         # The first coefficient is loudness; drawn with the others it would hide them.
         n_coefficients = views.mfcc.shape[1]
         order = np.arange(1, n_coefficients)
-        most = float(np.abs(views.mfcc[:, 1:]).max()) or 1.0
         image = cepstrum.pcolormesh(
             views.frame_times_s, order, views.mfcc[:, 1:].T, cmap="RdBu_r", vmin=-most, vmax=most
         )
-        cepstrum.set(title=f"MFCC 1 to {n_coefficients - 1}", ylabel="coefficient")
+        cepstrum.set(title=f"MFCC 1 to {n_coefficients - 1}", ylabel="coefficient", yticks=order[1::2])
         figure.colorbar(image, ax=cepstrum, label="ln power")
         for axes in (waveform, linear, mel, cepstrum):
             axes.set(xlim=(0, length_s), xlabel="time, s")
@@ -221,15 +226,16 @@ def draw_clips(clips: Sequence[tuple[str, Views]], manifest: Manifest, file: Pat
             if is_word:
                 scores.axhline(manifest.decision.words[label].threshold, color=f"C{k}", linewidth=0.7, alpha=0.6)
         scores.set(
-            title=f"scores of the last second, every {1000 * manifest.stride_s:.0f} ms (thin: thresholds)",
-            xlabel="end of that second, s (grey: a detector waits until it has heard a whole one)",
+            title=f"scores of the last second, every {1000 * manifest.stride_s:.0f} ms\n"
+            "(thin: thresholds; grey: a detector waits for a whole second)",
+            xlabel="end of that second, s",
             ylabel="score",
             ylim=(0, 1.02),
             xlim=(0, length_s),
         )
         scores.axvspan(0.0, manifest.window_s, color="0.5", alpha=0.15, linewidth=0)
         scores.grid(alpha=0.3)
-        scores.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=len(manifest.labels))
+    figure.legend(*scores.get_legend_handles_labels(), loc="outside lower center", ncols=LEGEND_COLUMNS * len(clips))
     _save(figure, file)
 
 

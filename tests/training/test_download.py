@@ -5,6 +5,7 @@ import http.server
 import io
 import tarfile
 import threading
+from pathlib import Path
 
 import pytest
 from commands import KEYWORD_TRAINER, assert_one_line, run
@@ -39,6 +40,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content, self.break_after, self.n_breaks, self.knows_ranges, self.status = content, 0, 0, True, None
         self.ranges = []
+        self.content_type = None
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,6 +57,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = server.content[first:]
         self.send_response(206 if first else 200)
         self.send_header("Content-Length", str(len(body)))
+        if server.content_type:
+            self.send_header("Content-Type", server.content_type)
         self.end_headers()
         if server.n_breaks > 0:
             server.n_breaks -= 1
@@ -156,6 +160,28 @@ def test_the_command_fetches_from_a_mirror_and_checks_what_it_got(server, tmp_pa
     finished = run(*command, command=KEYWORD_TRAINER)
     assert_one_line(finished, 70, "expected", ARCHIVES["speech-commands"].sha256[:12])
     assert_one_line(run("download", "everything", command=KEYWORD_TRAINER), 2)
+
+
+def test_a_page_in_place_of_the_archive_costs_nothing_of_what_was_fetched(server, archive_bytes, tmp_path):
+    part = tmp_path / "words.tar.gz.part"
+    part.write_bytes(archive_bytes[:1000])
+    server.content_type = "text/html; charset=utf-8"
+    with pytest.raises(DetectorError, match=r"a network that wants a login; 0\.0 MB are kept"):
+        fetch(at(server), tmp_path / "words")
+    assert part.read_bytes() == archive_bytes[:1000]
+    server.content_type = "application/gzip"
+    fetch(at(server), tmp_path / "words")
+    assert (tmp_path / "words/yes").is_dir()
+
+
+def test_where_nothing_can_be_unpacked_is_told(server, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="found the file"):
+        fetch(at(server), tmp_path / "file")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match="found the current one"):
+        fetch(at(server), Path())
+    assert not server.ranges
 
 
 def test_what_is_no_url_is_one_line(tmp_path):

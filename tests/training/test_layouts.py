@@ -214,3 +214,63 @@ def test_a_part_after_the_end_is_told(tmp_path):
     assert item.word == "yes"
     with pytest.raises(AudioFileError, match=r"ends at 0\.1 s"):
         read_item(item, 16000)
+
+
+def test_clips_that_are_numbered_alone_are_told_of_and_a_folder_names_who_speaks(tmp_path, caplog):
+    for name in ("yes/0.wav", "yes/1.wav", "yes/anna/0.wav", "yes/anna/1.wav", "no/ben/0.wav", "_silence_/0.wav"):
+        write(tmp_path / name)
+    assert {(word, speaker) for _, word, speaker, _ in found(tmp_path) if word} == {
+        ("yes", "0"),
+        ("yes", "1"),
+        ("yes", "anna"),
+        ("no", "ben"),
+    }
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        f"2 clips below {tmp_path} have a number for a name"
+    ]
+
+
+def test_words_in_folders_of_speakers_are_told_how_to_be_named(tmp_path):
+    for name in ("yes/anna/0.wav", "no/anna/0.wav"):
+        write(tmp_path / name)
+    with pytest.raises(SettingsError, match=r"where they are words, name files WORD/SPEAKER-NUMBER"):
+        list(index_words(str(tmp_path)))
+
+
+def test_a_tree_for_each_split_keeps_the_splits(tmp_path):
+    for name in ("train/yes/a-1.wav", "train/no/b-1.wav", "Val/yes/c-1.wav", "test/yes/d-1.wav"):
+        write(tmp_path / "mine" / name)
+    assert {(word, speaker, split) for _, word, speaker, split in found(tmp_path)} == {
+        ("yes", "a", TRAINING),
+        ("no", "b", TRAINING),
+        ("yes", "c", VALIDATION),
+        ("yes", "d", TESTING),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("speech_commands_v0.02.tar.gz", "an archive to be unpacked first"),
+        ("words.csv", "a table, to be named itself"),
+        ("yes/a-1.m4a", "kinds that cannot be read, as a-1.m4a: convert"),
+        ("x/speech_commands-train.array_record-00000-of-00001", "ArrayRecord files"),
+        ("notes.txt", "found none$"),
+    ],
+)
+def test_what_is_there_instead_of_clips_is_told(tmp_path, name, what):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(SettingsError, match=what):
+        list(index_words(str(tmp_path)))
+
+
+@pytest.mark.tensorflow
+def test_other_data_sets_beside_are_passed_over_and_two_versions_are_named(tmp_path, rng):
+    write_records(tmp_path / "speech_commands/0.0.3", "train", [(1, rng.integers(-9, 9, 1600))])
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist/mnist-train.tfrecord-00000-of-00001").write_bytes(b"no words")
+    assert count(tmp_path) == 1
+    write_records(tmp_path / "speech_commands/0.0.2", "train", [(1, rng.integers(-9, 9, 1600))])
+    with pytest.raises(SettingsError, match=r"several: name one of .*0\.0\.2, .*0\.0\.3"):
+        list(index_words(str(tmp_path)))

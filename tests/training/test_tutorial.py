@@ -52,6 +52,11 @@ def test_a_picture_is_as_large_as_the_tutorials_and_a_tone_is_a_line_in_it():
     assert not draw(np.zeros(16000, dtype=np.int16)).any()
 
 
+def test_other_networks_are_not_divided_by_clip(data, tmp_path):
+    command = ("train", "--data", data, "--words", "up,down", "--split-by", "clip", "--out", tmp_path / "run")
+    assert_one_line(run(*command, command=KEYWORD_TRAINER), 78, "expected --split-by with tutorial-cnn alone")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -62,7 +62,16 @@ def inspect(*arguments):
 def test_clips_become_a_picture(demo_file, tmp_path):
     finished = inspect(demo_file, "--out", tmp_path / "new" / "clip.png")
     assert (finished.returncode, finished.stdout) == (0, f"{tmp_path / 'new' / 'clip.png'}: 1 clip\n"), finished.stderr
-    assert matplotlib.image.imread(tmp_path / "new" / "clip.png").shape[0] == 1800
+    assert matplotlib.image.imread(tmp_path / "new" / "clip.png").shape[0] == 1860
+
+
+def test_ten_words_leave_the_picture_its_place(demo_file, tmp_path):
+    finished = inspect(demo_file, demo_file, "--model", "commands", "--out", tmp_path / "clips.png")
+    assert (finished.returncode, finished.stderr) == (0, ""), finished.stderr
+    image = matplotlib.image.imread(tmp_path / "clips.png")[..., :3]
+    # The spectrograms are what is coloured in the second of six rows: they fill most of its width.
+    row = image[image.shape[0] // 6 : image.shape[0] // 3]
+    assert ((row.max(axis=2) - row.min(axis=2)) > 0.2).any(axis=0).mean() > 0.6
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("spectrogram", (257, 196)), ("mel", (160, 196)), ("mfcc", (168, 196))])

@@ -118,8 +118,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--split-by",
         choices=SPLITS_BY,
-        default=SPLITS_BY[0],
-        help="with tutorial-cnn: divide clips by speaker, or at random, to see what that hides (default: %(default)s)",
+        help="with tutorial-cnn: divide clips by speaker (default), or at random, to see what that hides",
     )
     verb.add_argument("--epochs", type=int, metavar="N", help="epochs (default: 40)")
     verb.add_argument("--steps-per-epoch", type=int, metavar="N", help="batches an epoch (default: 1000)")
@@ -174,6 +173,8 @@ def run(options: argparse.Namespace) -> None:
     settings = None if options.resume else new_settings(given, options.root)
     if settings is not None and settings.architecture == TUTORIAL_CNN:
         _check_tutorial(options, given)
+    elif options.split_by is not None:
+        raise SettingsError(f"expected --split-by with {TUTORIAL_CNN} alone: other networks divide by speaker")
     import_keras(options.backend)
     from training.provenance import check_licences
     from training.train import train
@@ -185,7 +186,7 @@ def run(options: argparse.Namespace) -> None:
         from training.tutorial import train_tutorial
 
         report = train_tutorial(
-            settings, options.out, split_by=options.split_by, cache=options.cache, show_progress=show
+            settings, options.out, split_by=options.split_by or SPLITS_BY[0], cache=options.cache, show_progress=show
         )
         print_report(report, as_json=False)
         return
