@@ -6,8 +6,8 @@ PulseAudio with a null sink stands in for a microphone; the daemon is a process 
 with 1, and says where and when, unless
 
 - every word that begins two seconds after a fault is over, until the next, is heard, and nothing that was not said;
-- the daemon's ledger holds a reconnection for each time the microphone went away, and no others, and a loss for each
-  time the daemon stood for more than a second;
+- the daemon's ledger holds a reconnection for each time the microphone went away, and a loss, or another reconnection,
+  for each time the daemon stood for more than a second; no other reconnections;
 - threads and open files of the daemon are as many at the end as at the beginning, and its memory has not grown.
 """
 
@@ -343,9 +343,11 @@ def main() -> int:
         code = listener.stop()
     causes = Counter(gap["cause"] for gap in listener.gaps)
     expected = sum(judge.counts[kind] for kind in RECONNECTS)
-    if causes["reconnect"] != expected:
+    # A stream that its program left standing is begun anew, or, where the server gave it up, opened anew.
+    n_opened_anew = causes["reconnect"] - expected
+    if not 0 <= n_opened_anew <= n_stood:
         judge.fail(f"{expected} times the microphone went away, the ledger has {dict(causes)}")
-    if causes["overflow"] < n_stood:
+    if causes["overflow"] + n_opened_anew < n_stood:
         judge.fail(f"{n_stood} times the daemon stood for more than a second, the ledger has {dict(causes)}")
     if code != 0:
         judge.fail(f"the daemon ended with {code}: {listener.log[-5:]}")
