@@ -62,6 +62,8 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
         trade_off.plot(
             best_hourly, [100.0 * point.miss_rate for point in best], colour, label=word, drawstyle="steps-post"
         )
+        by_threshold.plot(thresholds, misses, colour, label=word)
+        rates.plot(thresholds, hourly, colour, linestyle="--")
         if len(curve.words) <= MOST_BANDS:
             trade_off.fill_between(
                 best_hourly,
@@ -72,9 +74,6 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
                 step="post",
                 linewidth=0,
             )
-        by_threshold.plot(thresholds, misses, colour, label=word)
-        rates.plot(thresholds, hourly, colour, linestyle="--")
-        if len(curve.words) <= MOST_BANDS:
             rates.fill_between(
                 thresholds,
                 [max(point.false_accepts_per_hour_interval[0], floor) for point in heard],
@@ -99,8 +98,7 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
     )
     by_threshold.set(xlabel="threshold", ylabel="missed words, % (solid)", title="by threshold", yscale="log")
     rates.set(yscale="log", ylabel="false accepts per hour (dashed)")
-    handles, labels = trade_off.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper")
+    figure.legend(*trade_off.get_legend_handles_labels(), loc="outside right upper")
     for axes in (trade_off, by_threshold):
         axes.grid(visible=True, which="both", alpha=0.3)
     return figure

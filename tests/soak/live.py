@@ -259,22 +259,21 @@ class Judge:
                     self.fail(f"'{word.keyword}' {word.start_s - over_s:.1f} s after '{kind}' was not heard")
         heard = list(self._listener.heard)
         for at_s, keyword in heard[self._n_heard :]:
-            word = self._take_word(at_s, keyword, began_s, over_s)
-            if word is None:
+            if not self._is_of_a_word(at_s, keyword, began_s, over_s):
                 self.fail(f"'{keyword}' was heard that nobody said, {at_s - began_s:.1f} s after '{kind}' began")
         self._n_heard = len(heard)
         self.counts[kind] += 1
 
-    def _take_word(self, at_s: float, keyword: str, began_s: float, over_s: float) -> Word | None:
-        """Return the word that was heard; each is heard once, in time unless a fault held it, or the daemon, up."""
+    def _is_of_a_word(self, at_s: float, keyword: str, began_s: float, over_s: float) -> bool:
+        """Tell whether such a word was said; each is heard once, in time unless a fault held it, or the daemon, up."""
         for word in list(self._speaker.begun):
             due_s = word.end_s + HEARD_WITHIN_S
             if due_s >= began_s and word.start_s <= over_s + BACK_WITHIN_S:  # a server that starts plays late, too
                 due_s = max(due_s, over_s + BACK_WITHIN_S + word.end_s - word.start_s + HEARD_WITHIN_S)
             if word.keyword == keyword and word.start_s <= at_s <= due_s and word not in self._taken:
                 self._taken.add(word)
-                return word
-        return None
+                return True
+        return False
 
     def _when_heard(self, word: Word) -> float | None:
         for at_s, keyword in list(self._listener.heard):

@@ -41,7 +41,7 @@ class Source:
 
 
 class Listener:
-    """Stands still twice, and keeps what it is told."""
+    """Stands still at some samples while so many more come, and keeps what it is told."""
 
     def __init__(self, source, stalls):
         self.source, self.stalls = source, dict(stalls)
