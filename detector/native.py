@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +23,15 @@ def hide_native_messages() -> None:
     os.dup2(devnull, 2)
     os.close(devnull)
     stream = open(own, "w", buffering=1, errors="backslashreplace")  # noqa: SIM115 - for the life of the process
+    move_log(stream)
+    sys.stderr = stream
+
+
+def move_log(stream: TextIO) -> None:
+    """From now on write there what is logged to stderr."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
             handler.setStream(stream)
-    sys.stderr = stream
 
 
 @contextlib.contextmanager

@@ -28,6 +28,8 @@ SPLITS = (TRAINING, VALIDATION, TESTING)
 ALL = "all"
 """In place of a split: every recording, where no training has heard any of them."""
 WORD, SPEECH, NOISE = "word", "speech", "noise"
+SILENCE_FOLDER = "_silence_"
+"""Of the test set that Speech Commands offers apart: no words."""
 TFDS_RATE_HZ = 16000
 """Of the Speech Commands that TensorFlow Datasets prepares."""
 

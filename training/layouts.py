@@ -20,7 +20,6 @@ import csv
 import hashlib
 import logging
 import re
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -28,14 +27,13 @@ import msgspec
 import soundfile
 
 from detector.errors import SettingsError
-from training.dataset import NOISE, SPEECH, TESTING, TRAINING, VALIDATION, WORD, Item, choose_split, read_record
+from training.dataset import NOISE, SILENCE_FOLDER, SPEECH, TESTING, TRAINING, VALIDATION, WORD, Item, choose_split
 from training.settings import TrainSettings
+from training.tfds import SPLIT_NAMES, index_records
 
 log = logging.getLogger(__name__)
 
 NOISE_FOLDER = "_background_noise_"
-SILENCE_FOLDER = "_silence_"
-"""Of the test set that Speech Commands offers apart: no words."""
 EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif"}
 COLUMNS = ("file", "start", "end", "word")
 UNREADABLE = frozenset({".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm"})
@@ -46,8 +44,6 @@ ELSEWHERE = {
 }
 """What people have in place of clips."""
 FEWEST_SPEAKERS = 2
-SPLIT_NAMES = {"train": TRAINING, "validation": VALIDATION, "test": TESTING}
-"""Of TensorFlow Datasets; folders may have other names for them."""
 SPLIT_FOLDERS = SPLIT_NAMES | {
     "training": TRAINING,
     "val": VALIDATION,
@@ -93,7 +89,7 @@ def index_words(name: str) -> Iterator[Item]:
     else:
         folder = _check_folder(name)
         records = sorted(folder.rglob("speech_commands-*.tfrecord-*"))
-        found = _index_records(records) if records else _index_tree(folder)
+        found = index_records(records) if records else _index_tree(folder)
     return _of_folder(name, found)
 
 
@@ -137,12 +133,7 @@ def _index_tree(root: Path) -> list[Item]:
                 f"found {_describe_others(root, below)}"
             )
         root = below[0]
-    listed: dict[str, str] = {}
-    for split in (VALIDATION, TESTING):
-        list_file = root / f"{split}_list.txt"
-        if list_file.is_file():
-            lines = list_file.read_text(encoding="utf-8").splitlines()
-            listed |= {line.strip().rpartition(".")[0]: split for line in lines if line.strip()}
+    listed = _read_lists(root)
     items = []
     n_unnamed = 0
     for folder in _word_folders(root):
@@ -162,6 +153,17 @@ def _index_tree(root: Path) -> list[Item]:
             root,
         )
     return items if listed else divide_few(items)
+
+
+def _read_lists(root: Path) -> dict[str, str]:
+    """Return the splits of the clips that the official lists name, as WORD/STEM; of the others it is training."""
+    listed: dict[str, str] = {}
+    for split in (VALIDATION, TESTING):
+        file = root / f"{split}_list.txt"
+        if file.is_file():
+            lines = file.read_text(encoding="utf-8").splitlines()
+            listed |= {line.strip().rpartition(".")[0]: split for line in lines if line.strip()}
+    return listed
 
 
 def _describe_others(root: Path, below: Sequence[Path]) -> str:
@@ -271,51 +273,6 @@ def _parse_span(start: str | None, end: str | None, place: str) -> tuple[float, 
             f"expected start and end in seconds, the end later, in {place}, found '{start}' and '{end}'"
         )
     return span_s
-
-
-def _index_records(files: Sequence[Path]) -> Iterator[Item]:
-    """Find the clips in the files that TensorFlow Datasets prepares; it keeps no speakers, but the official splits."""
-    try:
-        from tensorflow.train import Example
-    except ImportError as exc:
-        raise SettingsError(f"expected TensorFlow, which wrote {files[0]}, to read it, found none") from exc
-
-    folders = sorted({str(file.parent) for file in files})
-    if len(folders) > 1:
-        raise SettingsError(
-            f"expected one data set of TensorFlow Datasets, found several: name one of {', '.join(folders)}"
-        )
-    labels_files = sorted(files[0].parent.glob("*label.labels.txt"))
-    if not labels_files:
-        raise SettingsError(f"expected the names of labels beside {files[0]}, found no *label.labels.txt")
-    names = labels_files[0].read_text(encoding="utf-8").split()
-    for file in files:
-        found = re.search(r"-(train|validation|test)\.tfrecord-", file.name)
-        if found is None:
-            raise SettingsError(f"expected a file of the split train, validation or test, found {file}")
-        split = SPLIT_NAMES[found[1]]
-        for place in read_record_places(file):
-            features = Example.FromString(read_record(file, place)).features.feature
-            word = names[features["label"].int64_list.value[0]]
-            kind = NOISE if word == SILENCE_FOLDER else WORD
-            yield Item(path=str(file), kind=kind, split=split, word="" if kind == NOISE else word, record=place)
-
-
-def read_record_places(file: Path) -> Iterator[tuple[int, int]]:
-    """Yield where each record of a TFRecord file lies, and how many bytes it has.
-
-    A record is its length (64 bit), a checksum (32 bit), the bytes, and their checksum (tensorflow.org/tutorials/
-    load_data/tfrecord).
-    """
-    size, position = file.stat().st_size, 0
-    with open(file, "rb") as opened:
-        while position + 16 <= size:
-            opened.seek(position)
-            (n_bytes,) = struct.unpack("<Q", opened.read(8))
-            if position + 16 + n_bytes > size:
-                raise SettingsError(f"expected whole records in {file}, found one that ends after the file")
-            yield position + 12, n_bytes
-            position += 16 + n_bytes
 
 
 def index_noise(name: str) -> Iterator[Item]:

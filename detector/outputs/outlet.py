@@ -10,6 +10,9 @@ import sys
 import threading
 import time
 from collections import deque
+from typing import TextIO, cast
+
+from detector.native import move_log
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +93,5 @@ class Outlet:
 def divert_log() -> Outlet:
     """From now on nobody who logs waits for a reader; return where it goes, for who flushes it. For a whole process."""
     outlet = Outlet(sys.stderr.fileno())
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
-            handler.setStream(outlet)
+    move_log(cast("TextIO", outlet))
     return outlet

@@ -1,0 +1,64 @@
+"""What TensorFlow Datasets prepares of Speech Commands: TFRecord files, and the names of labels beside them."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from detector.errors import SettingsError
+from training.dataset import NOISE, SILENCE_FOLDER, TESTING, TRAINING, VALIDATION, WORD, Item, read_record
+
+SPLIT_NAMES = {"train": TRAINING, "validation": VALIDATION, "test": TESTING}
+
+
+def index_records(files: Sequence[Path]) -> Iterator[Item]:
+    """Find the clips in the files that TensorFlow Datasets prepares; it keeps no speakers, but the official splits.
+
+    Raises
+    ------
+    SettingsError
+        If TensorFlow is missing, or the files are of several data sets, damaged, or without their labels.
+    """
+    try:
+        from tensorflow.train import Example
+    except ImportError as exc:
+        raise SettingsError(f"expected TensorFlow, which wrote {files[0]}, to read it, found none") from exc
+
+    folders = sorted({str(file.parent) for file in files})
+    if len(folders) > 1:
+        raise SettingsError(
+            f"expected one data set of TensorFlow Datasets, found several: name one of {', '.join(folders)}"
+        )
+    labels_files = sorted(files[0].parent.glob("*label.labels.txt"))
+    if not labels_files:
+        raise SettingsError(f"expected the names of labels beside {files[0]}, found no *label.labels.txt")
+    names = labels_files[0].read_text(encoding="utf-8").split()
+    for file in files:
+        found = re.search(r"-(train|validation|test)\.tfrecord-", file.name)
+        if found is None:
+            raise SettingsError(f"expected a file of the split train, validation or test, found {file}")
+        split = SPLIT_NAMES[found[1]]
+        for place in read_record_places(file):
+            features = Example.FromString(read_record(file, place)).features.feature
+            word = names[features["label"].int64_list.value[0]]
+            kind = NOISE if word == SILENCE_FOLDER else WORD
+            yield Item(path=str(file), kind=kind, split=split, word="" if kind == NOISE else word, record=place)
+
+
+def read_record_places(file: Path) -> Iterator[tuple[int, int]]:
+    """Yield where each record of a TFRecord file lies, and how many bytes it has.
+
+    A record is its length (64 bit), a checksum (32 bit), the bytes, and their checksum (tensorflow.org/tutorials/
+    load_data/tfrecord).
+    """
+    size, position = file.stat().st_size, 0
+    with open(file, "rb") as opened:
+        while position + 16 <= size:
+            opened.seek(position)
+            (n_bytes,) = struct.unpack("<Q", opened.read(8))
+            if position + 16 + n_bytes > size:
+                raise SettingsError(f"expected whole records in {file}, found one that ends after the file")
+            yield position + 12, n_bytes
+            position += 16 + n_bytes
