@@ -22,7 +22,7 @@ from detector.frontend import StreamingLogMel
 from detector.manifest import DecisionSettings, WordDecision
 from detector.model import Model, load_model
 from detector.samples import to_int16
-from detector.settings import Count, PositiveInt
+from detector.types import Count, PositiveInt
 
 
 class Detection(msgspec.Struct, frozen=True):

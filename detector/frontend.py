@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.samples import INT16_SCALE
-from detector.settings import Positive
+from detector.types import Positive
 
 
 class FrontendSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

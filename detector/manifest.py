@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from detector.errors import ModelFormatError, ModelNotFoundError
 from detector.frontend import FrontendSettings
-from detector.settings import NotNegative, Positive, PositiveInt, Probability, Text
+from detector.types import NotNegative, Positive, PositiveInt, Probability, Text
 
 FORMAT_VERSION = 1
 MOST_GOLDEN_BYTES = 2**24

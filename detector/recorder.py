@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from detector.audio.gaps import Gap
 from detector.detector import Detection, Detector, DetectorState
 from detector.errors import SettingsError
-from detector.settings import Count, PositiveInt, RecordSettings
+from detector.settings import RecordSettings
+from detector.types import Count, PositiveInt
 
 log = logging.getLogger(__name__)
 

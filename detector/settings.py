@@ -1,4 +1,4 @@
-"""Settings that a user may choose, and the constrained types that all settings are made of.
+"""Settings that a user may choose.
 
 Settings are frozen structs. msgspec decodes and validates them from TOML or JSON: unknown keys, wrong types and values
 out of range are refused with the place where they stand.
@@ -14,15 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from detector.errors import SettingsError
-
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]
-PositiveSeconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
-PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Text = Annotated[str, msgspec.Meta(min_length=1)]
+from detector.types import NotNegative, Positive, PositiveSeconds, Probability, Seconds, Text
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 

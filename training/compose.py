@@ -15,7 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from detector.errors import AudioFileError, SettingsError
-from detector.settings import NotNegative
+from detector.types import NotNegative
 from training.augment import Audio, add, cut, fade, noise_factor, rms
 from training.dataset import NOISE, SPEECH, TRAINING, WORD, Item, WaveformStore, find_word, holds_any_word
 from training.files import write_whole

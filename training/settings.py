@@ -11,7 +11,7 @@ import msgspec
 from detector.errors import SettingsError
 from detector.frontend import FrontendSettings
 from detector.manifest import DecisionSettings, check_timing
-from detector.settings import NotNegative, Positive, PositiveInt, Probability, Text
+from detector.types import NotNegative, Positive, PositiveInt, Probability, Text
 
 SILENCE = "silence"
 UNKNOWN = "unknown"
