@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import http.client
 import logging
+import os
 import shutil
 import tarfile
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 from tqdm import tqdm
@@ -151,9 +152,36 @@ def _unpack(file: Path, folder: Path, *, show_progress: bool) -> None:
     try:
         with tarfile.open(file, "r:gz") as archive:
             for member in tqdm(archive, "unpacking", unit="file", disable=not show_progress):
-                archive.extract(member, partial, filter="data")
+                _extract(archive, member, partial)
     except (tarfile.TarError, EOFError) as exc:
         raise DetectorError(f"expected an archive in {file}, found: {exc}") from exc
     if folder.exists():
         folder.rmdir()
     partial.replace(folder)
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Extract a member, if it stays below the folder and is no device.
+
+    Python has a filter for this from 3.11.4 on; Debian 12 has 3.11.2. Without the filter links are refused too, so that
+    a name alone says where a file goes, and contents alone are written: no owner, mode or time.
+
+    Raises
+    ------
+    tarfile.TarError
+        With the member that does not.
+    """
+    if hasattr(tarfile, "data_filter"):
+        archive.extract(member, folder, filter="data")
+        return
+    name = PurePosixPath(os.path.normpath(member.name))
+    content = archive.extractfile(member) if member.isfile() else None
+    if name.is_absolute() or ".." in name.parts or (content is None and not member.isdir()):
+        raise tarfile.ExtractError(f"{member.name!r} is no file or folder below the one it is unpacked into")
+    target = folder / name
+    if content is None:
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with content, open(target, "wb") as out:
+        shutil.copyfileobj(content, out)
