@@ -166,10 +166,7 @@ def check_architecture(architecture: str) -> None:
         With the names there are.
     """
     if architecture not in ARCHITECTURES:
-        raise SettingsError(
-            f"expected an architecture of {', '.join(ARCHITECTURES)}, found '{architecture}' (tutorial-cnn, to compare "
-            "with, is one of another kind)"
-        )
+        raise SettingsError(f"expected an architecture of {', '.join(ARCHITECTURES)}, found '{architecture}'")
 
 
 def build_model(architecture: str, *, n_frames: int, n_mels: int, n_labels: int) -> keras.Model:

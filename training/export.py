@@ -145,8 +145,6 @@ def export(
     """
     source = run / MANIFEST_FILE
     if not source.exists():
-        if (run / BEST_FILE).exists():
-            read_settings(run)  # it may be a run of tutorial-cnn, which going on makes no model of
         raise SettingsError(f"expected a finished run in {run}, found no {MANIFEST_FILE}: go on with --resume")
     manifest = read_manifest(source)
     if Path(name).name != name:

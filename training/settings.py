@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ SILENCE = "silence"
 UNKNOWN = "unknown"
 
 Many = Annotated[int, msgspec.Meta(gt=0, le=10**9)]
+Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+SplitBy = Literal["speaker", "clip"]
 SHORTEST_REVERBERATION_S = 0.1
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
@@ -37,6 +39,12 @@ def check_numbers(settings: msgspec.Struct) -> None:
             raise ValueError(f"{name} must be finite, found {value}")
         if isinstance(value, tuple) and numbers != sorted(numbers):
             raise ValueError(f"{name} must be a range from the smaller to the larger number, found {value}")
+
+
+def check_words(words: tuple[str, ...]) -> None:
+    """Refuse a word that stands twice, with a ValueError."""
+    if len(set(words)) != len(words):
+        raise ValueError(f"words must differ, found {', '.join(words)}")
 
 
 class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -210,7 +218,7 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Share of the teachers' mean answer in what a window is trained to; the rest is its label (Hinton et al. 2015)."""
     precision: Text = "auto"
     strategy: Text = "auto"
-    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
     window_s: Positive = 1.0
     frontend: FrontendSettings = FrontendSettings()
     windows: WindowSettings = WindowSettings()
@@ -228,8 +236,7 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             If a word stands twice or has the name of a reserved label, or numbers do not fit each other.
         """
         check_numbers(self)
-        if len(set(self.words)) != len(self.words):
-            raise ValueError(f"words must differ, found {', '.join(self.words)}")
+        check_words(self.words)
         for word in self.words:
             if word in (SILENCE, UNKNOWN):
                 raise ValueError(f"'{word}' is a label of every model and cannot be a keyword")
@@ -272,6 +279,22 @@ class SynthesisSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     clips_per_neighbour: PositiveInt = 60
     clips_per_word: PositiveInt = 3
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class TutorialSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A training of the tutorials' network."""
+
+    data: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    words: Annotated[tuple[Text, ...], msgspec.Meta(min_length=2)]
+    epochs: Many = 40
+    batch_size: Many = 256
+    split_by: SplitBy = "speaker"
+    """What the validation has to itself: speakers, or, as tutorials divide, clips alone."""
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a word that stands twice."""
+        check_words(self.words)
 
 
 def convert_settings(kind: type[Settings], fields: dict[str, Any]) -> Settings:

@@ -327,11 +327,6 @@ def read_settings(run: Path) -> TrainSettings:
     try:
         return msgspec.json.decode(file.read_bytes(), type=TrainSettings)
     except FileNotFoundError as exc:
-        if (run / BEST_FILE).exists():
-            raise SettingsError(
-                f"expected a run that became a model, found one of tutorial-cnn in {run}: its figures are in "
-                "evaluation.json, and there is no more to it"
-            ) from exc
         raise SettingsError(f"expected a training run in {run}, found no {SETTINGS_FILE} there") from exc
     except msgspec.MsgspecError as exc:
         raise SettingsError(f"expected the settings of a training run in {file}, found: {exc}") from exc

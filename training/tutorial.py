@@ -30,19 +30,16 @@ from training.evaluate_clips import fit_window
 from training.files import write_whole
 from training.layouts import index_all_words
 from training.quantize import convert_to_int8
-from training.settings import TrainSettings
+from training.settings import TutorialSettings
 from training.statistics import Rate, proportion
 from training.train import BEST_FILE, Progress
 
 log = logging.getLogger(__name__)
 
-NAME = "tutorial-cnn"
 RATE_HZ = 16000
-FEWEST_WORDS = 2
 FRAME_SAMPLES, HOP_SAMPLES = 400, 200
 """25 ms every 12.5 ms: pictures of 201 frequencies and 81 frames."""
 DARKEST_DB, BRIGHTEST_DB = -100.0, 0.0
-BY_SPEAKER, BY_CLIP = "speaker", "clip"
 VALIDATION_PART = 0.2
 """Of the clips, where they are divided at random."""
 LEARNING_RATE = 1e-3
@@ -66,7 +63,7 @@ class TutorialReport(msgspec.Struct, frozen=True):
 
     def lines(self) -> list[str]:
         """Return the report for people to read."""
-        where = "speakers it has not met" if self.split_by == BY_SPEAKER else "other clips of the same speakers"
+        where = "speakers it has not met" if self.split_by == "speaker" else "other clips of the same speakers"
         cost = f"{self.size_bytes / 1000:.0f} kB, {self.microseconds:.0f} microseconds a window"
         return [
             f"accuracy on {where}: {self.accuracy.percent()}",
@@ -104,16 +101,14 @@ def build(shape: tuple[int, int], n_words: int) -> keras.Model:
 
 def divide(items: list[Item], split_by: str, seed: int) -> list[str]:
     """Return the split of each clip: by its speaker, as everywhere in this project, or at random, as tutorials do."""
-    if split_by == BY_SPEAKER:
+    if split_by == "speaker":
         return [item.split for item in items]
     order = np.random.default_rng(seed).permutation(len(items))
     validation = set(order[: round(VALIDATION_PART * len(items))].tolist())
     return [VALIDATION if k in validation else TRAINING for k in range(len(items))]
 
 
-def train_tutorial(
-    settings: TrainSettings, run: Path, *, split_by: str, cache: Path, show_progress: bool
-) -> TutorialReport:
+def train_tutorial(settings: TutorialSettings, run: Path, *, cache: Path, show_progress: bool) -> TutorialReport:
     """Train the network on the clips of the keywords alone, measure it, and leave it in `run`.
 
     Testing speakers are left alone, however clips are divided.
@@ -125,11 +120,9 @@ def train_tutorial(
     """
     if run.exists() and any(run.iterdir()):
         raise SettingsError(f"expected a new folder, found files in {run}: choose another")
-    if len(settings.words) < FEWEST_WORDS:
-        raise SettingsError(f"expected at least {FEWEST_WORDS} words to tell apart, found {settings.words[0]} alone")
     found = index_all_words(settings.data)
     items = [item for item in found if item.kind == WORD and item.word in settings.words and item.split != TESTING]
-    splits = np.array(divide(items, split_by, settings.seed))
+    splits = np.array(divide(items, settings.split_by, settings.seed))
     for word in settings.words:
         for split in (TRAINING, VALIDATION):
             if not any(item.word == word and other == split for item, other in zip(items, splits, strict=True)):
@@ -149,7 +142,7 @@ def train_tutorial(
         metrics=["accuracy"],
         jit_compile=needs_jit(),
     )
-    log.info("%s: %d parameters, %d clips an epoch", NAME, model.count_params(), is_training.sum())
+    log.info("%d parameters, %d clips an epoch", model.count_params(), is_training.sum())
     best = run / BEST_FILE
     rows = []
     validation = pictures[~is_training].astype(np.float32)[..., None] / 255.0
@@ -177,7 +170,7 @@ def train_tutorial(
     answers = np.asarray(model.predict(validation, batch_size=64, verbose=0)).argmax(axis=1)
     int8 = np.array([network.run(picture).argmax() for picture in validation[..., 0]])
     report = TutorialReport(
-        split_by=split_by,
+        split_by=settings.split_by,
         accuracy=proportion(int((answers == truths).sum()), len(truths)),
         accuracy_int8=proportion(int((int8 == truths).sum()), len(truths)),
         n_training_clips=int(is_training.sum()),

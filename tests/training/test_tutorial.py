@@ -19,7 +19,7 @@ def data(tmp_path_factory):
 
 def train(data, out, *arguments, epochs=1):
     words = ("--data", data, "--words", "up,down", "--cache", data.parent / "cache")
-    command = ("train", "--architecture", "tutorial-cnn", *words, "--epochs", epochs, "--batch-size", 8, "--out", out)
+    command = ("tutorial", *words, "--epochs", epochs, "--batch-size", 8, "--out", out)
     return run(*command, *arguments, command=KEYWORD_TRAINER, env=ENVIRONMENT, timeout=300)
 
 
@@ -52,21 +52,32 @@ def test_a_picture_is_as_large_as_the_tutorials_and_a_tone_is_a_line_in_it():
     assert not draw(np.zeros(16000, dtype=np.int16)).any()
 
 
-def test_other_networks_are_not_divided_by_clip(data, tmp_path):
-    command = ("train", "--data", data, "--words", "up,down", "--split-by", "clip", "--out", tmp_path / "run")
-    assert_one_line(run(*command, command=KEYWORD_TRAINER), 78, "expected --split-by with tutorial-cnn alone")
+@pytest.mark.parametrize("option", [("--architecture", "tutorial-cnn"), ("--split-by", "clip")])
+def test_the_command_line_that_trained_it_once_names_the_verb(tmp_path, option):
+    command = ("train", "--data", "x", "--words", "up,down", *option, "--out", tmp_path / "run")
+    assert_one_line(run(*command, command=KEYWORD_TRAINER), 78, "keyword-trainer tutorial")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--learning-rate", "1"), "no --learning-rate with tutorial-cnn"),
-        (("--left-out", "one"), "no --left-out with tutorial-cnn"),
-        (("--backend", "torch"), "expected --backend tensorflow with tutorial-cnn"),
+        (("--words", "up"), "length >= 2"),
+        (("--words", "up,up"), "words must differ, found up, up"),
+        (("--epochs", "0"), "epochs"),
+        (("--batch-size", "-1"), "batch_size"),
+        (("--seed", "4294967296"), "seed"),
+        (("--words", "up,nothing"), "expected clips of 'nothing' in the training split"),
+        (("--data", "nowhere"), "found no folder"),
     ],
 )
-def test_what_it_has_no_use_for_is_refused(data, tmp_path, arguments, message):
+def test_what_cannot_be_trained_is_one_line(data, tmp_path, arguments, message):
     assert_one_line(train(data, tmp_path / "run", *arguments), 78, message)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("arguments", [("--learning-rate", "1"), ("--split-by", "word")])
+def test_a_command_line_that_it_does_not_have_is_2(data, tmp_path, arguments):
+    assert_one_line(train(data, tmp_path / "run", *arguments), 2, "--help")
 
 
 def test_another_run_is_left_alone(data, tmp_path):

@@ -18,6 +18,7 @@ from training.verbs import (
     report,
     synthesize,
     train,
+    tutorial,
 )
 
 VERBS = (
@@ -32,5 +33,6 @@ VERBS = (
     inspect,
     report,
     export,
+    tutorial,
 )
 """In the order in which `--help` lists them."""

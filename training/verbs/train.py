@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from detector.arguments import parse_words
 from detector.errors import DetectorError, SettingsError
@@ -22,7 +21,6 @@ from training.arguments import (
     parse_assignment,
     parse_count,
     print_lines,
-    print_report,
 )
 from training.backends import BACKENDS, import_keras
 from training.recipe import new_settings
@@ -33,7 +31,7 @@ SUMMARY = "train a network, quantise it to int8, measure it; a run of its own fo
 log = logging.getLogger(__name__)
 
 TUTORIAL_CNN = "tutorial-cnn"
-SPLITS_BY = ("speaker", "clip")
+"""What `keyword-trainer tutorial` trains was once an architecture of this verb."""
 
 RUN_OPTIONS = (
     "data",
@@ -58,8 +56,6 @@ RUN_OPTIONS = (
     "recipe",
 )
 """Options of `train` that belong to a run for good."""
-TUTORIAL_OPTIONS = {"data", "words", "architecture", "epochs", "batch_size", "seed", "recipe"}
-"""Those that the tutorials' network has a use for."""
 
 
 def add_options(verb: argparse.ArgumentParser) -> None:
@@ -112,14 +108,9 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--architecture",
         metavar="NAME",
-        help="network: ds-cnn or ts-resnet, either also -tiny or -wide, cnn or tc-resnet (default: ts-resnet); "
-        "tutorial-cnn: a plain CNN on pictures of the keywords alone, to compare with",
+        help="network: ds-cnn or ts-resnet, either also -tiny or -wide, cnn or tc-resnet (default: ts-resnet)",
     )
-    verb.add_argument(
-        "--split-by",
-        choices=SPLITS_BY,
-        help="with tutorial-cnn: divide clips by speaker (default), or at random, to see what that hides",
-    )
+    verb.add_argument("--split-by", help=argparse.SUPPRESS)  # stood in command lines of TUTORIAL_CNN
     verb.add_argument("--epochs", type=int, metavar="N", help="epochs (default: 40)")
     verb.add_argument("--steps-per-epoch", type=int, metavar="N", help="batches an epoch (default: 1000)")
     verb.add_argument("--batch-size", type=int, metavar="N", help="windows a batch (default: 256)")
@@ -170,11 +161,12 @@ def run(options: argparse.Namespace) -> None:
     if options.resume and given:
         flag = next(iter(given)).replace("_", "-")
         raise SettingsError(f"expected no --{flag} with --resume: a run goes on with the settings it began with")
+    if options.architecture == TUTORIAL_CNN or options.split_by is not None:
+        raise SettingsError(
+            f"expected an architecture that becomes a model, found {TUTORIAL_CNN} or --split-by, which have a verb of "
+            "their own: keyword-trainer tutorial"
+        )
     settings = None if options.resume else new_settings(given, options.root)
-    if settings is not None and settings.architecture == TUTORIAL_CNN:
-        _check_tutorial(options, given)
-    elif options.split_by is not None:
-        raise SettingsError(f"expected --split-by with {TUTORIAL_CNN} alone: other networks divide by speaker")
     import_keras(options.backend)
     from training.provenance import check_licences
     from training.train import train
@@ -182,14 +174,6 @@ def run(options: argparse.Namespace) -> None:
     if settings is not None:
         check_licences(settings.licences, (*settings.data, *settings.synthetic, *settings.noise, *settings.speech))
     show = sys.stderr.isatty()
-    if settings is not None and settings.architecture == TUTORIAL_CNN:
-        from training.tutorial import train_tutorial
-
-        report = train_tutorial(
-            settings, options.out, split_by=options.split_by or SPLITS_BY[0], cache=options.cache, show_progress=show
-        )
-        print_report(report, as_json=False)
-        return
     train(settings, options.out, cache=options.cache, n_workers=options.workers, show_progress=show)
     if options.backend != "tensorflow":
         _finish_elsewhere(options)
@@ -200,14 +184,6 @@ def run(options: argparse.Namespace) -> None:
     print_lines(evaluation.int8.lines())
     print_lines([f"before quantisation: {evaluation.float32.accuracy.percent()}"])
     log.info("next: keyword-trainer export %s --name NAME", options.out)
-
-
-def _check_tutorial(options: argparse.Namespace, given: dict[str, Any]) -> None:
-    unused = sorted(set(given) - TUTORIAL_OPTIONS)
-    if unused:
-        raise SettingsError(f"expected no --{unused[0].replace('_', '-')} with {TUTORIAL_CNN}, which has no use for it")
-    if options.backend != "tensorflow":
-        raise SettingsError(f"expected --backend tensorflow with {TUTORIAL_CNN}, found {options.backend}")
 
 
 def _finish_elsewhere(options: argparse.Namespace) -> None:
