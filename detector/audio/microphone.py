@@ -22,6 +22,7 @@ from detector.audio.devices import (
     list_devices,
     rescan,
 )
+from detector.audio.failures import translate
 from detector.audio.resample import Resampler, open_resampler
 from detector.audio.sources import NOTHING, Block
 from detector.errors import CaptureError, CaptureFailure, SettingsError
@@ -85,7 +86,7 @@ class Microphone:
             self._stream.start()
         except sounddevice.PortAudioError as exc:
             self._stream.close()
-            raise _translate(exc, self._device) from exc
+            raise translate(exc, self._device.name) from exc
         except SettingsError:
             self._stream.close()
             raise
@@ -165,22 +166,4 @@ def _open(sounddevice: ModuleType, device: Device, sample_rate_hz: int, block_s:
             except sounddevice.PortAudioError as exc:
                 failure = failure or exc
     assert failure is not None
-    raise _translate(failure, device) from failure
-
-
-def _translate(exc: Exception, device: Device) -> CaptureError:
-    """Return our error for one of PortAudio's."""
-    message = str(exc)
-    lowered = message.lower()
-    if "device unavailable" in lowered or "busy" in lowered:
-        return CaptureError(
-            CaptureFailure.BUSY, f"expected to open '{device.name}', found it busy: which program holds it? ({message})"
-        )
-    if "permission" in lowered:
-        return CaptureError(
-            CaptureFailure.NO_PERMISSION,
-            f"expected to open '{device.name}', found no permission: add the user to the group audio ({message})",
-        )
-    return CaptureError(
-        CaptureFailure.UNSUPPORTED, f"expected to open '{device.name}', found that PortAudio refuses: {message}"
-    )
+    raise translate(failure, device.name) from failure
