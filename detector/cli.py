@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from detector import __version__
-from detector.arguments import Parser, parse_words
+from detector.arguments import Parser
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
-from detector.settings import LOG_LEVELS, read_settings
+from detector.options import AddPair, add_option, name_keys, take_given
+from detector.settings import Settings, read_settings
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,6 @@ examples:
 exit codes: 0 ended as asked; 2 command line cannot be parsed; 66 a recording is missing or not audio;
 69 microphone missing or lost; 70 internal failure; 78 settings or model do not fit
 """
-
-CONFIG_HELP = """TOML file with the keys model, words, threshold (a number, or a table of words),
-false_accepts_per_hour, device, fallback_devices, recover, recovery (a table), json, events, log_level; flags beat it"""
 
 
 def _threshold(text: str) -> tuple[str, float]:
@@ -62,38 +60,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"keyword-detector {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
 
-    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    shared = argparse.ArgumentParser(add_help=False)
+    add_option(shared, Settings, "model")
+    add_option(shared, Settings, "words")
     shared.add_argument(
-        "--model",
-        metavar="NAME|PATH",
-        help="a model of 'keyword-detector models', or a .tflite file with its .json beside it (default: yes-no)",
+        "--config", type=Path, metavar="FILE", help=f"TOML file; flags beat it; keys: {name_keys(Settings)}"
     )
-    shared.add_argument("--words", type=parse_words, metavar="yes,no", help="report only these of the model's words")
-    shared.add_argument("--config", type=Path, metavar="FILE", help=CONFIG_HELP)
-    shared.add_argument("--json", action=argparse.BooleanOptionalAction, help="print JSON")
-    shared.add_argument(
-        "--threshold",
-        type=_threshold,
-        action="append",
-        metavar="X|WORD=X",
-        help="score from which on a word is reported, above 0 up to 1; higher: fewer false accepts, "
-        "more misses; repeatable (default: the model's)",
-    )
-    shared.add_argument(
-        "--false-accepts-per-hour",
-        type=float,
-        metavar="X",
-        help="pick the thresholds from the model's measured operating curve",
-    )
-    shared.add_argument("--log-level", choices=LOG_LEVELS, help="how much is said on stderr (default: info)")
+    add_option(shared, Settings, "json")
+    add_option(shared, Settings, "threshold", type=_threshold, action=AddPair)
+    add_option(shared, Settings, "false_accepts_per_hour")
+    add_option(shared, Settings, "log_level")
     shared.add_argument("--version", action="version", version=f"keyword-detector {__version__}")
-    device = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    device.add_argument(
-        "--device",
-        type=_device,
-        metavar="INDEX|NAME-PART",
-        help="capture device, as 'keyword-detector devices' lists it",
-    )
+    device = argparse.ArgumentParser(add_help=False)
+    add_option(device, Settings, "device", type=_device)
 
     def add(name: str, text: str, *parents: Any) -> argparse.ArgumentParser:
         verb: argparse.ArgumentParser = verbs.add_parser(
@@ -109,32 +88,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="nothing: the microphone; a file: that recording in "
         "real time; -: raw signed 16-bit little-endian 16 kHz mono samples on stdin",
     )
-    verb.add_argument(
-        "--recover",
-        action=argparse.BooleanOptionalAction,
-        default=argparse.SUPPRESS,
-        help="wait for a microphone that is lost or not there yet (default); --no-recover ends with 69 instead",
-    )
-    verb.add_argument(
-        "--give-up-after-s",
-        type=float,
-        default=argparse.SUPPRESS,
-        metavar="S",
-        help="end with 69 when the microphone was away for so long (default: never)",
-    )
-    verb.add_argument(
-        "--events",
-        action=argparse.BooleanOptionalAction,
-        default=argparse.SUPPRESS,
-        help='with --json: print gaps in the audio too, as {"event": "gap", ...}',
-    )
-    verb.add_argument(
-        "--record",
-        metavar="DIR",
-        default=argparse.SUPPRESS,
-        help="keep the last minutes of sound there and, of each detection or SIGUSR2, what is around it; "
-        "'replay' hears it again",
-    )
+    add_option(verb, Settings, "recover")
+    add_option(verb, Settings, "recovery.give_up_after_s")
+    add_option(verb, Settings, "events")
+    add_option(verb, Settings, "record.folder", "--record")
     verb = add("detect", "detect keywords in recordings, as fast as the machine can", shared)
     verb.add_argument(
         "files", nargs="+", metavar="FILE", help="any format, rate and number of channels that libsndfile reads"
@@ -202,26 +159,19 @@ def _run_verb(options: dict[str, Any]) -> int:
 def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
     from detector import verbs
 
-    own = {name: options.pop(name) for name in ("source", "files", "seconds") if name in options}
-    file = options.pop("config", None)
-    if "threshold" in options:
-        options["threshold"] = dict(options["threshold"])
-    if "record" in options:
-        options["record"] = {"folder": options["record"]}
-    if "give_up_after_s" in options:
-        options["recovery"] = {"give_up_after_s": options.pop("give_up_after_s")}
-    settings = read_settings(file, options)
+    flags, file = take_given(options, Settings), options["config"]
+    settings = read_settings(file, flags)
     logging.getLogger().setLevel(settings.log_level.upper())
     if verb == "listen":
-        if own["source"] is not None and "device" in options:
-            raise SettingsError(f"expected either a source or --device, found '{own['source']}' and --device")
+        if options["source"] is not None and "device" in flags:
+            raise SettingsError(f"expected either a source or --device, found '{options['source']}' and --device")
         from detector.daemon import listen
 
         # A terminal that is closed hangs up too, and then the command shall end.
         can_reload = file is not None and not sys.stderr.isatty()
-        return listen(settings, own["source"], partial(read_settings, file, options) if can_reload else None)
+        return listen(settings, options["source"], partial(read_settings, file, flags) if can_reload else None)
     if verb == "detect":
-        return verbs.detect(settings, own["files"])
+        return verbs.detect(settings, options["files"])
     if verb == "check":
-        return verbs.check(settings, is_device_asked="device" in options)
-    return verbs.bench(settings, seconds=own["seconds"])
+        return verbs.check(settings, is_device_asked="device" in flags)
+    return verbs.bench(settings, seconds=options["seconds"])

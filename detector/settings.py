@@ -12,66 +12,135 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from detector.errors import SettingsError
-from detector.types import NotNegative, Positive, PositiveSeconds, Probability, Seconds, Text
+from detector.types import NotNegative, Positive, PositiveSeconds, Probability, Seconds, Text, fields_of
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
+AT_ONCE: dict[str, Any] = {"can_reload": True}
+"""Of a setting that a running daemon takes over from its file when it is asked to reload."""
+AT_START: dict[str, Any] = {"can_reload": False}
+"""Of a setting that needs a restart."""
 
 
 class RecoverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a microphone that is lost, or not there yet, is waited for."""
 
-    first_wait_s: PositiveSeconds = 0.2
-    """Pause before the first try."""
-    longest_wait_s: PositiveSeconds = 1.0
-    """The pause doubles from try to try, up to this."""
-    jitter: Probability = 0.2
-    """Each pause is shorter by up to this part, at random."""
-    give_up_after_s: NotNegative | None = None
-    """End with 69 when it was away for so long; None: never."""
+    first_wait_s: Annotated[PositiveSeconds, Meta(description="pause before the first try")] = 0.2
+    longest_wait_s: Annotated[PositiveSeconds, Meta(description="the pause doubles from try to try, up to this")] = 1.0
+    jitter: Annotated[Probability, Meta(description="each pause is shorter by up to this part, at random")] = 0.2
+    give_up_after_s: Annotated[
+        NotNegative | None,
+        Meta(
+            description="end with 69 when the microphone has been lost for this many seconds",
+            examples=[3600],
+            extra={"unset": "never"},
+        ),
+    ] = None
 
 
 class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is recorded, if anything."""
 
-    folder: Text | None = None
-    """Where to; None: nothing is recorded."""
-    minutes: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
-    """Length of the ring of the latest sound; its scores are kept in memory, up to 1 MB a minute."""
-    before_s: PositiveSeconds = 10.0
-    """What is kept begins so long before a detection, or up to ten seconds earlier."""
-    after_s: Seconds = 3.0
-    """And ends so long after it."""
-    most_mb: Positive = 500.0
-    """Of more kept recordings than this the oldest go, in 10^6 bytes."""
+    folder: Annotated[
+        Text | None,
+        Meta(
+            description="folder that keeps the last minutes of sound and, of each detection or SIGUSR2, what is around "
+            "it; 'replay' hears it again",
+            examples=["/var/lib/keyword-detector"],
+            extra={"metavar": "DIR", "unset": "nothing is recorded"},
+        ),
+    ] = None
+    minutes: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=60,
+            description="length of the ring of the latest sound; its scores are kept in memory, up to 1 MB a minute",
+        ),
+    ] = 5.0
+    before_s: Annotated[
+        PositiveSeconds,
+        Meta(description="what is kept begins this long before a detection, or up to ten seconds earlier"),
+    ] = 10.0
+    after_s: Annotated[Seconds, Meta(description="what is kept ends this long after a detection")] = 3.0
+    most_mb: Annotated[
+        Positive, Meta(description="of more kept recordings than this, in 10^6 bytes, the oldest go")
+    ] = 500.0
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a user may set, in a TOML file or by flags. None stands for the model's own choice."""
 
-    model: Text = "yes-no"
-    """Name of a model, or path of either of its files."""
-    words: tuple[Text, ...] | None = None
-    """Words to report; some of the model's."""
-    threshold: float | dict[str, float] | None = None
-    """Score from which on a word is reported, for all words or for each."""
-    false_accepts_per_hour: Positive | None = None
-    """Operating point to pick from the model's curve, instead of a threshold."""
-    device: int | Text | None = None
-    """Index of the capture device, or a part of its name."""
-    fallback_devices: tuple[int | Text, ...] = ()
-    """Capture devices to use, in order, while `device` cannot be opened; none by default, since whoever names a
-    microphone wants no other."""
-    recover: bool = True
-    """Wait for a microphone that is lost or not there yet; otherwise end with 69."""
-    recovery: RecoverySettings = RecoverySettings()
-    json: bool = False
-    """Detections as JSON Lines."""
-    events: bool = False
-    """With `json`: what happens to the audio is printed too, as {"event": ...}."""
-    record: RecordSettings = RecordSettings()
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    model: Annotated[
+        Text,
+        Meta(
+            description="a model of 'keyword-detector models', or either file of a pair, .tflite or .json",
+            extra={**AT_START, "metavar": "NAME|PATH"},
+        ),
+    ] = "yes-no"
+    words: Annotated[
+        tuple[Text, ...] | None,
+        Meta(
+            description="report only these of the model's words",
+            examples=[["yes", "no"]],
+            extra={**AT_ONCE, "metavar": "yes,no", "unset": "all of them"},
+        ),
+    ] = None
+    threshold: Annotated[
+        float | dict[str, float] | None,
+        Meta(
+            description="score from which on a word is reported, above 0 up to 1, for all words or for each; higher: "
+            "fewer false accepts, more misses",
+            examples=[0.9, {"yes": 0.9, "no": 0.95}],
+            extra={**AT_ONCE, "metavar": "X|WORD=X", "unset": "the model's"},
+        ),
+    ] = None
+    false_accepts_per_hour: Annotated[
+        Positive | None,
+        Meta(
+            description="pick the thresholds from the model's measured operating curve, instead of giving them",
+            examples=[1.0],
+            extra={**AT_ONCE, "unset": "the model's thresholds"},
+        ),
+    ] = None
+    device: Annotated[
+        int | Text | None,
+        Meta(
+            description="capture device, as 'keyword-detector devices' lists it: its index, or a part of its name",
+            examples=["USB"],
+            extra={**AT_START, "metavar": "INDEX|NAME-PART", "unset": "the system's default"},
+        ),
+    ] = None
+    fallback_devices: Annotated[
+        tuple[int | Text, ...],
+        Meta(
+            description="capture devices to use, in order, while the first cannot be opened",
+            examples=[["default"]],
+            extra={**AT_START, "unset": "none, since whoever names a microphone wants no other"},
+        ),
+    ] = ()
+    recover: Annotated[
+        bool,
+        Meta(
+            description="wait for a microphone that is lost or not there yet, instead of ending with 69", extra=AT_START
+        ),
+    ] = True
+    recovery: Annotated[
+        RecoverySettings, Meta(description="how a microphone that is lost is waited for", extra=AT_START)
+    ] = RecoverySettings()
+    json: Annotated[
+        bool,
+        Meta(description="JSON Lines for detections, JSON for the answers of other verbs", extra=AT_ONCE),
+    ] = False
+    events: Annotated[
+        bool,
+        Meta(description='with JSON Lines: print gaps in the audio too, as {"event": "gap", ...}', extra=AT_ONCE),
+    ] = False
+    record: Annotated[RecordSettings, Meta(description="the flight recorder", extra=AT_START)] = RecordSettings()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="how much is logged on stderr", extra=AT_ONCE)
+    ] = "info"
 
 
 def read_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
@@ -88,17 +157,7 @@ def read_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
     SettingsError
         If the file cannot be read, or a key or a value does not fit; the message names it.
     """
-    fields: dict[str, Any] = {}
-    source = "the command line"
-    if file is not None:
-        source = str(file)
-        try:
-            fields = tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as exc:
-            raise SettingsError(f"expected settings in {file}, found that it cannot be read ({exc.strerror})") from exc
-        except (ValueError, RecursionError) as exc:  # not TOML, or not UTF-8, or nested without end
-            raise SettingsError(f"expected TOML in {file}, found: {exc}") from exc
-    _convert(fields, source)
+    fields = read_fields(file)
     # Of the two ways to choose an operating point, a flag for one beats the file's other.
     if "false_accepts_per_hour" in flags:
         fields.pop("threshold", None)
@@ -110,6 +169,26 @@ def read_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
             merged[table] = {**fields.get(table, {}), **flags[table]}
     merged["threshold"] = _merge_thresholds(fields.get("threshold"), flags.get("threshold"))
     return _convert(merged, "the command line")
+
+
+def read_fields(file: Path | None) -> dict[str, Any]:
+    """Return what a settings file holds, by field name, once it fits; nothing where there is no file.
+
+    Raises
+    ------
+    SettingsError
+        As `read_settings` does.
+    """
+    if file is None:
+        return {}
+    try:
+        fields = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsError(f"expected settings in {file}, found that it cannot be read ({exc.strerror})") from exc
+    except (ValueError, RecursionError) as exc:  # not TOML, or not UTF-8, or nested without end
+        raise SettingsError(f"expected TOML in {file}, found: {exc}") from exc
+    _convert(fields, str(file))
+    return fields
 
 
 def _convert(fields: Mapping[str, Any], source: str) -> Settings:
@@ -140,3 +219,21 @@ def thresholds_of(settings: Settings, words: Sequence[str]) -> dict[str, float]:
     chosen = dict(settings.threshold)
     default = chosen.pop("*", None)
     return chosen if default is None else {**dict.fromkeys(words, default), **chosen}
+
+
+def fixed_fields() -> tuple[str, ...]:
+    """Return the settings that a running daemon keeps until it is started anew."""
+    return tuple(field.name for field in fields_of(Settings).values() if not field.extra["can_reload"])
+
+
+def check_reload(old: Settings, new: Settings) -> None:
+    """Refuse settings that a running daemon cannot take over.
+
+    Raises
+    ------
+    SettingsError
+        With the first setting that needs a restart.
+    """
+    for name in fixed_fields():
+        if getattr(new, name) != getattr(old, name):
+            raise SettingsError(f"expected the same {name} as at the start, found another: restart instead")

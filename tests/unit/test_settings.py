@@ -1,7 +1,17 @@
+import msgspec
 import pytest
 
 from detector.errors import SettingsError
-from detector.settings import Settings, read_settings, thresholds_of
+from detector.settings import (
+    RecordSettings,
+    RecoverySettings,
+    Settings,
+    check_reload,
+    fixed_fields,
+    read_settings,
+    thresholds_of,
+)
+from detector.types import fields_of
 
 
 def write(tmp_path, text):
@@ -65,3 +75,49 @@ def test_a_file_that_is_not_text_or_not_there_is_named(tmp_path):
         read_settings(tmp_path / "bytes.toml", {})
     with pytest.raises(SettingsError, match=r"none\.toml, found that it cannot be read"):
         read_settings(tmp_path / "none.toml", {})
+
+
+def test_a_flag_in_a_table_leaves_the_files_other_keys_of_it(tmp_path):
+    file = write(tmp_path, "[recovery]\njitter = 0.1\ngive_up_after_s = 5\n")
+    recovery = read_settings(file, {"recovery": {"give_up_after_s": 7.0}}).recovery
+    assert recovery == RecoverySettings(jitter=0.1, give_up_after_s=7.0)
+
+
+@pytest.mark.parametrize("kind", [Settings, RecoverySettings, RecordSettings])
+def test_every_setting_says_what_it_means_and_what_nothing_stands_for(kind):
+    for field in fields_of(kind).values():
+        assert field.help, field.name
+        assert not field.help.endswith("."), field.name
+        if field.default is None or field.default == ():
+            assert field.extra["unset"], field.name
+            assert field.examples, field.name
+            assert all(msgspec.convert({field.name: example}, kind) for example in field.examples)
+
+
+def test_every_setting_says_whether_a_reload_takes_it_over():
+    assert {field.name for field in fields_of(Settings).values() if "can_reload" not in field.extra} == set()
+    assert fixed_fields() == ("model", "device", "fallback_devices", "recover", "recovery", "record")
+
+
+def test_a_reload_takes_over_words_thresholds_output_and_log_level_alone():
+    old = Settings()
+    check_reload(old, Settings(words=("yes",), threshold=0.5, json=True, events=True, log_level="error"))
+    check_reload(old, Settings(false_accepts_per_hour=2.0))
+    others = {
+        "model": "tiny",
+        "device": 1,
+        "fallback_devices": (1,),
+        "recover": False,
+        "recovery": RecoverySettings(jitter=0.5),
+        "record": RecordSettings(folder="here"),
+    }
+    assert set(others) == set(fixed_fields())
+    for name, value in others.items():
+        with pytest.raises(SettingsError, match=f"^expected the same {name} as at the start, found another: restart"):
+            check_reload(old, msgspec.structs.replace(old, **{name: value}))
+
+
+def test_the_json_schema_has_the_help():
+    properties = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
+    assert properties["words"]["description"] == "report only these of the model's words"
+    assert properties["words"]["examples"] == [["yes", "no"]]
