@@ -165,8 +165,7 @@ def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> tuple[l
     )
     if getattr(options, "split", None) == ALL:
         items = [msgspec.structs.replace(item, split=ALL) for item in items]
-    show = sys.stderr.isatty()
-    return items, WaveformStore.build(items, folder=options.cache, sample_rate_hz=sample_rate_hz, show_progress=show)
+    return items, WaveformStore.build(items, folder=options.cache, sample_rate_hz=sample_rate_hz)
 
 
 def print_report(report: Any, *, as_json: bool) -> None:

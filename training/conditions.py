@@ -147,7 +147,7 @@ def _lose(samples: NDArray[np.int16], part: float, block: int, rng: np.random.Ge
     return [*passages, (samples[begin:], 0)]
 
 
-def detect_passages(detector: Detector, passages: Passages, *, show_progress: bool = False) -> list[Detection]:
+def detect_passages(detector: Detector, passages: Passages) -> list[Detection]:
     """Feed a recording with its losses, and a second of silence after it, as `keyword-detector detect` does."""
     rate_hz = detector.model.manifest.frontend.sample_rate_hz
     detections: list[Detection] = []
@@ -156,7 +156,7 @@ def detect_passages(detector: Detector, passages: Passages, *, show_progress: bo
         desc="listening",
         unit="s",
         unit_scale=True,
-        disable=not show_progress,
+        disable=None,
     ) as bar:
         for samples, n_lost in itertools.chain(passages, [(np.zeros(rate_hz, dtype=np.int16), 0)]):
             for first in range(0, len(samples), 10 * rate_hz):
@@ -168,9 +168,9 @@ def detect_passages(detector: Detector, passages: Passages, *, show_progress: bo
     return detections
 
 
-def detect_stream(detector: Detector, samples: NDArray[np.int16], *, show_progress: bool = False) -> list[Detection]:
+def detect_stream(detector: Detector, samples: NDArray[np.int16]) -> list[Detection]:
     """Feed a whole recording, as `keyword-detector detect` does."""
-    return detect_passages(detector, [(samples, 0)], show_progress=show_progress)
+    return detect_passages(detector, [(samples, 0)])
 
 
 def table(reports: Mapping[str, StreamReport]) -> list[str]:

@@ -195,7 +195,7 @@ class WaveformStore:
         return bool(self[position].any())
 
     @classmethod
-    def build(cls, items: Sequence[Item], *, folder: Path, sample_rate_hz: int, show_progress: bool) -> WaveformStore:
+    def build(cls, items: Sequence[Item], *, folder: Path, sample_rate_hz: int) -> WaveformStore:
         """Decode recordings into `folder`, or reuse what an earlier run decoded of the same, wherever they lay then."""
         fingerprint = hashlib.sha256(str(sample_rate_hz).encode())
         # Their times change whenever a folder is copied; reading 60,000 clips takes two seconds.
@@ -210,7 +210,7 @@ class WaveformStore:
             with TemporaryDirectory(dir=folder) as partial, ThreadPoolExecutor() as pool:
                 with open(Path(partial) / file.name, "wb") as out:
                     decoded = pool.map(lambda item: read_item(item, sample_rate_hz), items)
-                    for samples in tqdm(decoded, "decoding", len(items), unit="file", disable=not show_progress):
+                    for samples in tqdm(decoded, "decoding", len(items), unit="file", disable=None):
                         out.write(samples.tobytes())
                         offsets.append(offsets[-1] + len(samples))
                 np.save(Path(partial) / offsets_file.name, np.array(offsets))

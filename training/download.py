@@ -52,7 +52,7 @@ ARCHIVES = {
 """By name. The checksums are those that torchaudio and TensorFlow Datasets publish."""
 
 
-def download(archive: Archive, folder: Path, *, show_progress: bool = True) -> None:
+def download(archive: Archive, folder: Path) -> None:
     """Fetch an archive and unpack it into `folder`; go on with what an interrupted call fetched.
 
     The archive lies beside the folder until it is unpacked.
@@ -75,21 +75,21 @@ def download(archive: Archive, folder: Path, *, show_progress: bool = True) -> N
     file = folder.with_name(f"{folder.name}.tar.gz.part")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(archive.url, file, show_progress=show_progress)
-        _verify(file, archive, show_progress=show_progress)
-        _unpack(file, folder, show_progress=show_progress)
+        _fetch(archive.url, file)
+        _verify(file, archive)
+        _unpack(file, folder)
         file.unlink()
     except OSError as exc:
         raise DetectorError(f"expected to write {folder}, found: {exc}") from exc
 
 
-def _fetch(url: str, file: Path, *, show_progress: bool) -> None:
+def _fetch(url: str, file: Path) -> None:
     """Append to a file what it lacks of a URL, through broken connections."""
     n_tries, pause_s = 0, PAUSE_S
     while True:
         n_before = file.stat().st_size if file.exists() else 0
         try:
-            _fetch_rest(url, file, n_before, show_progress=show_progress)
+            _fetch_rest(url, file, n_before)
         except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as exc:
             if isinstance(exc, urllib.error.HTTPError) and exc.code == NOT_SATISFIABLE and n_before:
                 return  # there is no more of it: what is there is all, or something else, which its checksum will tell
@@ -106,7 +106,7 @@ def _fetch(url: str, file: Path, *, show_progress: bool) -> None:
             return
 
 
-def _fetch_rest(url: str, file: Path, n_before: int, *, show_progress: bool) -> None:
+def _fetch_rest(url: str, file: Path, n_before: int) -> None:
     request = urllib.request.Request(url, headers={"Range": f"bytes={n_before}-"} if n_before else {})  # noqa: S310
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - the user's own choice of server
         if response.headers.get("Content-Type", "").startswith("text/"):
@@ -117,9 +117,7 @@ def _fetch_rest(url: str, file: Path, n_before: int, *, show_progress: bool) -> 
         n_total = None if n_bytes is None else n_before + n_bytes
         with (
             open(file, "r+b" if n_before else "wb") as out,
-            tqdm(
-                desc="fetching", initial=n_before, total=n_total, unit="B", unit_scale=True, disable=not show_progress
-            ) as bar,
+            tqdm(desc="fetching", initial=n_before, total=n_total, unit="B", unit_scale=True, disable=None) as bar,
         ):
             out.seek(n_before)
             while chunk := response.read(CHUNK_BYTES):
@@ -129,11 +127,11 @@ def _fetch_rest(url: str, file: Path, n_before: int, *, show_progress: bool) -> 
                 raise ConnectionError("the connection ended early")
 
 
-def _verify(file: Path, archive: Archive, *, show_progress: bool) -> None:
+def _verify(file: Path, archive: Archive) -> None:
     digest = hashlib.sha256()
     with (
         open(file, "rb") as opened,
-        tqdm(desc="verifying", total=file.stat().st_size, unit="B", unit_scale=True, disable=not show_progress) as bar,
+        tqdm(desc="verifying", total=file.stat().st_size, unit="B", unit_scale=True, disable=None) as bar,
     ):
         while chunk := opened.read(CHUNK_BYTES):
             digest.update(chunk)
@@ -146,12 +144,12 @@ def _verify(file: Path, archive: Archive, *, show_progress: bool) -> None:
         )
 
 
-def _unpack(file: Path, folder: Path, *, show_progress: bool) -> None:
+def _unpack(file: Path, folder: Path) -> None:
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with tarfile.open(file, "r:gz") as archive:
-            for member in tqdm(archive, "unpacking", unit="file", disable=not show_progress):
+            for member in tqdm(archive, "unpacking", unit="file", disable=None):
                 _extract(archive, member, partial)
     except (tarfile.TarError, EOFError) as exc:
         raise DetectorError(f"expected an archive in {file}, found: {exc}") from exc

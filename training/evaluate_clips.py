@@ -130,14 +130,13 @@ def evaluate_clips(
     manifest: Manifest,
     *,
     split: str,
-    show_progress: bool = False,
 ) -> ClipReport:
     """Score clips and count."""
     labels = manifest.labels
     keywords = [labels.index(word) for word in manifest.words]
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     n_alone_right = 0
-    for window, truth in zip(tqdm(features, "clips", disable=not show_progress), truths, strict=True):
+    for window, truth in zip(tqdm(features, "clips", disable=None), truths, strict=True):
         scores = score(window)
         expected = labels.index(truth)
         confusion[expected, int(scores.argmax())] += 1

@@ -50,7 +50,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     float32: ClipReport
 
 
-def finish(run: Path, *, cache: Path, n_workers: int = 1, show_progress: bool = True) -> Evaluation:
+def finish(run: Path, *, cache: Path, n_workers: int = 1) -> Evaluation:
     """Quantise the best network of a run, measure it, and write the pair into the run's folder.
 
     Raises
@@ -66,7 +66,7 @@ def finish(run: Path, *, cache: Path, n_workers: int = 1, show_progress: bool = 
         )
     items = index(settings)
     rate_hz = settings.frontend.sample_rate_hz
-    store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz, show_progress=show_progress)
+    store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz)
     network = to_float32(load_network(best, with_optimiser=False), settings.architecture)
 
     windows = FeatureStore.build(
@@ -76,7 +76,6 @@ def finish(run: Path, *, cache: Path, n_workers: int = 1, show_progress: bool = 
         TRAINING,
         n_windows=N_REPRESENTATIVE,
         n_workers=n_workers,
-        show_progress=show_progress,
     )
     features, truths = gather_clips(items, store, settings)
     offsets = balance(network, features, np.array([settings.labels.index(truth) for truth in truths]))
@@ -85,7 +84,7 @@ def finish(run: Path, *, cache: Path, n_workers: int = 1, show_progress: bool = 
     flatbuffer = convert_to_int8(network, windows.read(np.arange(N_REPRESENTATIVE)))
     manifest = describe(settings, items, store, flatbuffer, run)
     int8_scores = Model(manifest, flatbuffer).score
-    int8 = evaluate_clips(int8_scores, features, truths, manifest, split=VALIDATION, show_progress=show_progress)
+    int8 = evaluate_clips(int8_scores, features, truths, manifest, split=VALIDATION)
     floats = iterate_scores(network, features)
     float32 = evaluate_clips(lambda _: next(floats), features, truths, manifest, split=VALIDATION)
     accuracy = int8.accuracy
@@ -105,7 +104,6 @@ def finish(run: Path, *, cache: Path, n_workers: int = 1, show_progress: bool = 
             store,
             split=VALIDATION,
             skip_words=(*settings.skip_words, *settings.confusable),
-            show_progress=show_progress,
         )
         points = pick_points(curve, manifest.words, settings.decision.false_accepts_per_hour)
         for line in describe_points(curve, points, settings.decision.false_accepts_per_hour):

@@ -89,7 +89,6 @@ class FeatureStore:
         *,
         n_windows: int,
         n_workers: int,
-        show_progress: bool,
     ) -> FeatureStore:
         """Compose `n_windows` windows beside the waveforms, or reuse those of an earlier run.
 
@@ -115,7 +114,7 @@ class FeatureStore:
                     desc=f"composing {split} windows",
                     unit="window",
                     unit_scale=True,
-                    disable=not show_progress,
+                    disable=None,
                 ) as bar,
             ):
                 tasks = {pool.submit(_write_shard, k, counts[k], shards[k]): counts[k] for k in missing}

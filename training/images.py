@@ -35,7 +35,6 @@ def write_images(
     *,
     kind: str,
     settings: FrontendSettings,
-    show_progress: bool,
 ) -> list[str]:
     """Write the image of every word clip; return a line on what was written.
 
@@ -56,7 +55,7 @@ def write_images(
     if not clips:
         raise SettingsError("expected --data with word clips to make images of, found none")
     written: set[Path] = set()
-    for position, item in tqdm(clips, "drawing", unit="image", disable=not show_progress):
+    for position, item in tqdm(clips, "drawing", unit="image", disable=None):
         values = draw(fit_window(store[position], settings.sample_rate_hz), log_mel).T
         rows, columns = (-(-SMALLEST_PIXELS // n) for n in values.shape)
         file = _name_image(folder / item.split / item.word, item, written)

@@ -29,7 +29,7 @@ GAP_S = (1.0, 2.0)
 """Range of the pauses between keywords: no window holds two, as a word said twice in one second is heard once."""
 
 
-def score_stream(model: Model, samples: NDArray[np.int16], *, show_progress: bool = False) -> NDArray[np.float32]:
+def score_stream(model: Model, samples: NDArray[np.int16]) -> NDArray[np.float32]:
     """Score every window of a stream, and of the second of silence after it, as the detector does.
 
     Returns
@@ -44,7 +44,7 @@ def score_stream(model: Model, samples: NDArray[np.int16], *, show_progress: boo
     n_windows = (len(stream) - manifest.window_samples) // manifest.stride_samples + 1
     log_mel = LogMel(frontend)
     scores = np.empty((n_windows, len(manifest.labels)), dtype=np.float32)
-    for first in tqdm(range(0, n_windows, 500), "scoring", disable=not show_progress):
+    for first in tqdm(range(0, n_windows, 500), "scoring", disable=None):
         last = min(first + 500, n_windows)
         start = first * manifest.stride_samples
         end = (last - 1) * manifest.stride_samples + manifest.window_samples
@@ -90,7 +90,6 @@ def calibrate(
     split: str,
     skip_words: Sequence[str],
     seed: int = 0,
-    show_progress: bool = False,
 ) -> OperatingCurve:
     """Measure a model's operating curve on the recordings of a split.
 
@@ -116,15 +115,14 @@ def calibrate(
     for k in range(N_HEARINGS):
         speech, running_truth = compose(utterances, gap_s=SPEECH_GAP_S, sample_rate_hz=rate_hz, rng=rng)
         later = speech[k * manifest.stride_samples // N_HEARINGS :]
-        running.append(score_stream(model, later, show_progress=show_progress))
+        running.append(score_stream(model, later))
     return measure_curve(
         manifest,
-        spoken=(score_stream(model, spoken, show_progress=show_progress), spoken_truth),
+        spoken=(score_stream(model, spoken), spoken_truth),
         running=running,
         hours=running_truth.hours,
         measured_on=f"{split} speakers: {len(clips)} keywords said alone; {running_truth.hours:.2f} hours of running "
         f"speech, heard {N_HEARINGS} times, without the utterances that hold {', '.join(without)}",
-        show_progress=show_progress,
     )
 
 
@@ -135,7 +133,6 @@ def measure_curve(
     running: Sequence[NDArray[np.float32]],
     hours: float,
     measured_on: str,
-    show_progress: bool = False,
 ) -> OperatingCurve:
     """Measure every threshold, for all words at once.
 
@@ -153,7 +150,7 @@ def measure_curve(
         What the streams are made of.
     """
     points: dict[str, list[OperatingPoint]] = {word: [] for word in manifest.words}
-    for threshold in tqdm(THRESHOLDS, "thresholds", disable=not show_progress):
+    for threshold in tqdm(THRESHOLDS, "thresholds", disable=None):
         tried = with_thresholds(manifest, dict.fromkeys(manifest.words, threshold))
         misses = judge(decide_all(spoken[0], tried, manifest.words), spoken[1], manifest.words).by_word
         fired = [detection.keyword for heard in running for detection in decide_all(heard, tried, manifest.words)]

@@ -46,7 +46,7 @@ class Mistakes(NamedTuple):
     """For the page, up to `MOST_MISTAKES` of them."""
 
 
-def write_report(run: Path, file: Path, *, cache: Path, show_progress: bool = True) -> None:
+def write_report(run: Path, file: Path, *, cache: Path) -> None:
     """Write the report of a finished run.
 
     Raises
@@ -67,7 +67,7 @@ def write_report(run: Path, file: Path, *, cache: Path, show_progress: bool = Tr
     points = {} if curve is None else pick_points(curve, manifest.words, settings.decision.false_accepts_per_hour)
     costs = benchmark.measure(Detector(model), seconds=MEASURED_S)
     counts = dict(zip(evaluation.int8.labels, evaluation.int8.confusion, strict=True))
-    mistakes = _find_mistakes(settings, model, cache=cache, show_progress=show_progress)
+    mistakes = _find_mistakes(settings, model, cache=cache)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("training"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -118,7 +118,7 @@ def _confusion_rows(report: ClipReport) -> list[dict[str, Any]]:
     return rows
 
 
-def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path, show_progress: bool) -> Mistakes | None:
+def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path) -> Mistakes | None:
     """Hear the clips of the validation speakers again; None if the recordings are not there."""
     try:
         items = index(settings)
@@ -126,10 +126,10 @@ def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path, show_p
         return None
     manifest = model.manifest
     rate_hz, log_mel = manifest.frontend.sample_rate_hz, LogMel(manifest.frontend)
-    store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz, show_progress=show_progress)
+    store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz)
     chosen = choose_clips(items, manifest.words, VALIDATION, np.random.default_rng(0))
     wrong = []
-    for position, truth in tqdm(chosen, "clips", disable=not show_progress):
+    for position, truth in tqdm(chosen, "clips", disable=None):
         scores = model.score(log_mel(fit_window(store[position], manifest.window_samples)))
         answer, own = int(scores.argmax()), manifest.labels.index(truth)
         if answer != own:

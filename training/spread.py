@@ -40,7 +40,6 @@ def measure_spread(
     n_offsets: int,
     n_clips_per_word: int,
     seed: int,
-    show_progress: bool = False,
 ) -> Spread:
     """Score keyword clips in windows that begin one sample later each time, the word in the middle.
 
@@ -61,7 +60,7 @@ def measure_spread(
     if not chosen:
         raise SettingsError(f"expected clips of {', '.join(manifest.words)} in the {split} split, found none")
     spreads = []
-    for position, word in tqdm(chosen, "shifting", unit="clip", disable=not show_progress):
+    for position, word in tqdm(chosen, "shifting", unit="clip", disable=None):
         stream, start = _surround(store[position], manifest.window_samples, manifest.frontend.sample_rate_hz, rng)
         first = start - n_offsets // 2
         windows = np.lib.stride_tricks.sliding_window_view(stream, manifest.window_samples)[first : first + n_offsets]

@@ -102,7 +102,7 @@ def trim(samples: NDArray[np.int16], sample_rate_hz: int) -> NDArray[np.int16]:
     return samples[max(0, start - margin) : end + margin]
 
 
-def synthesize(settings: SynthesisSettings, out: Path, *, show_progress: bool) -> list[str]:
+def synthesize(settings: SynthesisSettings, out: Path) -> list[str]:
     """Speak the words into a folder, or finish what an interrupted call with the same settings began.
 
     Returns
@@ -139,7 +139,7 @@ def synthesize(settings: SynthesisSettings, out: Path, *, show_progress: bool) -
         "plan_sha256": hashlib.sha256(msgspec.json.encode([engines, clips])).hexdigest(),
     }
     _claim_folder(out, summary)
-    progress = tqdm(clips, "speaking", unit="clip", disable=not show_progress)
+    progress = tqdm(clips, "speaking", unit="clip", disable=None)
     n_clips = sum(_write_clip(clip, out) for clip in progress)
     if n_clips < len(clips):
         log.warning("left out: %d of %d clips, in which the voice made no sound", len(clips) - n_clips, len(clips))

@@ -12,7 +12,7 @@ import logging
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import msgspec
@@ -44,7 +44,7 @@ ASKED_AT_ONCE = 1024
 
 
 def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
-    settings: TrainSettings | None, run: Path, *, cache: Path, n_workers: int, show_progress: bool = True
+    settings: TrainSettings | None, run: Path, *, cache: Path, n_workers: int
 ) -> Path:
     """Train a network; return the file of the best weights.
 
@@ -58,8 +58,6 @@ def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
         Folder of decoded recordings.
     n_workers : int
         Processes that make windows.
-    show_progress : bool
-        Draw progress bars on stderr.
 
     Raises
     ------
@@ -89,9 +87,9 @@ def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
     run.mkdir(parents=True, exist_ok=True)
     if not settings_file.exists():
         write_whole({settings_file: msgspec.json.format(msgspec.json.encode(settings))})
-    teachers = _train_teachers(settings, run, cache=cache, n_workers=n_workers, show_progress=show_progress)
+    teachers = _train_teachers(settings, run, cache=cache, n_workers=n_workers)
     rate_hz = settings.frontend.sample_rate_hz
-    store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz, show_progress=show_progress)
+    store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz)
     inaudible = [item.path for position, item in enumerate(items) if not store.is_audible(position)]
     if inaudible:
         log.warning("%d recordings without sound are left out, the first is %s", len(inaudible), inaudible[0])
@@ -99,14 +97,12 @@ def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
     n_training = min(settings.distinct_windows, n_steps * settings.batch_size)
     n_windows = {TRAINING: n_training, VALIDATION: min(settings.validation_windows, n_training)}
     windows = {
-        split: FeatureStore.build(
-            settings, items, store, split, n_windows=n, n_workers=n_workers, show_progress=show_progress
-        )
+        split: FeatureStore.build(settings, items, store, split, n_windows=n, n_workers=n_workers)
         for split, n in n_windows.items()
     }
     validation_x = windows[VALIDATION].read(np.arange(len(windows[VALIDATION])))[..., None]
-    validation_y = make_targets(settings, windows[VALIDATION], (), show_progress=show_progress)
-    targets = make_targets(settings, windows[TRAINING], teachers, show_progress=show_progress)
+    validation_y = make_targets(settings, windows[VALIDATION], ())
+    targets = make_targets(settings, windows[TRAINING], teachers)
 
     # ---- network and optimiser
     keras.utils.set_random_seed(settings.seed)
@@ -142,7 +138,7 @@ def train(  # noqa: C901, PLR0915 - a run reads top to bottom, in one piece
             epochs=1,
             shuffle=False,
             verbose=0,
-            callbacks=[Progress(title, settings.steps_per_epoch)] if show_progress else [],
+            callbacks=show_epoch(title, settings.steps_per_epoch),
         )
         validation = model.evaluate(validation_x, validation_y, batch_size=1024, verbose=0, return_dict=True)
         row: dict[str, Any] = {"epoch": epoch + 1}
@@ -223,9 +219,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     """A bar on stderr for one epoch."""
 
-    def __init__(self, title: str, n_steps: int) -> None:
+    def __init__(self, bar: tqdm[NoReturn]) -> None:
         super().__init__()
-        self._bar = tqdm(total=n_steps, desc=title)
+        self._bar = bar
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Move on by a batch."""
@@ -237,6 +233,15 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         """Finish the bar."""
         del logs
         self._bar.close()
+
+
+def show_epoch(title: str, n_steps: int) -> list[keras.callbacks.Callback]:
+    """Return what shows the progress of an epoch; nothing where stderr is no terminal.
+
+    Not a bar that is disabled: Keras waits for the device after each batch to call it.
+    """
+    bar = tqdm(total=n_steps, desc=title, disable=None)
+    return [] if bar.disable else [Progress(bar)]
 
 
 def find_checkpoint(run: Path) -> tuple[int, Path | None]:
@@ -273,9 +278,7 @@ def _train_teachers(settings: TrainSettings, run: Path, **options: Any) -> list[
     return best
 
 
-def make_targets(
-    settings: TrainSettings, windows: FeatureStore, teachers: Sequence[Path], *, show_progress: bool
-) -> NDArray[np.float32]:
+def make_targets(settings: TrainSettings, windows: FeatureStore, teachers: Sequence[Path]) -> NDArray[np.float32]:
     """Return what each window is trained to, shape (n_windows, n_labels).
 
     Its label and, where there are teachers, their mean answer to it as it was composed, unvaried.
@@ -289,7 +292,7 @@ def make_targets(
         desc="asking teachers",
         unit="window",
         unit_scale=True,
-        disable=not show_progress,
+        disable=None,
     ) as bar:
         for file in teachers:
             model = load_network(file, with_optimiser=False)

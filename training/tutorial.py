@@ -32,7 +32,7 @@ from training.layouts import index_all_words
 from training.quantize import convert_to_int8
 from training.settings import TutorialSettings
 from training.statistics import Rate, proportion
-from training.train import BEST_FILE, Progress
+from training.train import BEST_FILE, show_epoch
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def divide(items: list[Item], split_by: str, seed: int) -> list[str]:
     return [VALIDATION if k in validation else TRAINING for k in range(len(items))]
 
 
-def train_tutorial(settings: TutorialSettings, run: Path, *, cache: Path, show_progress: bool) -> TutorialReport:
+def train_tutorial(settings: TutorialSettings, run: Path, *, cache: Path) -> TutorialReport:
     """Train the network on the clips of the keywords alone, measure it, and leave it in `run`.
 
     Testing speakers are left alone, however clips are divided.
@@ -128,8 +128,8 @@ def train_tutorial(settings: TutorialSettings, run: Path, *, cache: Path, show_p
             if not any(item.word == word and other == split for item, other in zip(items, splits, strict=True)):
                 raise SettingsError(f"expected clips of '{word}' in the {split} split, found none")
     run.mkdir(parents=True, exist_ok=True)
-    store = WaveformStore.build(items, folder=cache, sample_rate_hz=RATE_HZ, show_progress=show_progress)
-    clips = tqdm(range(len(items)), "drawing", unit="picture", disable=not show_progress)
+    store = WaveformStore.build(items, folder=cache, sample_rate_hz=RATE_HZ)
+    clips = tqdm(range(len(items)), "drawing", unit="picture", disable=None)
     pictures = np.stack([draw(fit_window(store[k], RATE_HZ)) for k in clips])
     labels = np.array([settings.words.index(item.word) for item in items])
     is_training = splits == TRAINING
@@ -150,8 +150,7 @@ def train_tutorial(settings: TutorialSettings, run: Path, *, cache: Path, show_p
         title = f"epoch {epoch + 1}/{settings.epochs}"
         order = np.random.default_rng([settings.seed, epoch]).permutation(np.flatnonzero(is_training))
         batches = Pictures(pictures, labels, order, settings.batch_size)
-        progress = [Progress(title, len(batches))] if show_progress else []
-        fitted = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=progress)
+        fitted = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=show_epoch(title, len(batches)))
         measured = model.evaluate(validation, labels[~is_training], batch_size=64, verbose=0, return_dict=True)
         row = {"epoch": epoch + 1, **{name: float(values[-1]) for name, values in fitted.history.items()}}
         row |= {f"validation_{name}": float(measured[name]) for name in ("loss", "accuracy")}

@@ -39,13 +39,11 @@ def main() -> None:
             data=(str(data),), words=words, steps_per_epoch=N_BATCHES, windows=WindowSettings(n_rooms=50)
         )
         items = index(settings)
-        waveforms = WaveformStore.build(items, folder=Path(folder), sample_rate_hz=16000, show_progress=False)
+        waveforms = WaveformStore.build(items, folder=Path(folder), sample_rate_hz=16000)
         maker = ShardMaker(settings, items, waveforms, TRAINING)
         compose_us = 1e6 * cpu_s(lambda: maker.make(0, SHARD_WINDOWS)) / SHARD_WINDOWS
-        windows = FeatureStore.build(
-            settings, items, waveforms, TRAINING, n_windows=SHARD_WINDOWS, n_workers=1, show_progress=False
-        )
-        targets = make_targets(settings, windows, (), show_progress=False)
+        windows = FeatureStore.build(settings, items, waveforms, TRAINING, n_windows=SHARD_WINDOWS, n_workers=1)
+        targets = make_targets(settings, windows, ())
         batches = Batches(settings, windows, targets, 0)
         n_windows = N_BATCHES * settings.batch_size
         read_us = 1e6 * cpu_s(lambda: [batches[k] for k in range(N_BATCHES)]) / n_windows

@@ -49,7 +49,7 @@ def made(tmp_path_factory):
     items = index_folders(
         data=[str(tiny_words.make(folder))], noise=[], speech=[str(folder / "speech")], validation_speakers=["12"]
     )
-    build = {"folder": folder / "cache", "sample_rate_hz": 16000, "show_progress": False}
+    build = {"folder": folder / "cache", "sample_rate_hz": 16000}
     return items, WaveformStore.build(items, **build)
 
 

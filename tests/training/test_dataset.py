@@ -173,7 +173,7 @@ def test_a_store_gives_every_recording_and_decodes_once(tmp_path, rng, monkeypat
     for k, sound in enumerate(sounds):
         write(tmp_path / f"noise/{k}.wav", sound)
     items = list(index_noise(str(tmp_path / "noise")))
-    build = {"folder": tmp_path / "cache", "sample_rate_hz": 16000, "show_progress": False}
+    build = {"folder": tmp_path / "cache", "sample_rate_hz": 16000}
     store = WaveformStore.build(items, **build)
     assert len(store) == 3
     for position, sound in enumerate(sounds):

@@ -87,7 +87,7 @@ def at(server, *, sha256=None):
 
 
 def fetch(archive, folder):
-    download(archive, folder, show_progress=False)
+    download(archive, folder)
 
 
 def test_an_archive_is_fetched_verified_and_unpacked(server, tmp_path):

@@ -52,7 +52,7 @@ def test_a_table_names_files_and_the_parts_of_them_that_are_words(tmp_path, rng)
         ("no", "ben", (2.0, float("inf"))),
         ("all", "anna", None),
     ]
-    store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000, show_progress=False)
+    store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
     for position, expected in enumerate((sound[8000:20000], sound[32000:], sound)):
         np.testing.assert_array_equal(store[position], expected)
 
@@ -158,7 +158,7 @@ def test_what_tensorflow_datasets_prepares_is_read_with_its_own_splits(tmp_path,
         (WORD, "_unknown_", VALIDATION),
     ]
     np.testing.assert_array_equal(read_item(items[1], 16000), sounds[0])
-    store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000, show_progress=False)
+    store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
     np.testing.assert_array_equal(store[0], sounds[3])
     half = folder / "speech_commands-train.tfrecord-00000-of-00001"
     half.write_bytes(half.read_bytes()[:-10])

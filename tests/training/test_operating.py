@@ -125,7 +125,7 @@ def test_a_calibrated_manifest_holds_curve_and_thresholds(manifest):
 
 def test_a_keyword_without_clips_is_not_said_to_be_never_missed(model, tmp_path):
     items = index_folders(data=[str(tiny_words.make(tmp_path))], noise=[], speech=[], validation_speakers=[])
-    store = WaveformStore.build(items, folder=tmp_path, sample_rate_hz=16000, show_progress=False)
+    store = WaveformStore.build(items, folder=tmp_path, sample_rate_hz=16000)
     limits = model.manifest.decision.words["yes"]
     decision = msgspec.structs.replace(model.manifest.decision, words=dict.fromkeys(("up", "left"), limits))
     manifest = msgspec.structs.replace(
@@ -141,7 +141,7 @@ def test_each_hearing_of_running_speech_begins_a_little_later(model, tmp_path, m
     data = str(tiny_words.make(folder))
     speech = [str(folder / "speech")]
     items = index_folders(data=[data], noise=[], speech=speech, validation_speakers=["12"])
-    store = WaveformStore.build(items, folder=folder, sample_rate_hz=16000, show_progress=False)
+    store = WaveformStore.build(items, folder=folder, sample_rate_hz=16000)
     limits = model.manifest.decision.words["yes"]
     decision = msgspec.structs.replace(model.manifest.decision, words={"up": limits})
     manifest = msgspec.structs.replace(

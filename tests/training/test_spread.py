@@ -29,7 +29,7 @@ class Listener:
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     items = index_folders(data=[str(tiny_words.make(folder))], noise=[], speech=[], validation_speakers=[])
-    return items, WaveformStore.build(items, folder=folder, sample_rate_hz=16000, show_progress=False)
+    return items, WaveformStore.build(items, folder=folder, sample_rate_hz=16000)
 
 
 def spread(model, made, manifest, *, levels=(), n_clips=3):

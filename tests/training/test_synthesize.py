@@ -50,7 +50,7 @@ def settings(text, **changes):
 
 
 def synthesize(chosen, out):
-    return synthesis.synthesize(chosen, out, show_progress=False)
+    return synthesis.synthesize(chosen, out)
 
 
 def contents(folder):

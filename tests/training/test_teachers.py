@@ -46,9 +46,9 @@ def test_targets_are_labels_and_the_mean_answer_of_the_teachers(tmp_path, rng):
         model.save(tmp_path / f"{k}.keras")
         teachers.append(tmp_path / f"{k}.keras")
     settings = TrainSettings(data=("words",), words=("yes",), imitation=0.6)
-    targets = make_targets(settings, windows, teachers, show_progress=False)
+    targets = make_targets(settings, windows, teachers)
     np.testing.assert_allclose(targets, 0.6 * np.mean(answers, axis=0) + 0.4 * np.eye(3)[labels], atol=1e-5)
-    np.testing.assert_array_equal(make_targets(settings, windows, [], show_progress=False), np.eye(3)[labels])
+    np.testing.assert_array_equal(make_targets(settings, windows, []), np.eye(3)[labels])
 
 
 def test_a_run_trains_its_teachers_and_goes_on_with_them(tmp_path):

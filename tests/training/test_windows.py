@@ -31,7 +31,7 @@ def made(tmp_path_factory):
     return (
         settings,
         items,
-        WaveformStore.build(items, folder=folder / "cache", sample_rate_hz=16000, show_progress=False),
+        WaveformStore.build(items, folder=folder / "cache", sample_rate_hz=16000),
     )
 
 
@@ -123,7 +123,7 @@ def test_synthetic_words_are_heard_as_often_as_the_settings_say(made, tmp_path, 
     windows = WindowSettings(**ONLY_OTHER_WORDS, synthetic_word=share)
     settings = msgspec.structs.replace(settings, synthetic=(str(tiny_words.make(tmp_path)),), windows=windows)
     items = index(settings)
-    store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000, show_progress=False)
+    store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
     heard = Heard(store, items, items)
     composer, rng = WindowComposer(settings, items, heard, TRAINING), np.random.default_rng(5)
     for _ in range(400):
@@ -140,7 +140,7 @@ def test_other_words_of_a_table_are_heard_as_those_of_a_tree(made, tmp_path):
     windows = WindowSettings(**ONLY_OTHER_WORDS)
     settings = msgspec.structs.replace(settings, data=(str(tmp_path / "table.csv"),), windows=windows)
     found = index(settings)
-    store = WaveformStore.build(found, folder=tmp_path / "cache", sample_rate_hz=16000, show_progress=False)
+    store = WaveformStore.build(found, folder=tmp_path / "cache", sample_rate_hz=16000)
     heard = Heard(store, found, found)
     composer, rng = WindowComposer(settings, found, heard, TRAINING), np.random.default_rng(5)
     for _ in range(100):
@@ -251,9 +251,7 @@ def test_kept_windows_are_the_composed_ones_as_finely_as_int8_holds_them(made, f
 
 def test_workers_compose_what_is_missing_and_nothing_else(made):
     settings, items, store = made
-    build = partial(
-        FeatureStore.build, settings, items, store, VALIDATION, n_windows=9000, n_workers=2, show_progress=False
-    )
+    build = partial(FeatureStore.build, settings, items, store, VALIDATION, n_windows=9000, n_workers=2)
     kept = build()
     assert len(kept) == 9000
     labels, (first, second) = kept.labels.copy(), sorted(store.file.parent.glob("*validation*-000?-*[0-9].npy"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
 import msgspec
@@ -74,7 +73,6 @@ def run(options: argparse.Namespace) -> None:
         split=options.split,
         skip_words=options.skip_words,
         seed=options.seed,
-        show_progress=sys.stderr.isatty(),
     )
     points = pick_points(curve, manifest.words, options.false_accepts_per_hour)
     for line in describe_points(curve, points, options.false_accepts_per_hour):

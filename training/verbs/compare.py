@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from detector.errors import SettingsError
@@ -42,6 +41,6 @@ def run(options: argparse.Namespace) -> None:
         rate_hz = listener.model.manifest.frontend.sample_rate_hz
         samples = read_recording(str(options.recording), rate_hz)
         truth = read_truth(options.truth, len(samples) / rate_hz)
-        detections.append(detect_stream(listener, samples, show_progress=sys.stderr.isatty()))
+        detections.append(detect_stream(listener, samples))
     report = compare(detections[0], detections[1], truth, listeners[0].words, seed=options.seed)
     print_report(report, as_json=options.json)

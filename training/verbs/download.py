@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import msgspec
@@ -30,5 +29,5 @@ def run(options: argparse.Namespace) -> None:
     if options.url:
         archive = msgspec.structs.replace(archive, url=options.url)
     folder = options.out or Path(options.name)
-    download(archive, folder, show_progress=sys.stderr.isatty())
+    download(archive, folder)
     print_lines([f"{folder}: {archive.licence}"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from training.arguments import (
     add_cache,
@@ -48,7 +47,6 @@ def run(options: argparse.Namespace) -> None:
 
     model = load_model(options.model)
     items, store = open_recordings(options, model.manifest.frontend.sample_rate_hz)
-    show = sys.stderr.isatty()
     if options.offsets:
         spread = measure_spread(
             model,
@@ -58,10 +56,9 @@ def run(options: argparse.Namespace) -> None:
             n_offsets=options.offsets,
             n_clips_per_word=options.clips_per_word,
             seed=options.seed,
-            show_progress=show,
         )
         print_report(spread, as_json=options.json)
         return
     features, truths = gather_clips(items, store, model.manifest, split=options.split, seed=options.seed)
-    report = evaluate_clips(model.score, features, truths, model.manifest, split=options.split, show_progress=show)
+    report = evaluate_clips(model.score, features, truths, model.manifest, split=options.split)
     print_report(report, as_json=options.json)

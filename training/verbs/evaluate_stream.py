@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
 import msgspec
@@ -86,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
             rng=np.random.default_rng(options.seed),
         )
         listener.reset()
-        detections = detect_passages(listener, passages, show_progress=sys.stderr.isatty())
+        detections = detect_passages(listener, passages)
         reports[condition] = judge(detections, truth, listener.words)
     if not options.condition:
         print_report(reports["clean"], as_json=options.json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from detector.errors import SettingsError
@@ -50,7 +49,4 @@ def run(options: argparse.Namespace) -> None:
         print_lines([f"{options.out}: {len(clips)} clip{'s' if len(clips) > 1 else ''}"])
     if options.images:
         items, store = open_recordings(options, settings.sample_rate_hz)
-        show = sys.stderr.isatty()
-        print_lines(
-            write_images(items, store, options.images, kind=options.kind, settings=settings, show_progress=show)
-        )
+        print_lines(write_images(items, store, options.images, kind=options.kind, settings=settings))

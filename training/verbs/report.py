@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from training.arguments import add_cache, print_lines
@@ -26,5 +25,5 @@ def run(options: argparse.Namespace) -> None:
     from training.report import write_report
 
     file = options.out or options.run / "report.html"
-    write_report(options.run, file, cache=options.cache, show_progress=sys.stderr.isatty())
+    write_report(options.run, file, cache=options.cache)
     print_lines([str(file)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from detector.arguments import parse_words
@@ -57,4 +56,4 @@ def run(options: argparse.Namespace) -> None:
         raise SettingsError("expected --vocabulary TEXT or --also go,down: without other words there are no negatives")
     fields = {name: getattr(options, name) for name in SynthesisSettings.__struct_fields__}
     settings = convert_settings(SynthesisSettings, fields)
-    print_lines(synthesize(settings, options.out, show_progress=sys.stderr.isatty()))
+    print_lines(synthesize(settings, options.out))

@@ -173,14 +173,13 @@ def run(options: argparse.Namespace) -> None:
 
     if settings is not None:
         check_licences(settings.licences, (*settings.data, *settings.synthetic, *settings.noise, *settings.speech))
-    show = sys.stderr.isatty()
-    train(settings, options.out, cache=options.cache, n_workers=options.workers, show_progress=show)
+    train(settings, options.out, cache=options.cache, n_workers=options.workers)
     if options.backend != "tensorflow":
         _finish_elsewhere(options)
         return
     from training.export import finish
 
-    evaluation = finish(options.out, cache=options.cache, n_workers=options.workers, show_progress=show)
+    evaluation = finish(options.out, cache=options.cache, n_workers=options.workers)
     print_lines(evaluation.int8.lines())
     print_lines([f"before quantisation: {evaluation.float32.accuracy.percent()}"])
     log.info("next: keyword-trainer export %s --name NAME", options.out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import get_args
 
@@ -41,5 +40,5 @@ def run(options: argparse.Namespace) -> None:
     import_keras()
     from training.tutorial import train_tutorial
 
-    report = train_tutorial(settings, options.out, cache=options.cache, show_progress=sys.stderr.isatty())
+    report = train_tutorial(settings, options.out, cache=options.cache)
     print_report(report, as_json=False)
