@@ -10,20 +10,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from detector.detector import Detection, Detector
+    from detector.core.detector import Detection, Detector
+    from detector.core.model import Model, load_model
     from detector.errors import DetectorError
-    from detector.model import Model, load_model
 
 __version__ = "0.1.0"
 
 __all__ = ["Detection", "Detector", "DetectorError", "Model", "__version__", "load_model"]
 
 _HOMES = {
-    "Detection": "detector.detector",
-    "Detector": "detector.detector",
+    "Detection": "detector.core.detector",
+    "Detector": "detector.core.detector",
     "DetectorError": "detector.errors",
-    "Model": "detector.model",
-    "load_model": "detector.model",
+    "Model": "detector.core.model",
+    "load_model": "detector.core.model",
 }
 
 

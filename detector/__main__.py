@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from detector.stopping import StopRequested, ignore_signals, raise_on_signals
+from detector.process.signals import StopRequested, ignore_signals, raise_on_signals
 
 
 def main() -> None:

@@ -8,11 +8,11 @@ from typing import TextIO
 
 from detector.audio.recovery import Recovering
 from detector.audio.sources import AudioSource, RawStdin, Recording
-from detector.detector import Detector, choose_words
+from detector.core.detector import Detector, choose_words
+from detector.core.manifest import Manifest
+from detector.core.model import Model, load_model
+from detector.core.operating import describe_points, pick_points
 from detector.errors import SettingsError
-from detector.manifest import Manifest
-from detector.model import Model, load_model
-from detector.operating import describe_points, pick_points
 from detector.outputs.console import Console
 from detector.settings import Settings, thresholds_of
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from detector.decision import Decision
-from detector.detector import Detector
-from detector.frontend import StreamingLogMel
+from detector.core.decision import Decision
+from detector.core.detector import Detector
+from detector.core.frontend import StreamingLogMel
 
 
 class Costs(msgspec.Struct, frozen=True):

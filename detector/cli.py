@@ -165,7 +165,7 @@ def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
     if verb == "listen":
         if options["source"] is not None and "device" in flags:
             raise SettingsError(f"expected either a source or --device, found '{options['source']}' and --device")
-        from detector.daemon import listen
+        from detector.daemon.daemon import listen
 
         # A terminal that is closed hangs up too, and then the command shall end.
         can_reload = file is not None and not sys.stderr.isatty()

@@ -12,16 +12,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detector import benchmark, pipeline
+from detector import benchmark
 from detector.assembly import open_console, open_detector
 from detector.audio.sources import Recording
+from detector.core.manifest import read_manifest
+from detector.core.model import find_model, load_model
+from detector.core.model import list_models as find_models
+from detector.daemon import listen as pipeline
 from detector.errors import EXIT_OK, AudioFileError, CaptureError, CaptureFailure, DetectorError, SettingsError
-from detector.manifest import read_manifest
-from detector.model import find_model, load_model
-from detector.model import list_models as find_models
-from detector.native import hide_native_messages
+from detector.flight.replay import replay
 from detector.outputs.console import Console, OutputClosed
-from detector.replay import replay
+from detector.process.stderr import hide_native_messages
 from detector.settings import Settings
 
 log = logging.getLogger(__name__)

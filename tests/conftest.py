@@ -100,7 +100,7 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMicr
 @pytest.fixture
 def pair(model: Model, tmp_path: Path) -> Callable[..., Path]:
     """Return a function that copies the shipped pair, with changes, and returns the path of the manifest."""
-    from detector.model import find_model
+    from detector.core.model import find_model
 
     source = find_model("yes-no")
 

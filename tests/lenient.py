@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detector import Detector, Model
-from detector.operating import pick_points
+from detector.core.operating import pick_points
 
 FALSE_ACCEPTS_PER_HOUR = 6.0
 

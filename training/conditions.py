@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from detector.audio.resample import resample
-from detector.detector import Detection, Detector
+from detector.core.detector import Detection, Detector
 from detector.errors import SettingsError
 from detector.samples import INT16_SCALE, to_int16
 from training.augment import Audio, db_to_factor, rms

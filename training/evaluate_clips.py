@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from detector.core.frontend import LogMel
+from detector.core.manifest import Manifest
 from detector.errors import SettingsError
-from detector.frontend import LogMel
-from detector.manifest import Manifest
 from training.dataset import NOISE, TRAINING, VALIDATION, WORD, Item, WaveformStore
 from training.features import compute_features
 from training.settings import SILENCE, UNKNOWN, TrainSettings

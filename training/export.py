@@ -11,10 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.detector import override_thresholds
-from detector.errors import SettingsError
-from detector.frontend import LogMel
-from detector.manifest import (
+from detector.core.detector import override_thresholds
+from detector.core.frontend import LogMel
+from detector.core.manifest import (
     FORMAT_VERSION,
     ClipAccuracy,
     GoldenVector,
@@ -22,8 +21,9 @@ from detector.manifest import (
     encode_manifest,
     read_manifest,
 )
-from detector.model import Model, Network
-from detector.operating import describe_points, pick_points
+from detector.core.model import Model, Network
+from detector.core.operating import describe_points, pick_points
+from detector.errors import SettingsError
 from training.dataset import SPEECH, TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word
 from training.evaluate_clips import ClipReport, evaluate_clips, gather_clips
 from training.features import FeatureStore

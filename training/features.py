@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from detector.frontend import LogMel
-from detector.model import dequantize, quantize
+from detector.core.frontend import LogMel
+from detector.core.model import dequantize, quantize
 from training.dataset import TRAINING, VALIDATION, Item, WaveformStore
 from training.settings import TrainSettings
 from training.windows import WindowComposer
@@ -49,7 +49,7 @@ Windows = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """Features, shape (n, n_frames, n_mels), and positions of the labels, shape (n,)."""
 
 _SALTS = {TRAINING: 0, VALIDATION: 1}
-_CODE = ("windows.py", "augment.py", "rooms.py", "features.py", "dataset.py", "../detector/frontend.py")
+_CODE = ("windows.py", "augment.py", "rooms.py", "features.py", "dataset.py", "../detector/core/frontend.py")
 
 
 def compute_features(log_mel: LogMel, windows: NDArray[np.int16]) -> NDArray[np.float32]:

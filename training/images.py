@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from detector.core.frontend import FrontendSettings, LogMel
 from detector.errors import SettingsError
-from detector.frontend import FrontendSettings, LogMel
 from training.dataset import WORD, Item, WaveformStore
 from training.evaluate_clips import fit_window
 from training.views import mel_db, mfcc, spectrogram_db

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from detector.decision import Decision
-from detector.detector import Detection, override_thresholds
+from detector.core.decision import Decision
+from detector.core.detector import Detection, override_thresholds
+from detector.core.frontend import LogMel
+from detector.core.manifest import Manifest, OperatingCurve, OperatingPoint
+from detector.core.model import Model
 from detector.errors import SettingsError
-from detector.frontend import LogMel
-from detector.manifest import Manifest, OperatingCurve, OperatingPoint
-from detector.model import Model
 from training.compose import SPEECH_GAP_S, Truth, compose, speech_pieces, word_pieces
 from training.dataset import Item, WaveformStore
 from training.judge import judge

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.core.frontend import FrontendSettings
+from detector.core.manifest import Manifest, OperatingCurve, OperatingPoint
 from detector.errors import SettingsError
-from detector.frontend import FrontendSettings
-from detector.manifest import Manifest, OperatingCurve, OperatingPoint
 from training.views import Views, bands_hz, mel_db
 
 MOST_BANDS = 4

@@ -12,9 +12,9 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
+from detector.core.model import find_interpreter
 from detector.errors import ModelFormatError
-from detector.model import find_interpreter
-from detector.native import native_messages_to_log
+from detector.process.stderr import native_messages_to_log
 from training.architectures import build_model
 
 EXPECTED_OPS = frozenset(

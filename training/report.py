@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from detector import benchmark
-from detector.detector import Detector
+from detector.core.detector import Detector
+from detector.core.frontend import LogMel
+from detector.core.manifest import read_manifest
+from detector.core.model import Model
+from detector.core.operating import describe_points, pick_points
 from detector.errors import SettingsError
-from detector.frontend import LogMel
-from detector.manifest import read_manifest
-from detector.model import Model
-from detector.operating import describe_points, pick_points
 from training.dataset import VALIDATION, WaveformStore
 from training.evaluate_clips import ClipReport, choose_clips, fit_window
 from training.export import EVALUATION_FILE, MANIFEST_FILE, MODEL_FILE, Evaluation

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from detector.core.frontend import FrontendSettings
+from detector.core.manifest import DecisionSettings, check_timing
 from detector.errors import SettingsError
-from detector.frontend import FrontendSettings
-from detector.manifest import DecisionSettings, check_timing
 from detector.types import NotNegative, Positive, PositiveInt, Probability, Text
 
 SILENCE = "silence"

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from detector.core.frontend import LogMel
+from detector.core.model import Model
 from detector.errors import SettingsError
-from detector.frontend import LogMel
-from detector.model import Model
 from training.compose import SELF_NOISE
 from training.dataset import WORD, Item, WaveformStore, find_word
 from training.features import compute_features

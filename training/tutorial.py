@@ -21,8 +21,8 @@ from keras import layers
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from detector.core.model import Network
 from detector.errors import SettingsError
-from detector.model import Network
 from detector.samples import to_float
 from training.dataset import TESTING, TRAINING, VALIDATION, WORD, Item, WaveformStore
 from training.devices import needs_jit

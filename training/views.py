@@ -13,8 +13,8 @@ import scipy.fft
 import scipy.signal
 from numpy.typing import NDArray
 
-from detector.frontend import FrontendSettings, LogMel, hz_to_mel, mel_to_hz
-from detector.model import Model
+from detector.core.frontend import FrontendSettings, LogMel, hz_to_mel, mel_to_hz
+from detector.core.model import Model
 from detector.samples import to_float
 from training.operating import score_stream
 

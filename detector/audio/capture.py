@@ -10,7 +10,7 @@ from detector.audio.gaps import Loss
 from detector.audio.ring import RingBuffer
 from detector.audio.sources import AudioSource
 from detector.errors import ThreadStuckError
-from detector.running import RunningTime
+from detector.process.running import RunningTime
 
 POLL_S = 0.02
 """Pause between two reads of a live source: about half a block."""

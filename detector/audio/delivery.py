@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detector.audio.clock import TOLERANCE_S, SampleClock
 from detector.audio.gaps import GapCause, Loss
-from detector.running import RunningTime
+from detector.process.running import RunningTime
 
 LOST_AFTER_S = 1.0
 """Without a new sample for this long the device is lost."""

@@ -9,7 +9,7 @@ from typing import TextIO
 import msgspec
 
 from detector.audio.gaps import Gap
-from detector.detector import Detection
+from detector.core.detector import Detection
 from detector.errors import DetectorError
 
 

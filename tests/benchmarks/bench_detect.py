@@ -15,7 +15,7 @@ import soundfile
 
 from detector import Detector, load_model
 from detector.benchmark import cpu_s, measure
-from detector.frontend import LogMel, StreamingLogMel
+from detector.core.frontend import LogMel, StreamingLogMel
 
 DEMO = Path(__file__).parent.parent / "recordings" / "demo.flac"
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.microphone
 
 SLOW = """
 import pathlib, sys, time
-from detector import model
+from detector.core import model
 score = model.Model.score
 switch = pathlib.Path(sys.argv.pop(1))
 def slow(self, features):
@@ -42,7 +42,7 @@ class Stepped(dates.datetime):
     def now(cls, tz=None):
         return cls.fromtimestamp(time.time(), tz)
 from detector.outputs import console
-from detector import recorder
+from detector.flight import recorder
 console.datetime = recorder.datetime = Stepped
 """
 

@@ -128,7 +128,7 @@ def test_a_model_that_stands_still_is_no_sign_of_life(supervisor, rng, tmp_path)
     frozen = tmp_path / "frozen"
     code = (
         "import pathlib, time\n"
-        "from detector import model\n"
+        "from detector.core import model\n"
         "score = model.Model.score\n"
         "def freeze(self, features):\n"
         f"    while pathlib.Path({str(frozen)!r}).exists(): time.sleep(0.01)\n"
@@ -274,7 +274,7 @@ microphone.Microphone.read = freeze
 @pytest.mark.microphone
 def test_the_status_of_a_minute_names_all_there_is_to_know(microphone):
     program = """
-from detector import daemon
+from detector.daemon import daemon
 daemon.STATUS_EVERY_S = 2.0
 """
     with ended(start("listen", command=patched(program), env=microphone.environment)) as process:

@@ -16,11 +16,11 @@ import numpy as np
 import soundfile
 
 from detector.audio.sources import RawStdin, Recording
-from detector.detector import Detector
+from detector.core.detector import Detector
+from detector.core.manifest import read_manifest
+from detector.core.model import Model, find_model
 from detector.errors import AudioFileError, DetectorError, ModelError, SettingsError
-from detector.manifest import read_manifest
-from detector.model import Model, find_model
-from detector.replay import read_flight, replay
+from detector.flight.replay import read_flight, replay
 from detector.settings import read_settings, thresholds_of
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None

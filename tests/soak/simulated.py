@@ -31,14 +31,15 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from lenient import open_lenient_detector
 from room import EVERY_S, HEARD_WITHIN_S, RATE_HZ, Room, resident_kb, threads_and_files
 
-from detector import Detection, load_model, pipeline
+from detector import Detection, load_model
 from detector.audio import capture, devices, microphone
 from detector.audio.gaps import Gap, GapCause
 from detector.audio.microphone import Microphone
 from detector.audio.recovery import Recovering
 from detector.audio.sources import Block
+from detector.daemon import listen as pipeline
+from detector.process.signals import StopFlag
 from detector.settings import RecoverySettings
-from detector.stopping import StopFlag
 
 KINDS: dict[str, tuple[float, float, GapCause | None]] = {
     "killed": (0.1, 20.0, GapCause.RECONNECT),

@@ -10,9 +10,9 @@ import pytest
 import tiny_words
 
 from detector import Detector
+from detector.core.manifest import OperatingCurve, OperatingPoint
+from detector.core.operating import pick_points
 from detector.errors import SettingsError
-from detector.manifest import OperatingCurve, OperatingPoint
-from detector.operating import pick_points
 from training import operating
 from training.compose import Truth, TruthWord
 from training.conditions import detect_stream

@@ -18,7 +18,7 @@ import tiny_words
 from commands import KEYWORD_TRAINER, assert_one_line, run
 
 from detector import Detector, load_model
-from detector.model import Network
+from detector.core.model import Network
 
 pytestmark = pytest.mark.tensorflow
 

@@ -6,7 +6,7 @@ import pytest
 import tiny_words
 from commands import KEYWORD_TRAINER, assert_one_line, run
 
-from detector.frontend import FrontendSettings, LogMel
+from detector.core.frontend import FrontendSettings, LogMel
 from training.views import bands_hz, mel_db, mfcc, spectrogram_db, view
 
 SETTINGS = FrontendSettings()

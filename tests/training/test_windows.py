@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny_words
 
-from detector.frontend import LogMel, StreamingLogMel
+from detector.core.frontend import LogMel, StreamingLogMel
 from training import features
 from training.dataset import NOISE, SPEECH, TRAINING, VALIDATION, WORD, WaveformStore
 from training.features import FeatureStore, ShardMaker, compute_features

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from detector.detector import Detection
+from detector.core.detector import Detection
 from detector.errors import DetectorError
 from detector.outputs.console import Console, OutputClosed, format_time
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from fuzz.targets import TARGETS
 
+from detector.core.model import load_model
 from detector.errors import ModelFormatError
-from detector.model import load_model
 
 CORPUS = Path(__file__).parent.parent / "fuzz" / "corpus"
 INPUTS = sorted(file for folder in CORPUS.iterdir() for file in folder.iterdir())

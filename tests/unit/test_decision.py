@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.decision import Decision
-from detector.manifest import DecisionSettings, WordDecision
+from detector.core.decision import Decision
+from detector.core.manifest import DecisionSettings, WordDecision
 
 LABELS = ("silence", "unknown", "yes", "no")
 STRIDE = 1600

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.frontend import FrontendSettings, LogMel, StreamingLogMel, hz_to_mel, mel_runs, mel_to_hz
+from detector.core.frontend import FrontendSettings, LogMel, StreamingLogMel, hz_to_mel, mel_runs, mel_to_hz
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "frontend.npz"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detector.health import Health, State
+from detector.daemon.health import Health, State
 
 RATE_HZ = 1000
 

@@ -1,4 +1,4 @@
-from detector.load import Load
+from detector.daemon.lateness import Load
 
 
 def run(load, lateness, start_s=0.0):

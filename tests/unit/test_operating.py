@@ -1,8 +1,8 @@
 import pytest
 
+from detector.core.manifest import OperatingCurve, OperatingPoint
+from detector.core.operating import describe_points, pick_points
 from detector.errors import SettingsError
-from detector.manifest import OperatingCurve, OperatingPoint
-from detector.operating import describe_points, pick_points
 
 HOURS = 2.0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.outputs.outlet import Outlet
+from detector.process.outlet import Outlet
 
 
 @pytest.fixture

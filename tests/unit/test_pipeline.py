@@ -4,11 +4,11 @@ import threading
 
 import numpy as np
 
-from detector import pipeline
 from detector.audio import capture
 from detector.audio.gaps import GapCause
 from detector.audio.sources import NOTHING, Block
-from detector.stopping import StopFlag
+from detector.daemon import listen as pipeline
+from detector.process.signals import StopFlag
 
 RATE_HZ = 16000
 N_SAMPLES = 20 * RATE_HZ

@@ -10,8 +10,8 @@ import soundfile
 from detector import Detector
 from detector.audio.gaps import Gap, GapCause
 from detector.errors import AudioFileError, DetectorError, ModelMismatchError, SettingsError
-from detector.recorder import FlightRecorder
-from detector.replay import replay
+from detector.flight.recorder import FlightRecorder
+from detector.flight.replay import replay
 from detector.settings import RecordSettings
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from detector.service import open_service
+from detector.process.supervisor import open_service
 
 
 @pytest.fixture(params=["path", "abstract"])

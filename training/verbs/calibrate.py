@@ -54,9 +54,9 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure the operating curve and write it into the manifest."""
-    from detector.manifest import encode_manifest, read_manifest
-    from detector.model import Model, find_model
-    from detector.operating import describe_points, pick_points
+    from detector.core.manifest import encode_manifest, read_manifest
+    from detector.core.model import Model, find_model
+    from detector.core.operating import describe_points, pick_points
     from training.files import write_whole
     from training.operating import calibrate, with_points
 

@@ -24,7 +24,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compare two models on one recording."""
-    from detector.detector import Detector
+    from detector.core.detector import Detector
     from training.compare import compare
     from training.compose import read_truth
     from training.conditions import detect_stream

@@ -41,7 +41,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure clip accuracy, or how much scores depend on where windows fall."""
-    from detector.model import load_model
+    from detector.core.model import load_model
     from training.evaluate_clips import evaluate_clips, gather_clips
     from training.spread import measure_spread
 

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure misses, false accepts and delay on a recording, perhaps under several conditions."""
     import numpy as np
 
-    from detector.detector import Detector
+    from detector.core.detector import Detector
     from training.compose import read_truth, untrained_noises
     from training.conditions import CONDITIONS, apply, detect_passages, table
     from training.dataset import read_recording

@@ -29,7 +29,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Draw clips, or write a tree of images."""
-    from detector.model import load_model
+    from detector.core.model import load_model
     from training.dataset import read_recording
     from training.images import write_images
     from training.pictures import draw_clips

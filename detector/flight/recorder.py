@@ -24,7 +24,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from detector.audio.gaps import Gap
-from detector.detector import Detection, Detector, DetectorState
+from detector.core.detector import Detection, Detector, DetectorState
 from detector.errors import SettingsError
 from detector.settings import RecordSettings
 from detector.types import Count, PositiveInt

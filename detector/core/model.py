@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.core.frontend import LogMel
+from detector.core.manifest import Manifest, read_manifest
 from detector.errors import ModelError, ModelFormatError, ModelMismatchError, ModelNotFoundError
-from detector.frontend import LogMel
-from detector.manifest import Manifest, read_manifest
-from detector.native import native_messages_to_log
+from detector.process.stderr import native_messages_to_log
 
 RUNTIMES = (
     ("ai_edge_litert.interpreter", "Interpreter"),
@@ -182,7 +182,7 @@ class Model:
 
 def model_folders() -> list[Path]:
     """Return the folders that hold named models: inside an installed package, or in the checkout beside it."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parent.parent
     return [folder for folder in (package / "models", package.parent / "models") if folder.is_dir()]
 
 

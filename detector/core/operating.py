@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from detector.core.manifest import OperatingCurve, OperatingPoint
 from detector.errors import SettingsError
-from detector.manifest import OperatingCurve, OperatingPoint
 
 DECIMALS = 6
 """To which rates are compared: sums of the same events must be equal."""

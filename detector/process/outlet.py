@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import TextIO, cast
 
-from detector.native import move_log
+from detector.process.stderr import move_log
 
 log = logging.getLogger(__name__)
 

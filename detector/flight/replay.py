@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import soundfile
 
-from detector.detector import Detection, Detector
+from detector.core.detector import Detection, Detector
+from detector.core.model import load_model
 from detector.errors import AudioFileError, DetectorError, ModelMismatchError
-from detector.model import load_model
-from detector.recorder import FORMAT, Flight, Window, describe_machine
+from detector.flight.recorder import FORMAT, Flight, Window, describe_machine
 
 log = logging.getLogger(__name__)
 

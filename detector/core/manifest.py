@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.core.frontend import FrontendSettings
 from detector.errors import ModelFormatError, ModelNotFoundError
-from detector.frontend import FrontendSettings
 from detector.types import NotNegative, Positive, PositiveInt, Probability, Text
 
 FORMAT_VERSION = 1

@@ -16,23 +16,23 @@ from typing import TextIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from detector import pipeline
 from detector.assembly import choose_source, choose_thresholds, open_console, open_detector
 from detector.audio.gaps import Gap, GapCause, GapLedger
 from detector.audio.sources import AudioSource
 from detector.benchmark import resident_memory_mb
-from detector.detector import Detection, Detector
+from detector.core.detector import Detection, Detector
+from detector.daemon import listen as pipeline
+from detector.daemon.health import Health, State
+from detector.daemon.lateness import Load
+from detector.daemon.listen import Progress
 from detector.errors import EXIT_OK, SettingsError
-from detector.health import Health, State
-from detector.load import Load
-from detector.native import hide_native_messages
+from detector.flight.recorder import FlightRecorder
 from detector.outputs.console import OutputClosed
-from detector.outputs.outlet import Outlet, divert_log
-from detector.pipeline import Progress
-from detector.recorder import FlightRecorder
-from detector.service import Notifier, Watchdog, open_service
+from detector.process.outlet import Outlet, divert_log
+from detector.process.signals import Request, StopFlag, deferred_stop
+from detector.process.stderr import hide_native_messages
+from detector.process.supervisor import Notifier, Watchdog, open_service
 from detector.settings import Settings
-from detector.stopping import Request, StopFlag, deferred_stop
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from detector.audio.capture import Capture
 from detector.audio.gaps import Gap, GapCause
 from detector.audio.ring import RingBuffer, Taken
 from detector.audio.sources import AudioSource
-from detector.detector import Detection, Detector
-from detector.stopping import StopFlag
+from detector.core.detector import Detection, Detector
+from detector.process.signals import StopFlag
 
 RING_S = 1.0
 """Seconds that the ring holds: how late the detector may be before it passes over what it is late for."""

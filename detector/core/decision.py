@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from detector.manifest import DecisionSettings
+from detector.core.manifest import DecisionSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from detector.decision import Decision, DecisionState
+from detector.core.decision import Decision, DecisionState
+from detector.core.frontend import StreamingLogMel
+from detector.core.manifest import DecisionSettings, WordDecision
+from detector.core.model import Model, load_model
 from detector.errors import SettingsError
-from detector.frontend import StreamingLogMel
-from detector.manifest import DecisionSettings, WordDecision
-from detector.model import Model, load_model
 from detector.samples import to_int16
 from detector.types import Count, PositiveInt
 

@@ -8,7 +8,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.running import RunningTime
+from detector.process.running import RunningTime
 
 JUDGED_S = 10
 """Silence and clipping are judged over so many seconds."""

@@ -1,0 +1,1 @@
+"""Samples in, scores and detections out: no threads, no clock, no input or output."""

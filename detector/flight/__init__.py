@@ -1,0 +1,1 @@
+"""The flight recorder: what was around a detection, kept and replayed."""

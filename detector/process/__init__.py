@@ -1,0 +1,1 @@
+"""Signals, stderr, supervisor and memory: what a process has to do with the world around it."""
