@@ -18,7 +18,7 @@ def main() -> None:
     try:
         raise_on_signals()
         _open_standard_streams()
-        from detector.cli import run
+        from detector.cli.parser import run
 
         code = run(sys.argv[1:])
     except StopRequested:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from detector.arguments import parse_words
+from detector.cli.arguments import parse_words
 from training.dataset import ALL, SPLITS, VALIDATION
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 import detector
-from detector.arguments import Parser
+from detector.cli.arguments import Parser
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
 from training.backends import INSTALL
 from training.verbs import VERBS

@@ -15,7 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from detector import benchmark
+from detector.cli import bench
 from detector.core.detector import Detector
 from detector.core.frontend import LogMel
 from detector.core.manifest import read_manifest
@@ -65,7 +65,7 @@ def write_report(run: Path, file: Path, *, cache: Path) -> None:
     evaluation = msgspec.json.decode((run / EVALUATION_FILE).read_bytes(), type=Evaluation)
     curve = manifest.operating_curve
     points = {} if curve is None else pick_points(curve, manifest.words, settings.decision.false_accepts_per_hour)
-    costs = benchmark.measure(Detector(model), seconds=MEASURED_S)
+    costs = bench.measure(Detector(model), seconds=MEASURED_S)
     counts = dict(zip(evaluation.int8.labels, evaluation.int8.confusion, strict=True))
     mistakes = _find_mistakes(settings, model, cache=cache)
     environment = jinja2.Environment(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from detector.assembly import choose_source, choose_thresholds, open_console, open_detector
 from detector.audio.gaps import Gap, GapCause, GapLedger
 from detector.audio.sources import AudioSource
-from detector.benchmark import resident_memory_mb
+from detector.cli.bench import resident_memory_mb
 from detector.core.detector import Detection, Detector
 from detector.daemon import listen as pipeline
 from detector.daemon.health import Health, State

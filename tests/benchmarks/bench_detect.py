@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 
 from detector import Detector, load_model
-from detector.benchmark import cpu_s, measure
+from detector.cli.bench import cpu_s, measure
 from detector.core.frontend import LogMel, StreamingLogMel
 
 DEMO = Path(__file__).parent.parent / "recordings" / "demo.flac"

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tiny_words
 
-from detector.benchmark import cpu_s
+from detector.cli.bench import cpu_s
 from training.architectures import ARCHITECTURES, build_model
 from training.dataset import TRAINING, WaveformStore
 from training.features import SHARD_WINDOWS, FeatureStore, ShardMaker

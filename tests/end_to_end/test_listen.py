@@ -107,7 +107,13 @@ def test_a_signal_ends_the_daemon_with_0_while_it_listens(number):
     assert "Traceback" not in stderr
 
 
-IMPORTS = ["detector.cli", "detector.verbs", "numpy", "ai_edge_litert.interpreter", "detector.daemon.listen"]
+IMPORTS = [
+    "detector.cli.parser",
+    "detector.daemon.daemon",
+    "numpy",
+    "ai_edge_litert.interpreter",
+    "detector.daemon.listen",
+]
 
 
 @pytest.mark.parametrize("number", SIGNALS)

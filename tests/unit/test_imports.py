@@ -34,7 +34,7 @@ def test_the_detector_never_imports_training_or_tensorflow(module):
 
 
 @pytest.mark.parametrize(
-    "module", ["detector.cli", "detector.verbs", "detector.core.detector", "detector.audio.sources"]
+    "module", ["detector.cli.parser", "detector.cli.detect", "detector.core.detector", "detector.audio.sources"]
 )
 def test_no_sound_library_and_no_resampler_is_loaded_before_it_is_needed(module):
     assert imported(module, ["sounddevice", "soxr"]) == []
@@ -47,7 +47,7 @@ def test_importing_the_package_alone_loads_no_numpy():
 def test_training_leaves_threads_and_the_command_line_of_the_detector_alone():
     pytest.importorskip("tqdm", reason="needs the extra train: pip install 'keyword-detector[train-cpu]'")
     pytest.importorskip("scipy", reason="needs the extra train: pip install 'keyword-detector[train-cpu]'")
-    forbidden = ["detector.audio.capture", "detector.cli", "detector.daemon.listen", "detector.outputs.console"]
+    forbidden = ["detector.audio.capture", "detector.cli.parser", "detector.daemon.listen", "detector.outputs.console"]
     for module in (
         "training.cli",
         "training.compose",

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from detector.options import AddPair, add_option, name_keys, take_given
+from detector.cli.options import AddPair, add_option, name_keys, take_given
 
 
 class Oven(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from detector.arguments import parse_words
+from detector.cli.arguments import parse_words
 from detector.errors import SettingsError
 from training.arguments import add_cache, add_seed, add_speech, add_split, open_recordings, parse_rate, print_lines
 

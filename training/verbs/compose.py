@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detector.arguments import parse_words
+from detector.cli.arguments import parse_words
 from detector.errors import SettingsError
 from training.arguments import (
     add_cache,

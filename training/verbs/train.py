@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from detector.arguments import parse_words
+from detector.cli.arguments import parse_words
 from detector.errors import DetectorError, SettingsError
 from training.arguments import (
     add_cache,

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from detector.arguments import parse_words
+from detector.cli.arguments import parse_words
 from training.arguments import add_cache, add_data, add_seed, print_report
 from training.backends import import_keras
 from training.settings import SplitBy, TutorialSettings, convert_settings

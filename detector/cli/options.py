@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from detector.arguments import parse_words
+from detector.cli.arguments import parse_words
 from detector.types import Field, fields_of
 
 

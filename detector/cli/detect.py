@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detector import benchmark
 from detector.assembly import open_console, open_detector
 from detector.audio.sources import Recording
+from detector.cli import bench as benchmark
 from detector.core.manifest import read_manifest
 from detector.core.model import find_model, load_model
 from detector.core.model import list_models as find_models

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from detector import __version__
-from detector.arguments import Parser
+from detector.cli.arguments import Parser
+from detector.cli.options import AddPair, add_option, name_keys, take_given
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
-from detector.options import AddPair, add_option, name_keys, take_given
 from detector.settings import Settings, read_settings
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run_verb(options: dict[str, Any]) -> int:
-    from detector import verbs
+    from detector.cli import detect as verbs
 
     verb = options.pop("verb")
     if verb == "devices":
@@ -157,7 +157,7 @@ def _run_verb(options: dict[str, Any]) -> int:
 
 
 def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
-    from detector import verbs
+    from detector.cli import detect as verbs
 
     flags, file = take_given(options, Settings), options["config"]
     settings = read_settings(file, flags)
