@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from detector.errors import EXIT_USAGE
@@ -24,3 +25,8 @@ class Parser(argparse.ArgumentParser):
 def parse_words(text: str) -> tuple[str, ...]:
     """Return the words of a list such as `yes,no`."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print the answer of a verb."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))

@@ -1,19 +1,34 @@
-"""What detection costs on this machine, part by part."""
+"""`keyword-detector bench`: what detection costs on this machine, part by part."""
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from detector.cli.arguments import print_lines
 from detector.core.decision import Decision
 from detector.core.detector import Detector
 from detector.core.frontend import StreamingLogMel
+from detector.errors import EXIT_OK, SettingsError
+from detector.process.memory import peak_memory_mb
+from detector.settings import Settings
+
+SHORTEST_S, LONGEST_S = 2, 600
+"""Of the audio to measure on."""
+
+
+def bench(settings: Settings, *, seconds: float) -> int:
+    """Measure the cost of detection and print it."""
+    from detector.assembly import open_detector
+
+    if not SHORTEST_S <= seconds <= LONGEST_S:
+        raise SettingsError(f"expected {SHORTEST_S} to {LONGEST_S} seconds to measure on, found {seconds:g}")
+    costs = measure(open_detector(settings), seconds=seconds)
+    print_lines([msgspec.json.encode(costs).decode()] if settings.json else costs.lines())
+    return EXIT_OK
 
 
 class Costs(msgspec.Struct, frozen=True):
@@ -85,21 +100,6 @@ def measure(detector: Detector, *, seconds: float) -> Costs:
         decision_us=1e6 * cpu_s(decide_all) / n_hops,
         resident_mb=peak_memory_mb(),
     )
-
-
-def peak_memory_mb() -> float:
-    """Return the largest resident memory of this process so far, in 10^6 bytes."""
-    unit_bytes = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes / 1e6
-
-
-def resident_memory_mb() -> float:
-    """Return the resident memory of this process now, in 10^6 bytes; the largest so far where the system hides it."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return peak_memory_mb()
-    return pages * resource.getpagesize() / 1e6
 
 
 def cpu_s(work: Callable[[], object], *, n_repeats: int = 3) -> float:

@@ -144,21 +144,20 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run_verb(options: dict[str, Any]) -> int:
-    from detector.cli import detect as verbs
-
+    """Import what a verb needs, and no more, and run it."""
     verb = options.pop("verb")
-    if verb == "devices":
-        return verbs.list_devices()
-    if verb == "models":
-        return verbs.list_models()
+    if verb in ("devices", "models"):
+        from detector.cli import listing
+
+        return listing.list_devices() if verb == "devices" else listing.list_models()
     if verb == "replay":
-        return verbs.replay_file(options["file"], options["model"], as_json=options["json"])
+        from detector.cli.replay import replay_file
+
+        return replay_file(options["file"], options["model"], as_json=options["json"])
     return _run_with_settings(verb, options)
 
 
 def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
-    from detector.cli import detect as verbs
-
     flags, file = take_given(options, Settings), options["config"]
     settings = read_settings(file, flags)
     logging.getLogger().setLevel(settings.log_level.upper())
@@ -171,7 +170,13 @@ def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
         can_reload = file is not None and not sys.stderr.isatty()
         return listen(settings, options["source"], partial(read_settings, file, flags) if can_reload else None)
     if verb == "detect":
-        return verbs.detect(settings, options["files"])
+        from detector.cli.detect import detect
+
+        return detect(settings, options["files"])
     if verb == "check":
-        return verbs.check(settings, is_device_asked="device" in flags)
-    return verbs.bench(settings, seconds=options["seconds"])
+        from detector.cli.check import check
+
+        return check(settings, is_device_asked="device" in flags)
+    from detector.cli.bench import bench
+
+    return bench(settings, seconds=options["seconds"])

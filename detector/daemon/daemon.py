@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from detector.assembly import choose_source, choose_thresholds, open_console, open_detector
 from detector.audio.gaps import Gap, GapCause, GapLedger
 from detector.audio.sources import AudioSource
-from detector.cli.bench import resident_memory_mb
 from detector.core.detector import Detection, Detector
 from detector.daemon import listen as pipeline
 from detector.daemon.health import Health, State
@@ -28,6 +27,7 @@ from detector.daemon.listen import Progress
 from detector.errors import EXIT_OK, SettingsError
 from detector.flight.recorder import FlightRecorder
 from detector.outputs.console import OutputClosed
+from detector.process.memory import resident_memory_mb
 from detector.process.outlet import Outlet, divert_log
 from detector.process.signals import Request, StopFlag, deferred_stop
 from detector.process.stderr import hide_native_messages

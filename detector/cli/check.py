@@ -1,0 +1,84 @@
+"""`keyword-detector check`: whether settings, model and microphone fit, and what is in effect."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.assembly import open_detector
+from detector.cli.arguments import print_lines
+from detector.core.model import find_model
+from detector.errors import EXIT_OK
+from detector.process.stderr import hide_native_messages
+from detector.settings import Settings
+
+MICROPHONE_CHECK_S = 1.0
+
+
+def check(settings: Settings, *, is_device_asked: bool) -> int:
+    """Validate settings, model and, when asked, the microphone; print what is in effect."""
+    detector = open_detector(settings)
+    manifest = detector.model.manifest
+    answer = {
+        "model": manifest.name,
+        "model_file": str(find_model(settings.model).with_suffix(".tflite")),
+        "runtime": detector.model.network.runtime,
+        "words": {word: detector.decision_settings.words[word].threshold for word in detector.words},
+        "stride_s": manifest.stride_s,
+        "smoothing_windows": detector.decision_settings.smoothing_windows,
+        "refractory_s": detector.decision_settings.refractory_s,
+        "log_level": settings.log_level,
+        "json": settings.json,
+        "device": "default" if settings.device is None else settings.device,
+    }
+    if is_device_asked:
+        from detector.audio.devices import answer_in_time
+
+        hide_native_messages()
+        answer["microphone"] = answer_in_time(lambda: _check_microphone(settings, manifest.frontend.sample_rate_hz))
+    if settings.json:
+        print_lines([msgspec.json.encode(answer).decode()])
+        return EXIT_OK
+    limits = detector.decision_settings.words
+    lines = [
+        f"model      {answer['model']}: checksum, shapes and golden vectors agree ({answer['runtime']})",
+        f"file       {answer['model_file']}",
+        *(
+            f"word       {word}: threshold {limits[word].threshold:g}, armed again below {limits[word].rearm:g}"
+            for word in detector.words
+        ),
+        (
+            f"decision   every {1000 * manifest.stride_s:g} ms, mean of {answer['smoothing_windows']} windows, "
+            f"refractory {answer['refractory_s']:g} s"
+        ),
+        f"output     text, log level {settings.log_level}",
+        f"device     {answer['device']}",
+    ]
+    if is_device_asked:
+        lines.append(f"microphone {answer['microphone']}")
+    print_lines(lines)
+    return EXIT_OK
+
+
+def _check_microphone(settings: Settings, sample_rate_hz: int) -> str:
+    """Capture for a second and describe what came."""
+    from detector.audio.delivery import GRACE_S
+    from detector.audio.microphone import Microphone
+
+    blocks: list[NDArray[np.int16]] = []
+    with Microphone(settings.device, sample_rate_hz=sample_rate_hz) as microphone:
+        deadline_s = time.monotonic() + GRACE_S + MICROPHONE_CHECK_S
+        n_wanted = round(MICROPHONE_CHECK_S * sample_rate_hz)
+        while sum(len(block) for block in blocks) < n_wanted and time.monotonic() < deadline_s:
+            block = microphone.read()
+            if block is None:
+                break
+            blocks.append(block.samples)
+            time.sleep(0.02)
+        samples = np.concatenate(blocks).astype(np.float64)
+        rms = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
+        level = f"{20 * np.log10(rms / 32768):.0f} dBFS" if rms > 0 else "digital silence: muted?"
+        return f"{microphone.name} at {microphone.rate_hz} Hz, level {level}"
