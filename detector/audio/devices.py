@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
@@ -17,14 +14,6 @@ from detector.errors import CaptureError, CaptureFailure, SettingsError
 
 ANSWER_WITHIN_S = 8.0
 """A sound server that takes longer to answer hangs."""
-
-LOOK_FOR_S = 10.0
-"""After a change of the sound system devices are looked for at every try, for so long."""
-LOOK_AFTER_PART = 0.1
-"""Then, while nothing seems to change, each time this part of the time since has passed again,"""
-LOOK_EVERY_S = 60.0
-"""but at least so often."""
-ALSA = Path("/proc/asound")
 
 Answer = TypeVar("Answer")
 
@@ -119,8 +108,15 @@ def answer_in_time(ask: Callable[[], Answer]) -> Answer:
         ) from exc
 
 
-def choose_device(devices: list[Device], wanted: int | str | None) -> Device:
+def choose_device(devices: list[Device], wanted: int | str | None, held: frozenset[str] = frozenset()) -> Device:
     """Return the device of an index or of a part of its name; None is the default device.
+
+    Parameters
+    ----------
+    devices : list of Device
+    wanted : int or str, optional
+    held : frozenset of str
+        Devices that a program holds, for the error: PortAudio does not list them.
 
     Raises
     ------
@@ -145,12 +141,18 @@ def choose_device(devices: list[Device], wanted: int | str | None) -> Device:
     if not fitting:
         found = ", ".join(f"{device.index} {device.name}" for device in devices) or "no capture device at all"
         raise CaptureError(
-            CaptureFailure.NOT_FOUND, f"expected {what}, found {found}{_say_held()}: see 'keyword-detector devices'"
+            CaptureFailure.NOT_FOUND,
+            f"expected {what}, found {found}{_describe_held(held)}: see 'keyword-detector devices'",
         )
     return fitting[0]
 
 
-def find_again(devices: list[Device], known: Device, beside: frozenset[str] = frozenset()) -> Device:
+def find_again(
+    devices: list[Device],
+    known: Device,
+    beside: frozenset[str] = frozenset(),
+    held: frozenset[str] = frozenset(),
+) -> Device:
     """Return the device that was used before, by its name: another one would be listened to unnoticed.
 
     A card that was plugged in again may have another number, so that "Mic (hw:2,0)" returns as "Mic (hw:3,0)".
@@ -163,6 +165,8 @@ def find_again(devices: list[Device], known: Device, beside: frozenset[str] = fr
         As it was.
     beside : frozenset of str
         Names of what was listed beside it: a second card of the same kind is not this one.
+    held : frozenset of str
+        Devices that a program holds, for the error.
 
     Raises
     ------
@@ -179,93 +183,16 @@ def find_again(devices: list[Device], known: Device, beside: frozenset[str] = fr
         and device.name not in beside
     ]
     if len(renumbered) != 1:
-        what = f"{len(renumbered)} that may be it" if renumbered else f"it gone{_say_held()}"
+        what = f"{len(renumbered)} that may be it" if renumbered else f"it gone{_describe_held(held)}"
         raise CaptureError(CaptureFailure.NOT_FOUND, f"expected '{known.name}' again, found {what}")
     return renumbered[0]
 
 
-def _say_held() -> str:
-    """Return, for the end of a line, which devices PortAudio does not list because a program holds them."""
-    held = ", ".join(sorted(find_held_devices()))
-    return f" ({held} not listed, in use by a program)" if held else ""
+def _describe_held(held: frozenset[str]) -> str:
+    """Return the end of a sentence that names the devices that a program holds, if there are any."""
+    return f" ({', '.join(sorted(held))} not listed, in use by a program)" if held else ""
 
 
 def _without_number(name: str) -> str:
     """Return the name of a device of ALSA without its card's number."""
     return re.sub(r" \(hw:\d+,\d+\)$", "", name)
-
-
-class Changes:
-    """Whether PortAudio's list, which it makes once, may be out of date. One thread only.
-
-    Making it anew is not free: ALSA loads and unloads its plugins each time, and some of the libraries that come with
-    them leak 12 kB when they are loaded (measured on Debian 12 with libasound2-plugins). So it is made anew for some
-    time after cards or servers came or went, when a program lets go of a device, and ever less often otherwise: a
-    microphone may be away for months. A device that is in the list already can be opened again without.
-    """
-
-    def __init__(self) -> None:
-        self._seen: tuple[object, ...] = ()
-        self._held: frozenset[str] = frozenset()
-        self._is_released = False
-        self._happened_s = self._looked_s = float("-inf")
-
-    def is_due(self, now_s: float) -> bool:
-        """Tell whether to make the list anew."""
-        seen = describe_sound_system()
-        if seen != self._seen:
-            self._seen, self._happened_s = seen, now_s
-        held = find_held_devices()
-        self._is_released |= bool(self._held - held)
-        self._held = held
-        since_s = now_s - self._happened_s
-        every_s = min(LOOK_AFTER_PART * since_s, LOOK_EVERY_S)
-        return self._is_released or since_s < LOOK_FOR_S or now_s - self._looked_s >= every_s
-
-    def note_looked(self, now_s: float) -> None:
-        """Note that the list was made."""
-        self._looked_s, self._is_released = now_s, False
-
-
-def describe_sound_system() -> tuple[object, ...]:
-    """Return what changes when sound cards or sound servers come and go: ALSA's cards, the servers' sockets."""
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
-    sockets = [runtime / "pulse/native", runtime / "pipewire-0", Path("/run/pulse/native")]
-    server = os.environ.get("PULSE_SERVER", "")
-    if server.startswith("unix:"):
-        sockets.append(Path(server.removeprefix("unix:")))
-    seen: list[object] = []
-    with contextlib.suppress(OSError):
-        seen.append((ALSA / "cards").read_bytes())
-    for socket in sockets:
-        with contextlib.suppress(OSError):
-            state = socket.stat()
-            seen.append((str(socket), state.st_ino, state.st_ctime_ns))
-    return tuple(seen)
-
-
-def find_held_devices() -> frozenset[str]:
-    """Return ALSA's capture devices that a program holds open, as "hw:1,0": PortAudio leaves them out of its list."""
-    held = set()
-    for state in ALSA.glob("card*/pcm*c/sub*/hw_params"):
-        with contextlib.suppress(OSError):
-            if state.read_text().strip() != "closed":
-                card, device = state.parts[-4].removeprefix("card"), state.parts[-3].removeprefix("pcm").rstrip("c")
-                held.add(f"hw:{card},{device}")
-    return frozenset(held)
-
-
-def rescan(sounddevice: ModuleType) -> None:
-    """Look for devices anew: PortAudio lists them once, when it is initialised. No stream may be open.
-
-    Raises
-    ------
-    CaptureError
-        If PortAudio fails.
-    """
-    with contextlib.suppress(sounddevice.PortAudioError):  # it is not running, since it could not be started last time
-        sounddevice._terminate()  # noqa: SLF001 - there is no public way
-    try:
-        sounddevice._initialize()  # noqa: SLF001
-    except sounddevice.PortAudioError as exc:
-        raise CaptureError(CaptureFailure.NOT_FOUND, f"expected PortAudio to start again, found: {exc}") from exc

@@ -7,22 +7,16 @@ never returns, and a callback's exception ends the stream without a word.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from detector.audio.delivery import LOST_AFTER_S, Delivery
-from detector.audio.devices import (
-    Changes,
-    Device,
-    choose_device,
-    find_again,
-    import_sounddevice,
-    list_devices,
-    rescan,
-)
+from detector.audio.devices import Device, choose_device, find_again, import_sounddevice, list_devices
 from detector.audio.failures import translate
+from detector.audio.hotplug import Changes, rescan
 from detector.audio.resample import Resampler, open_resampler
 from detector.audio.sources import NOTHING, Block
 from detector.errors import CaptureError, CaptureFailure, SettingsError
@@ -36,13 +30,37 @@ class Microphone:
     can_wait = False
     is_waiting = False
 
-    def __init__(self, wanted: int | str | None = None, *, sample_rate_hz: int, block_s: float = 0.04) -> None:
+    def __init__(
+        self,
+        wanted: int | str | None = None,
+        *,
+        sample_rate_hz: int,
+        block_s: float = 0.04,
+        changes: Changes | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Wait to be opened.
+
+        Parameters
+        ----------
+        wanted : int or str, optional
+            Index of a device or a part of its name; none is the default device.
+        sample_rate_hz : int
+            Of the blocks; the device may run at another.
+        block_s : float
+            Of the device's blocks, in seconds.
+        changes : Changes, optional
+            Of the sound system; this machine's unless given.
+        clock : callable
+            Seconds of a clock that never steps.
+        """
         self._wanted = wanted
         self._sample_rate_hz = sample_rate_hz
         self._block_s = block_s
         self._device: Device | None = None
         self._beside: frozenset[str] = frozenset()
-        self._changes = Changes()
+        self._changes = changes or Changes()
+        self._clock = clock
         self._is_used = False
         self._stream: Any = None
         self._resampler: Resampler
@@ -67,7 +85,7 @@ class Microphone:
             If its name is ambiguous.
         """
         sounddevice = import_sounddevice()
-        now_s = time.monotonic()
+        now_s = self._clock()
         if self._changes.is_due(now_s):
             if self._is_used:
                 rescan(sounddevice)
@@ -75,9 +93,9 @@ class Microphone:
         self._is_used = True
         devices = list_devices()
         if self._device is None:
-            self._device = choose_device(devices, self._wanted)
+            self._device = choose_device(devices, self._wanted, self._changes.held)
         else:
-            self._device = find_again(devices, self._device, self._beside)
+            self._device = find_again(devices, self._device, self._beside, self._changes.held)
         self._beside = frozenset(device.name for device in devices) - {self._device.name}
         self._stream = _open(sounddevice, self._device, self._sample_rate_hz, self._block_s)
         self.rate_hz = round(self._stream.samplerate)
@@ -90,7 +108,7 @@ class Microphone:
         except SettingsError:
             self._stream.close()
             raise
-        self._delivery, self._is_torn = Delivery(self.rate_hz, time.monotonic()), False
+        self._delivery, self._is_torn = Delivery(self.rate_hz, self._clock()), False
         return self
 
     def __exit__(
@@ -114,7 +132,7 @@ class Microphone:
             raise ValueError("a microphone is read inside its 'with' block")
         sounddevice = import_sounddevice()
         try:
-            if self._delivery.is_stale(time.monotonic()):
+            if self._delivery.is_stale(self._clock()):
                 self._stream.abort()  # a sound server keeps for minutes what nobody fetches
                 self._stream.start()
                 self._is_torn = True
@@ -125,13 +143,13 @@ class Microphone:
                 CaptureFailure.LOST, f"expected samples from '{self.name}', found it lost ({exc})"
             ) from exc
         if frames is None:
-            if self._delivery.is_lost(time.monotonic()):
+            if self._delivery.is_lost(self._clock()):
                 raise CaptureError(
                     CaptureFailure.LOST,
                     f"expected samples from '{self.name}', found none for {LOST_AFTER_S:g} s: unplugged or suspended?",
                 )
             return Block(NOTHING)
-        loss = self._delivery.observe(len(frames), time.monotonic(), is_torn=is_overflowed or self._is_torn)
+        loss = self._delivery.observe(len(frames), self._clock(), is_torn=is_overflowed or self._is_torn)
         self._is_torn = False
         if loss is not None:
             self._resampler = open_resampler(self.rate_hz, self._sample_rate_hz)  # what it holds back is from before

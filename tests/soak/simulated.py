@@ -32,8 +32,9 @@ from lenient import open_lenient_detector
 from room import EVERY_S, HEARD_WITHIN_S, RATE_HZ, Room, resident_kb, threads_and_files
 
 from detector import Detection, load_model
-from detector.audio import capture, devices, microphone
+from detector.audio import capture
 from detector.audio.gaps import Gap, GapCause
+from detector.audio.hotplug import Changes
 from detector.audio.microphone import Microphone
 from detector.audio.recovery import Recovering
 from detector.audio.sources import Block
@@ -357,12 +358,10 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     world, stop = World(options.seed), StopFlag()
     judge = Judge(world, options.hours, stop)
-    microphone.time = types.SimpleNamespace(monotonic=world.monotonic)  # type: ignore[assignment]
-    devices.describe_sound_system, devices.find_held_devices = world.describe, world.held
     sys.modules["sounddevice"] = world.module()  # type: ignore[assignment]
     capture.POLL_S = 0.0005
     source = Accelerated(
-        [Microphone(sample_rate_hz=RATE_HZ)],
+        [Microphone(sample_rate_hz=RATE_HZ, changes=Changes(world.describe, world.held), clock=world.monotonic)],
         RecoverySettings(),
         clock=world.monotonic,
         rng=random.Random(options.seed),

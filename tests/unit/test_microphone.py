@@ -1,6 +1,5 @@
 """What the microphone does with what PortAudio says; the real one is in tests/contract and tests/end_to_end."""
 
-import itertools
 import sys
 import types
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 from detector.audio import devices, microphone
-from detector.audio.devices import LOOK_AFTER_PART, LOOK_EVERY_S, LOOK_FOR_S, Changes, Device, choose_device, find_again
+from detector.audio.devices import Device, choose_device, find_again
 from detector.audio.gaps import GapCause, Loss
 from detector.audio.microphone import Microphone
 from detector.errors import CaptureError, CaptureFailure, SettingsError
@@ -64,70 +63,12 @@ def test_a_card_that_returns_under_another_number_is_found_and_no_other(listed, 
         assert find_again(devices, CARD, frozenset(beside)).name == found
 
 
-@pytest.fixture
-def capture_device(tmp_path, monkeypatch):
-    """ALSA's state of the one capture device of a card."""
-    monkeypatch.setattr(devices, "ALSA", tmp_path)
-    state = tmp_path / "card1/pcm0c/sub0/hw_params"
-    state.parent.mkdir(parents=True)
-    state.write_text("closed\n")
-    return state
-
-
-def look(changes, now_s):
-    is_due = changes.is_due(now_s)
-    if is_due:
-        changes.note_looked(now_s)
-    return is_due
-
-
-def test_devices_are_listed_anew_after_changes_and_ever_less_often_else(monkeypatch):
-    seen = ["a card"]
-    monkeypatch.setattr(devices, "describe_sound_system", lambda: tuple(seen))
-    changes = Changes()
-    due = [now_s for now_s in range(10_000) if look(changes, float(now_s))]
-    assert due[: int(LOOK_FOR_S)] == list(range(int(LOOK_FOR_S)))
-    assert all(late - soon <= max(1, LOOK_AFTER_PART * late + 1) for soon, late in itertools.pairwise(due))
-    assert max(late - soon for soon, late in itertools.pairwise(due)) == LOOK_EVERY_S
-    assert len(due) < 10_000 / LOOK_EVERY_S + 60
-    seen.append("another")
-    assert look(changes, 10_000.0)
-
-
-def test_a_device_that_a_program_lets_go_of_is_looked_for_at_once(monkeypatch, capture_device):
-    monkeypatch.setattr(devices, "describe_sound_system", tuple)
-    changes = Changes()
-    capture_device.write_text("access: RW_INTERLEAVED\nrate: 48000 (48000/1)\n")
-    assert look(changes, 0.0)
-    assert look(changes, 1000.0)
-    assert not look(changes, 1001.0)
-    capture_device.write_text("closed\n")
-    assert changes.is_due(1002.0)
-    assert look(changes, 1003.0), "it is due until a list was made"
-    assert not look(changes, 1004.0)
-
-
-def test_a_device_that_is_not_listed_because_it_is_in_use_is_named(capture_device):
-    capture_device.write_text("rate: 48000\n")
-    with pytest.raises(CaptureError, match=r"7 default \(hw:1,0 not listed, in use by a program\): see"):
-        choose_device([DEVICES[0], DEVICES[3]], "usb")
-    with pytest.raises(CaptureError, match=r"it gone \(hw:1,0 not listed"):
-        find_again([], CARD)
-
-
-def test_cards_and_sockets_that_come_and_go_are_seen(tmp_path, monkeypatch):
-    monkeypatch.setattr(devices, "ALSA", tmp_path)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path / 'own'}")
-    (tmp_path / "pulse").mkdir()
-    seen = [devices.describe_sound_system()]
-    for name in ("cards", "pulse/native", "pipewire-0", "own"):
-        (tmp_path / name).write_text(name)
-        seen.append(devices.describe_sound_system())
-    (tmp_path / "own").unlink()
-    seen.append(devices.describe_sound_system())
-    assert all(before != after for before, after in itertools.pairwise(seen))
-    assert devices.describe_sound_system() == seen[-1]
+def test_a_device_that_is_not_listed_because_it_is_in_use_is_named():
+    held = frozenset({"hw:1,0", "hw:0,3"})
+    with pytest.raises(CaptureError, match=r"7 default \(hw:0,3, hw:1,0 not listed, in use by a program\): see"):
+        choose_device([DEVICES[0], DEVICES[3]], "usb", held)
+    with pytest.raises(CaptureError, match=r"it gone \(hw:0,3, hw:1,0 not listed"):
+        find_again([], CARD, held=held)
 
 
 class PortAudioError(Exception):
@@ -237,11 +178,10 @@ def test_a_refusal_carries_its_reason_whatever_its_text(portaudio, error, reason
     assert caught.value.reason is reason
 
 
-def test_a_microphone_that_falls_silent_is_lost(portaudio, monkeypatch):
+def test_a_microphone_that_falls_silent_is_lost(portaudio):
     now = [100.0]
-    monkeypatch.setattr(microphone.time, "monotonic", lambda: now[0])
     portaudio.reads = [(np.ones((640, 1), dtype=np.int16), False)]
-    with Microphone(sample_rate_hz=16000) as source:
+    with Microphone(sample_rate_hz=16000, clock=lambda: now[0]) as source:
         assert len(source.read().samples) == 640
         read_every_20_ms(source, now, until_s=102.9)  # within the grace after opening
         portaudio.reads.append((np.ones((640, 1), dtype=np.int16), False))
@@ -257,10 +197,9 @@ def read_every_20_ms(source, now, *, until_s):
         source.read()
 
 
-def test_time_in_which_the_process_stood_still_does_not_count_against_the_microphone(portaudio, monkeypatch):
+def test_time_in_which_the_process_stood_still_does_not_count_against_the_microphone(portaudio):
     now = [100.0]
-    monkeypatch.setattr(microphone.time, "monotonic", lambda: now[0])
-    with Microphone(sample_rate_hz=16000) as source:
+    with Microphone(sample_rate_hz=16000, clock=lambda: now[0]) as source:
         portaudio.reads.append((np.ones((640, 1), dtype=np.int16), False))
         read_every_20_ms(source, now, until_s=102.5)
         now[0] += 30.0
@@ -269,15 +208,14 @@ def test_time_in_which_the_process_stood_still_does_not_count_against_the_microp
             read_every_20_ms(source, now, until_s=134.0)
 
 
-def test_what_waited_while_the_process_stood_still_is_thrown_away_and_entered_as_a_gap(portaudio, monkeypatch):
+def test_what_waited_while_the_process_stood_still_is_thrown_away_and_entered_as_a_gap(portaudio):
     now = [100.0]
-    monkeypatch.setattr(microphone.time, "monotonic", lambda: now[0])
 
     def pass_by(seconds):
         now[0] += seconds
         portaudio.reads.append((np.ones((round(16000 * seconds), 1), dtype=np.int16), False))
 
-    with Microphone(sample_rate_hz=16000) as source:
+    with Microphone(sample_rate_hz=16000, clock=lambda: now[0]) as source:
         n_starts = FakeStream.n_starts
         for seconds in (*[0.02] * 200, 0.9, *[0.02] * 200):
             pass_by(seconds)
@@ -291,9 +229,8 @@ def test_what_waited_while_the_process_stood_still_is_thrown_away_and_entered_as
     assert loss.lost_s == pytest.approx(5.0, abs=0.05)
 
 
-def test_a_device_that_pauses_and_does_not_make_up_for_it_has_lost_samples(portaudio, monkeypatch):
+def test_a_device_that_pauses_and_does_not_make_up_for_it_has_lost_samples(portaudio):
     now = [100.0]
-    monkeypatch.setattr(microphone.time, "monotonic", lambda: now[0])
 
     def hear(seconds, n_samples):
         read_every_20_ms(source, now, until_s=now[0] + seconds - 0.021)
@@ -301,7 +238,7 @@ def test_a_device_that_pauses_and_does_not_make_up_for_it_has_lost_samples(porta
         now[0] += 0.02
         return source.read().loss
 
-    with Microphone(sample_rate_hz=16000) as source:
+    with Microphone(sample_rate_hz=16000, clock=lambda: now[0]) as source:
         assert [hear(0.1, 1600) for _ in range(40)] == [None] * 40
         assert hear(0.7, 11200) is None  # late, all at once
         assert [hear(0.1, 1600) for _ in range(20)] == [None] * 20
