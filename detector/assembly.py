@@ -6,8 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import TextIO
 
+from detector.audio.recordings import Recording
 from detector.audio.recovery import Recovering
-from detector.audio.sources import AudioSource, RawStdin, Recording
+from detector.audio.sources import AudioSource, RawStdin
 from detector.core.detector import Detector, choose_words
 from detector.core.manifest import Manifest
 from detector.core.model import Model, load_model

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from detector.assembly import open_console, open_detector
-from detector.audio.sources import Recording
+from detector.audio.recordings import Recording
 from detector.core.model import load_model
 from detector.daemon import listen as pipeline
 from detector.errors import EXIT_OK, AudioFileError

@@ -16,8 +16,9 @@ import soundfile
 
 from detector.audio.capture import Capture
 from detector.audio.microphone import Microphone
+from detector.audio.recordings import Recording
 from detector.audio.ring import RingBuffer
-from detector.audio.sources import AudioSource, RawStdin, Recording, Silence
+from detector.audio.sources import AudioSource, RawStdin, Silence
 
 RATE_HZ = 16000
 SOUND = (np.sin(np.arange(RATE_HZ) ** 1.3 / 50) * 9000).astype(np.int16)

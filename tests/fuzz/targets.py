@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 import soundfile
 
-from detector.audio.sources import RawStdin, Recording
+from detector.audio.recordings import Recording
+from detector.audio.sources import RawStdin
 from detector.core.detector import Detector
 from detector.core.manifest import read_manifest
 from detector.core.model import Model, find_model
