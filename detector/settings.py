@@ -15,27 +15,18 @@ import msgspec
 from msgspec import Meta
 
 from detector.errors import SettingsError
-from detector.types import NotNegative, Positive, PositiveSeconds, Probability, Seconds, Text, fields_of
-
-AT_ONCE: dict[str, Any] = {"can_reload": True}
-"""Of a setting that a running daemon takes over from its file when it is asked to reload."""
-AT_START: dict[str, Any] = {"can_reload": False}
-"""Of a setting that needs a restart."""
+from detector.types import NotNegative, Positive, PositiveSeconds, Probability, Seconds, Text, describe, fields_of
 
 
 class RecoverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a microphone that is lost, or not there yet, is waited for."""
 
-    first_wait_s: Annotated[PositiveSeconds, Meta(description="pause before the first try")] = 0.2
-    longest_wait_s: Annotated[PositiveSeconds, Meta(description="the pause doubles from try to try, up to this")] = 1.0
-    jitter: Annotated[Probability, Meta(description="each pause is shorter by up to this part, at random")] = 0.2
+    first_wait_s: Annotated[PositiveSeconds, describe("pause before the first try")] = 0.2
+    longest_wait_s: Annotated[PositiveSeconds, describe("the pause doubles from try to try, up to this")] = 1.0
+    jitter: Annotated[Probability, describe("each pause is shorter by up to this part, at random")] = 0.2
     give_up_after_s: Annotated[
         NotNegative | None,
-        Meta(
-            description="end with 69 when the microphone has been lost for this many seconds",
-            examples=[3600],
-            extra={"unset": "never"},
-        ),
+        describe("end with 69 when the microphone was lost for this many seconds", unset="never", examples=[3600]),
     ] = None
 
 
@@ -44,29 +35,24 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     folder: Annotated[
         Text | None,
-        Meta(
-            description="folder that keeps the last minutes of sound and, of each detection or SIGUSR2, what is around "
-            "it; 'replay' hears it again",
+        describe(
+            "folder that keeps the last minutes of sound and, of each detection or SIGUSR2, what is around it; "
+            "'replay' detects in it again",
+            metavar="DIR",
+            unset="nothing is recorded",
             examples=["/var/lib/keyword-detector"],
-            extra={"metavar": "DIR", "unset": "nothing is recorded"},
         ),
     ] = None
     minutes: Annotated[
         float,
-        Meta(
-            gt=0,
-            le=60,
-            description="length of the ring of the latest sound; its scores are kept in memory, up to 1 MB a minute",
-        ),
+        Meta(gt=0, le=60),
+        describe("length of the ring of the latest sound; its scores are kept in memory, up to 1 MB a minute"),
     ] = 5.0
     before_s: Annotated[
-        PositiveSeconds,
-        Meta(description="what is kept begins this long before a detection, or up to ten seconds earlier"),
+        PositiveSeconds, describe("what is kept begins this long before a detection, or up to ten seconds earlier")
     ] = 10.0
-    after_s: Annotated[Seconds, Meta(description="what is kept ends this long after a detection")] = 3.0
-    most_mb: Annotated[
-        Positive, Meta(description="of more kept recordings than this, in 10^6 bytes, the oldest go")
-    ] = 500.0
+    after_s: Annotated[Seconds, describe("what is kept ends this long after a detection")] = 3.0
+    most_mb: Annotated[Positive, describe("of more kept recordings than this, in 10^6 bytes, the oldest go")] = 500.0
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -74,72 +60,77 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     model: Annotated[
         Text,
-        Meta(
-            description="a model of 'keyword-detector models', or either file of a pair, .tflite or .json",
-            extra={**AT_START, "metavar": "NAME|PATH"},
+        describe(
+            "a model of 'keyword-detector models', or either file of a pair, .tflite or .json",
+            metavar="NAME|PATH",
+            can_reload=False,
         ),
     ] = "yes-no"
     words: Annotated[
         tuple[Text, ...] | None,
-        Meta(
-            description="report only these of the model's words",
+        describe(
+            "report only these of the model's words",
+            metavar="yes,no",
+            unset="all of them",
             examples=[["yes", "no"]],
-            extra={**AT_ONCE, "metavar": "yes,no", "unset": "all of them"},
+            can_reload=True,
         ),
     ] = None
     threshold: Annotated[
         float | dict[str, float] | None,
-        Meta(
-            description="score from which on a word is reported, above 0 up to 1, for all words or for each; higher: "
-            "fewer false accepts, more misses",
+        describe(
+            "score from which on a word is reported, above 0 up to 1, for all words or for each; higher: fewer false "
+            "accepts, more misses",
+            metavar="X|WORD=X",
+            unset="the model's",
             examples=[0.9, {"yes": 0.9, "no": 0.95}],
-            extra={**AT_ONCE, "metavar": "X|WORD=X", "unset": "the model's"},
+            can_reload=True,
         ),
     ] = None
     false_accepts_per_hour: Annotated[
         Positive | None,
-        Meta(
-            description="pick the thresholds from the model's measured operating curve, instead of giving them",
+        describe(
+            "pick the thresholds from the model's measured operating curve, instead of giving them",
+            unset="the model's thresholds",
             examples=[1.0],
-            extra={**AT_ONCE, "unset": "the model's thresholds"},
+            can_reload=True,
         ),
     ] = None
     device: Annotated[
         int | Text | None,
-        Meta(
-            description="capture device, as 'keyword-detector devices' lists it: its index, or a part of its name",
+        describe(
+            "capture device, as 'keyword-detector devices' lists it: its index, or a part of its name",
+            metavar="INDEX|NAME-PART",
+            unset="the system's default",
             examples=["USB"],
-            extra={**AT_START, "metavar": "INDEX|NAME-PART", "unset": "the system's default"},
+            can_reload=False,
         ),
     ] = None
     fallback_devices: Annotated[
         tuple[int | Text, ...],
-        Meta(
-            description="capture devices to use, in order, while the first cannot be opened",
+        describe(
+            "capture devices to use, in order, while the first cannot be opened",
+            unset="none, since whoever names a microphone wants no other",
             examples=[["default"]],
-            extra={**AT_START, "unset": "none, since whoever names a microphone wants no other"},
+            can_reload=False,
         ),
     ] = ()
     recover: Annotated[
         bool,
-        Meta(
-            description="wait for a microphone that is lost or not there yet, instead of ending with 69", extra=AT_START
-        ),
+        describe("wait for a microphone that is lost or not there yet, instead of ending with 69", can_reload=False),
     ] = True
     recovery: Annotated[
-        RecoverySettings, Meta(description="how a microphone that is lost is waited for", extra=AT_START)
+        RecoverySettings, describe("how a microphone that is lost, or not there yet, is waited for", can_reload=False)
     ] = RecoverySettings()
     json: Annotated[
-        bool,
-        Meta(description="JSON Lines for detections, JSON for the answers of other verbs", extra=AT_ONCE),
+        bool, describe("JSON Lines for detections, JSON for the answers of other verbs", can_reload=True)
     ] = False
     events: Annotated[
-        bool,
-        Meta(description='with JSON Lines: print gaps in the audio too, as {"event": "gap", ...}', extra=AT_ONCE),
+        bool, describe('with JSON Lines: print gaps in the audio too, as {"event": "gap", ...}', can_reload=True)
     ] = False
-    record: Annotated[RecordSettings, Meta(description="the flight recorder", extra=AT_START)] = RecordSettings()
+    record: Annotated[RecordSettings, describe("the flight recorder", can_reload=False)] = RecordSettings()
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="how much is logged on stderr", extra=AT_ONCE)
+        Literal["debug", "info", "warning", "error"], describe("how much is logged on stderr", can_reload=True)
     ] = "info"
 
 
@@ -223,7 +214,7 @@ def thresholds_of(settings: Settings, words: Sequence[str]) -> dict[str, float]:
 
 def fixed_fields() -> tuple[str, ...]:
     """Return the settings that a running daemon keeps until it is started anew."""
-    return tuple(field.name for field in fields_of(Settings).values() if not field.extra["can_reload"])
+    return tuple(field.name for field in fields_of(Settings).values() if not field.can_reload)
 
 
 def check_reload(old: Settings, new: Settings) -> None:

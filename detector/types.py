@@ -5,7 +5,7 @@ msgspec checks the constraints when it decodes or converts a Struct, and names t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -22,21 +22,47 @@ Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
+def describe(
+    text: str,
+    *,
+    metavar: str | None = None,
+    unset: str | None = None,
+    examples: list[Any] | None = None,
+    can_reload: bool | None = None,
+) -> msgspec.Meta:
+    """Return what a field of a Struct says of itself, for `Annotated`; `fields_of` and the JSON Schema have it.
+
+    Parameters
+    ----------
+    text : str
+        What a value means, without a full stop.
+    metavar : str, optional
+        Name of a value in a synopsis, where its type does not give it. A list with a comma in it is one argument.
+    unset : str, optional
+        What None, or an empty list, stands for.
+    examples : list, optional
+        Values to show where there is no default.
+    can_reload : bool, optional
+        Whether a running daemon takes another value over.
+    """
+    extra = {"metavar": metavar, "unset": unset, "can_reload": can_reload}
+    return msgspec.Meta(description=text, examples=examples, extra=extra)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a field of a Struct says of itself: by its type, and by the `msgspec.Meta` it is annotated with."""
+    """A field of a Struct, and what it says of itself; see `describe`."""
 
     name: str
     kind: inspect.Type
     """Its type, without None."""
     default: Any
     """`msgspec.NODEFAULT` where a value has to be given."""
-    help: str
-    """`Meta(description=...)`: what the value means, without a full stop."""
-    examples: tuple[Any, ...]
-    """`Meta(examples=...)`: values to show where there is no default."""
-    extra: Mapping[str, Any]
-    """`Meta(extra=...)`: `metavar`, the name of a value in a synopsis; `unset`, what None, or nothing, stands for."""
+    text: str = ""
+    examples: Sequence[Any] = ()
+    metavar: str | None = None
+    unset: str | None = None
+    can_reload: bool | None = None
 
     @property
     def struct(self) -> type[msgspec.Struct] | None:
@@ -49,19 +75,20 @@ def fields_of(struct: type[msgspec.Struct]) -> dict[str, Field]:
     found = inspect.type_info(struct)
     assert isinstance(found, inspect.StructType)
     hints = get_type_hints(struct)
-    return {field.name: _describe(field, hints[field.name]) for field in found.fields}
+    return {field.name: _read_field(field, hints[field.name]) for field in found.fields}
 
 
-def _describe(field: inspect.Field, hint: Any) -> Field:
+def _read_field(field: inspect.Field, hint: Any) -> Field:
     kind = field.type
-    schema: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
+    said: dict[str, Any] = {}
     if isinstance(kind, inspect.Metadata):
-        schema, extra, kind = kind.extra_json_schema or {}, kind.extra or {}, kind.type
+        schema, extra = kind.extra_json_schema or {}, kind.extra or {}
+        said = {"text": schema.get("description", ""), "examples": schema.get("examples", ()), **extra}
+        kind = kind.type
     if isinstance(kind, inspect.UnionType):
         some = tuple(one for one in kind.types if not isinstance(one, inspect.NoneType))
         kind = some[0] if len(some) == 1 else inspect.UnionType(some)
     if isinstance(kind, inspect.LiteralType):
         kind = inspect.LiteralType(get_args(hint))  # in the order in which they are written: msgspec sorts them
     default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-    return Field(field.name, kind, default, schema.get("description", ""), tuple(schema.get("examples", ())), extra)
+    return Field(field.name, kind, default, **said)

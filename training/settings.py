@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from detector.core.frontend import FrontendSettings
 from detector.core.manifest import DecisionSettings, check_timing
 from detector.errors import SettingsError
-from detector.types import NotNegative, Positive, PositiveInt, Probability, Text
+from detector.types import NotNegative, Positive, PositiveInt, Probability, Text, describe
+from training.window_settings import VariationSettings, WindowSettings, check_numbers
 
 SILENCE = "silence"
 UNKNOWN = "unknown"
 
-Many = Annotated[int, msgspec.Meta(gt=0, le=10**9)]
-Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+Many = Annotated[int, Meta(gt=0, le=10**9)]
+Seed = Annotated[int, Meta(ge=0, lt=2**32)]
 SplitBy = Literal["speaker", "clip"]
-SHORTEST_REVERBERATION_S = 0.1
+Texts = tuple[Text, ...]
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
-
-
-def check_numbers(settings: msgspec.Struct) -> None:
-    """Refuse numbers that are not finite, and ranges whose second number is the smaller.
-
-    Raises
-    ------
-    ValueError
-        With the name of the setting.
-    """
-    for name in settings.__struct_fields__:
-        value = getattr(settings, name)
-        numbers = [x for x in (value if isinstance(value, tuple) else (value,)) if isinstance(x, int | float)]
-        if not all(math.isfinite(x) for x in numbers):
-            raise ValueError(f"{name} must be finite, found {value}")
-        if isinstance(value, tuple) and numbers != sorted(numbers):
-            raise ValueError(f"{name} must be a range from the smaller to the larger number, found {value}")
 
 
 def check_words(words: tuple[str, ...]) -> None:
@@ -47,118 +31,38 @@ def check_words(words: tuple[str, ...]) -> None:
         raise ValueError(f"words must differ, found {', '.join(words)}")
 
 
-class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How training windows are composed: what the detector will meet, keywords being the exception."""
-
-    keyword: Probability = 0.22
-    """Share of windows that hold a whole keyword."""
-    partial_keyword: Probability = 0.09
-    """Share that hold a keyword cut by the window's edge; labelled unknown."""
-    other_word: Probability = 0.17
-    """Share that hold a word that is no keyword, whole or cut."""
-    synthetic_word: Probability = 0.5
-    """Probability that such a word is a synthesiser's, where there are both."""
-    running_speech: Probability = 0.30
-    """Share cut anywhere out of running speech. The rest of the windows is noise, labelled silence."""
-    keyword_neighbour: Probability = 0.25
-    """Probability, on each side of a keyword, that another sound is heard there."""
-    keyword_gap_s: tuple[NotNegative, NotNegative] = (0.2, 0.7)
-    """Range of the pause between a keyword and its neighbour, in seconds: a command stands alone, speech runs on."""
-    other_neighbour: Probability = 0.5
-    """The same for words, and parts of words, that are no keywords."""
-    other_gap_s: tuple[NotNegative, NotNegative] = (0.03, 0.5)
-    hidden_part: Probability = 0.08
-    """The part of a keyword that may stick out of the window before it no longer counts as whole."""
-    kept_part: tuple[Probability, Probability] = (0.2, 0.5)
-    """Range of the part of a cut keyword that stays in the window."""
-    speed: Probability = 0.4
-    """Probability that a word, or running speech, is said faster or slower, pitch included."""
-    speed_range: tuple[Positive, Positive] = (0.85, 1.18)
-    reverberation: Probability = 0.3
-    """Probability that what is said is said in a room."""
-    reverberation_s: tuple[Positive, Positive] = (0.1, 0.7)
-    """Range of the rooms' reverberation times (RT60), in seconds."""
-    n_rooms: PositiveInt = 400
-    noise: Probability = 0.75
-    """Probability that noise is mixed into a window with speech."""
-    snr_db: tuple[float, float] = (0.0, 25.0)
-    """Range of the signal-to-noise ratio, in dB, measured against the speech while it sounds."""
-    noise_speed: Probability = 0.4
-    """Probability that a noise is played faster or slower."""
-    noise_speed_range: tuple[Positive, Positive] = (0.7, 1.4)
-    noise_pair: Probability = 0.3
-    """Probability that a second noise is heard with the first: there are never enough noises."""
-    tilt: Probability = 0.5
-    """Probability that the window passes a one-tap filter, as microphones differ in treble and bass."""
-    tilt_range: tuple[float, float] = (-0.6, 0.6)
-    """Range of the filter's coefficient a in y[n] = x[n] + a x[n - 1]."""
-    equalise: Probability = 0.2
-    """Probability that the window's spectrum is shaped by a drawn curve, one in four of which ends at 4 kHz or below,
-    as telephones and 8 kHz sources do."""
-    equalise_db: Positive = 8.0
-    """The curve's knots lie within this many dB of 0."""
-    gain_db: tuple[float, float] = (-26.0, 8.0)
-    """Range of the gain of the finished window, in dB; what exceeds full scale clips, as in a microphone."""
-
-    def __post_init__(self) -> None:
-        """Refuse shares of more than the whole.
-
-        Raises
-        ------
-        ValueError
-            With their sum.
-        """
-        check_numbers(self)
-        total = self.keyword + self.partial_keyword + self.other_word + self.running_speech
-        if total > 1.0 + 1e-9:
-            raise ValueError(f"the shares of windows must not exceed 1, found a sum of {total:g}")
-        if self.reverberation_s[1] < SHORTEST_REVERBERATION_S:
-            raise ValueError(f"reverberation_s must reach {SHORTEST_REVERBERATION_S} s: no room is shorter")
-
-
-class VariationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a composed window is changed each time it is seen."""
-
-    mask: Probability = 0.6
-    """Probability of each SpecAugment mask (Park et al. 2019), one in time and one in frequency."""
-    mask_frames: PositiveInt = 6
-    mask_bands: PositiveInt = 8
-    warp: Probability = 0.6
-    """Probability that the mel axis is stretched and shifted, as by a longer or shorter vocal tract (Jaitly and Hinton
-    2013)."""
-    warp_range: tuple[Positive, Positive] = (0.88, 1.14)
-    warp_bands: NotNegative = 1.5
-    """Largest shift, in mel bands."""
-    mixup: NotNegative = 0.0
-    """Parameter of the beta distribution that two windows and their labels are mixed by (Zhang et al. 2018); 0: not."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that are no numbers, and ranges that fall."""
-        check_numbers(self)
-
-
 class TeacherSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A network that is trained first, on the same windows, for the run's own network to imitate."""
 
-    architecture: Text
-    epochs: PositiveInt
-    weight_decay: NotNegative = 0.02
-    variation: VariationSettings = VariationSettings()
+    architecture: Annotated[Text, describe("its network, as in the settings of the run")]
+    epochs: Annotated[PositiveInt, describe("epochs")]
+    weight_decay: Annotated[NotNegative, describe("of its optimiser")] = 0.02
+    variation: Annotated[VariationSettings, describe("how its windows are changed each time they are seen")] = (
+        VariationSettings()
+    )
 
 
 class DecisionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The decision that a trained model is given in its manifest."""
 
-    stride_s: Positive = 0.06
-    """From the end of one window to the end of the next."""
-    smoothing_windows: PositiveInt = 4
-    refractory_s: NotNegative = 0.7
-    false_accepts_per_hour: Positive = 1.0
-    """Thresholds are those of fewest misses within this rate, of all words together, on the validation speakers."""
-    threshold: Probability = 0.8
-    """Of all words, where there is no running speech to measure false accepts on."""
-    rearm_ratio: Probability = 0.5
-    """The level below which a word is armed again, as a part of its threshold."""
+    stride_s: Annotated[Positive, describe("from the end of one window to the end of the next")] = 0.06
+    smoothing_windows: Annotated[PositiveInt, describe("scores are averaged over this many consecutive windows")] = 4
+    refractory_s: Annotated[NotNegative, describe("a word is not reported again for this long")] = 0.7
+    false_accepts_per_hour: Annotated[
+        Positive,
+        describe(
+            "thresholds are those of fewest misses within this rate, of all words together, on the validation speakers"
+        ),
+    ] = 1.0
+    threshold: Annotated[
+        Probability,
+        describe(
+            "score from which on any word is reported, where there is no running speech to measure false accepts on"
+        ),
+    ] = 0.8
+    rearm_ratio: Annotated[
+        Probability, describe("level below which a word is armed again, as a part of its threshold")
+    ] = 0.5
 
     def decide(self, durations_s: Mapping[str, float]) -> DecisionSettings:
         """Return the decision on words of some median lengths.
@@ -182,50 +86,95 @@ class DecisionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One training run. Equal settings and data give equal training windows."""
 
-    data: tuple[Text, ...]
-    """Folders in the Speech Commands layout."""
-    words: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
-    synthetic: tuple[Text, ...] = ()
-    """Folders of words from speech synthesisers, in the same layout: trained on, never measured on."""
-    noise: tuple[Text, ...] = ()
-    """Folders of noise recordings, beside the `_background_noise_` of the data folders."""
-    speech: tuple[Text, ...] = ()
-    """Folders of running speech in LibriSpeech's or LJ Speech's layout, for negatives."""
-    validation_speakers: tuple[Text, ...] = ()
-    """Speakers of running speech set aside; empty: chosen by a hash, one in ten."""
-    skip_words: tuple[Text, ...] = ()
-    """Words that sound like a keyword ("know" for "no"): utterances that hold one are left out of the negatives."""
-    confusable: tuple[Text, ...] = ()
-    """Words that nearly sound like a keyword ("now" for "no"): negatives as any other in training, but utterances that
-    hold one are no part of the running speech that false accepts are measured on."""
-    left_out: tuple[Text, ...] = ()
-    """Words whose clips are left out of training, to see whether the network fires on words it has never met."""
-    architecture: Text = "ts-resnet"
-    epochs: Many = 40
-    steps_per_epoch: Many = 1000
-    batch_size: Many = 256
-    learning_rate: Positive = 3e-3
-    warmup_steps: PositiveInt = 500
-    weight_decay: NotNegative = 0.02
-    label_smoothing: Probability = 0.0
-    temperature: Positive = 2.0
-    """What the finished network's logits are divided by, so that its scores use their range."""
-    validation_windows: PositiveInt = 16384
-    distinct_windows: Many = 1_000_000
-    """Windows that are composed, once, before training; each is seen again, masked anew, until the epochs are over."""
-    teachers: tuple[TeacherSettings, ...] = ()
-    imitation: Probability = 0.7
-    """Share of the teachers' mean answer in what a window is trained to; the rest is its label (Hinton et al. 2015)."""
-    precision: Text = "auto"
-    strategy: Text = "auto"
-    seed: Seed = 0
-    window_s: Positive = 1.0
-    frontend: FrontendSettings = FrontendSettings()
-    windows: WindowSettings = WindowSettings()
-    variation: VariationSettings = VariationSettings()
-    decision: DecisionRecipe = DecisionRecipe()
-    licences: dict[str, str] = {}
-    """Licence of each data folder, by the folder's name; written into the manifest."""
+    data: Annotated[
+        Texts,
+        describe("words: Speech Commands, any tree WORD/FILE, a table NAME.csv, or TensorFlow Datasets", metavar="DIR"),
+    ]
+    words: Annotated[
+        Texts, Meta(min_length=1), describe("the keywords; every other word is 'unknown'", metavar="yes,no")
+    ]
+    synthetic: Annotated[
+        Texts, describe("words of 'keyword-trainer synthesize': trained on, never measured on", metavar="DIR")
+    ] = ()
+    noise: Annotated[Texts, describe("noise recordings, beside the data's _background_noise_", metavar="DIR")] = ()
+    speech: Annotated[
+        Texts, describe("running speech in LibriSpeech's or LJ Speech's layout, for negatives", metavar="DIR")
+    ] = ()
+    validation_speakers: Annotated[
+        Texts,
+        describe("speakers of running speech that are not trained on", metavar="ID,ID", unset="one in ten, by a hash"),
+    ] = ()
+    skip_words: Annotated[
+        Texts,
+        describe(
+            'words that sound like a keyword ("know" for "no"): running speech that holds one is not trained on',
+            metavar="know,knows",
+        ),
+    ] = ()
+    confusable: Annotated[
+        Texts,
+        describe(
+            'words that nearly sound like a keyword ("now" for "no"): trained on as any other, but running '
+            "speech that holds one is left out when false accepts are measured",
+            metavar="now,go",
+        ),
+    ] = ()
+    left_out: Annotated[
+        Texts,
+        describe(
+            "words whose clips are not trained on, to see whether the network fires on words it has never met",
+            metavar="go,down",
+        ),
+    ] = ()
+    architecture: Annotated[
+        Text, describe("network: ds-cnn or ts-resnet, either also -tiny or -wide, cnn or tc-resnet")
+    ] = "ts-resnet"
+    epochs: Annotated[Many, describe("epochs")] = 40
+    steps_per_epoch: Annotated[Many, describe("batches an epoch")] = 1000
+    batch_size: Annotated[Many, describe("windows a batch")] = 256
+    learning_rate: Annotated[Positive, describe("peak learning rate")] = 3e-3
+    warmup_steps: Annotated[PositiveInt, describe("batches over which the learning rate rises to its peak")] = 500
+    weight_decay: Annotated[NotNegative, describe("of the optimiser (AdamW)")] = 0.02
+    label_smoothing: Annotated[Probability, describe("share of each label that is spread over all of them")] = 0.0
+    temperature: Annotated[
+        Positive, describe("what the finished network's logits are divided by, so that its scores use their range")
+    ] = 2.0
+    validation_windows: Annotated[PositiveInt, describe("windows that each epoch is measured on")] = 16384
+    distinct_windows: Annotated[
+        Many,
+        describe(
+            "windows composed before training, about 2 kB each in the cache; each is seen several times, masked anew"
+        ),
+    ] = 1_000_000
+    teachers: Annotated[
+        tuple[TeacherSettings, ...], describe("networks that are trained first, for the run's own to imitate")
+    ] = ()
+    imitation: Annotated[
+        Probability,
+        describe(
+            "share of the teachers' mean answer in what a window is trained to; the rest is its label (Hinton "
+            "et al. 2015)"
+        ),
+    ] = 0.7
+    precision: Annotated[Text, describe("auto, float32, mixed_float16 or mixed_bfloat16")] = "auto"
+    strategy: Annotated[
+        Text,
+        describe(
+            "auto, one (device) or mirrored (over all GPUs that TensorFlow sees); auto is mirrored when there "
+            "are several GPUs"
+        ),
+    ] = "auto"
+    seed: Annotated[Seed, describe("seed of all randomness")] = 0
+    window_s: Annotated[Positive, describe("length of the window that is classified")] = 1.0
+    frontend: Annotated[FrontendSettings, describe("the spectrogram")] = FrontendSettings()
+    windows: Annotated[WindowSettings, describe("how training windows are composed")] = WindowSettings()
+    variation: Annotated[VariationSettings, describe("how windows are changed each time they are seen")] = (
+        VariationSettings()
+    )
+    decision: Annotated[DecisionRecipe, describe("the decision that the model is given")] = DecisionRecipe()
+    licences: Annotated[
+        dict[str, str], describe("licence of a data folder, by its name, for the manifest", metavar="FOLDER=TEXT")
+    ] = {}
 
     def __post_init__(self) -> None:
         """Refuse before a training what would fail after it.
@@ -265,32 +214,40 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class SynthesisSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which words are synthesised, and how often. Equal settings, texts and engines give equal clips."""
 
-    words: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
-    """The keywords."""
-    vocabulary: tuple[Text, ...] = ()
-    """Texts that the other words are read from."""
-    skip_speakers: tuple[Text, ...] = ()
-    """Speakers of the texts whose words are not read."""
-    also: tuple[Text, ...] = ()
-    """Words said as often as neighbours of the keywords, instead of those found in the vocabulary."""
-    n_words: PositiveInt = 4000
-    """Words of the vocabulary, the most frequent first."""
-    clips_per_keyword: PositiveInt = 300
-    clips_per_neighbour: PositiveInt = 60
-    clips_per_word: PositiveInt = 3
-    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    words: Annotated[Texts, Meta(min_length=1), describe("the keywords", metavar="yes,no")]
+    vocabulary: Annotated[
+        Texts,
+        describe("a text, a list of words, or transcripts in LibriSpeech's or LJ Speech's layout", metavar="FILE|DIR"),
+    ] = ()
+    skip_speakers: Annotated[Texts, describe("speakers whose transcripts are not read", metavar="ID,ID")] = ()
+    also: Annotated[
+        Texts,
+        describe(
+            "words that are said often",
+            metavar="go,down",
+            unset="the words of the vocabulary that sound nearly like a keyword",
+        ),
+    ] = ()
+    n_words: Annotated[PositiveInt, describe("words of the vocabulary, the most frequent first")] = 4000
+    clips_per_keyword: Annotated[PositiveInt, describe("clips of each keyword")] = 300
+    clips_per_neighbour: Annotated[PositiveInt, describe("clips of each word that is said often")] = 60
+    clips_per_word: Annotated[PositiveInt, describe("clips of each other word")] = 3
+    seed: Annotated[int, Meta(ge=0), describe("seed of all randomness")] = 0
 
 
 class TutorialSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A training of the tutorials' network."""
 
-    data: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
-    words: Annotated[tuple[Text, ...], msgspec.Meta(min_length=2)]
-    epochs: Many = 40
-    batch_size: Many = 256
-    split_by: SplitBy = "speaker"
-    """What the validation has to itself: speakers, or, as tutorials divide, clips alone."""
-    seed: Seed = 0
+    data: Annotated[
+        Texts,
+        Meta(min_length=1),
+        describe("words: Speech Commands, any tree WORD/FILE, a table NAME.csv, or TensorFlow Datasets", metavar="DIR"),
+    ]
+    words: Annotated[Texts, Meta(min_length=2), describe("the words to distinguish", metavar="yes,no")]
+    epochs: Annotated[Many, describe("epochs")] = 40
+    batch_size: Annotated[Many, describe("clips a batch")] = 256
+    split_by: Annotated[SplitBy, describe("divide clips by speaker, or at random, to see what that hides")] = "speaker"
+    seed: Annotated[Seed, describe("seed of all randomness")] = 0
 
     def __post_init__(self) -> None:
         """Refuse a word that stands twice."""

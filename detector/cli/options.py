@@ -40,7 +40,7 @@ def add_option(
     field = find_field(struct, path)
     options = {"dest": path, "default": argparse.SUPPRESS, **_form(field), **changes}
     default = describe_default(field)
-    text = field.help
+    text = field.text
     text += "; repeatable" if options.get("action") in ("append", AddPair) else ""
     text += f" (default: {default})" if default else ""
     parser.add_argument(flag or f"--{field.name.replace('_', '-')}", **{"help": text.replace("%", "%%"), **options})
@@ -79,7 +79,7 @@ def describe_default(field: Field) -> str:
     if field.default is msgspec.NODEFAULT:
         return ""
     if field.default is None or field.default in ((), {}):
-        return str(field.extra.get("unset", ""))
+        return field.unset or ""
     if isinstance(field.default, bool):
         return f"--{'' if field.default else 'no-'}{field.name.replace('_', '-')}"
     if isinstance(field.default, float):
@@ -89,7 +89,7 @@ def describe_default(field: Field) -> str:
 
 def _form(field: Field) -> Mapping[str, Any]:
     """Return what `add_argument` needs to know of a field's type."""
-    kind, metavar = field.kind, field.extra.get("metavar")
+    kind, metavar = field.kind, field.metavar
     form: dict[str, Any] = {"metavar": metavar or "NAME"}
     match kind:
         case inspect.BoolType():

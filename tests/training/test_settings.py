@@ -3,7 +3,26 @@
 import pytest
 
 from detector.errors import SettingsError
-from training.settings import TrainSettings, convert_settings
+from detector.types import fields_of
+from training.settings import (
+    DecisionRecipe,
+    SynthesisSettings,
+    TeacherSettings,
+    TrainSettings,
+    TutorialSettings,
+    convert_settings,
+)
+from training.window_settings import VariationSettings, WindowSettings
+
+KINDS = [
+    DecisionRecipe,
+    SynthesisSettings,
+    TeacherSettings,
+    TrainSettings,
+    TutorialSettings,
+    VariationSettings,
+    WindowSettings,
+]
 
 BAD = {
     "a stride between two frames": {"decision": {"stride_s": 0.055}},
@@ -35,3 +54,10 @@ def test_what_cannot_become_a_model_is_refused_in_one_line(changes):
     convert_settings(TrainSettings, fields)
     with pytest.raises(SettingsError, match=r"^expected settings that fit, found: [^\n]+$"):
         convert_settings(TrainSettings, fields | changes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_setting_says_what_it_means(kind):
+    for field in fields_of(kind).values():
+        assert field.text, field.name
+        assert not field.text.endswith("."), field.name

@@ -5,25 +5,25 @@ from typing import Annotated, Literal
 
 import msgspec
 import pytest
-from msgspec import Meta
 
 from detector.cli.options import AddPair, add_option, name_keys, take_given
+from detector.types import describe
 
 
 class Oven(msgspec.Struct, frozen=True):
-    heat_s: Annotated[float, Meta(description="how long it heats")] = 60.0
-    folder: Annotated[str | None, Meta(description="where recipes lie", extra={"unset": "nowhere"})] = None
+    heat_s: Annotated[float, describe("how long it heats")] = 60.0
+    folder: Annotated[str | None, describe("where recipes lie", unset="nowhere")] = None
 
 
 class Cake(msgspec.Struct, kw_only=True):
-    layers: Annotated[int, Meta(gt=0, description="layers")] = 3
-    sugar: Annotated[float, Meta(description="50 % of the weight")] = 0.25
-    shape: Annotated[Literal["round", "heart", "flat"], Meta(description="its shape")] = "round"
-    is_iced: Annotated[bool, Meta(description="icing")] = True
-    flavours: Annotated[tuple[str, ...], Meta(description="flavours", extra={"metavar": "lemon,mint"})] = ()
-    candles: Annotated[tuple[str, ...], Meta(description="candles", extra={"metavar": "COLOUR"})] = ()
-    prices: Annotated[dict[str, str], Meta(description="prices")] = {}
-    name: Annotated[str, Meta(description="whom it is for")]
+    layers: Annotated[int, describe("layers")] = 3
+    sugar: Annotated[float, describe("50 % of the weight")] = 0.25
+    shape: Annotated[Literal["round", "heart", "flat"], describe("its shape")] = "round"
+    is_iced: Annotated[bool, describe("icing")] = True
+    flavours: Annotated[tuple[str, ...], describe("flavours", metavar="lemon,mint")] = ()
+    candles: Annotated[tuple[str, ...], describe("candles", metavar="COLOUR")] = ()
+    prices: Annotated[dict[str, str], describe("prices")] = {}
+    name: Annotated[str, describe("whom it is for")]
     oven: Oven = Oven()
 
 

@@ -86,16 +86,16 @@ def test_a_flag_in_a_table_leaves_the_files_other_keys_of_it(tmp_path):
 @pytest.mark.parametrize("kind", [Settings, RecoverySettings, RecordSettings])
 def test_every_setting_says_what_it_means_and_what_nothing_stands_for(kind):
     for field in fields_of(kind).values():
-        assert field.help, field.name
-        assert not field.help.endswith("."), field.name
+        assert field.text, field.name
+        assert not field.text.endswith("."), field.name
         if field.default is None or field.default == ():
-            assert field.extra["unset"], field.name
+            assert field.unset, field.name
             assert field.examples, field.name
             assert all(msgspec.convert({field.name: example}, kind) for example in field.examples)
 
 
 def test_every_setting_says_whether_a_reload_takes_it_over():
-    assert {field.name for field in fields_of(Settings).values() if "can_reload" not in field.extra} == set()
+    assert {field.name for field in fields_of(Settings).values() if field.can_reload is None} == set()
     assert fixed_fields() == ("model", "device", "fallback_devices", "recover", "recovery", "record")
 
 
