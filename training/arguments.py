@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from detector.cli.arguments import parse_words
+from detector.cli.options import add_option
 from training.dataset import ALL, SPLITS, VALIDATION
+from training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from training.dataset import Item, WaveformStore
@@ -75,42 +76,18 @@ def parse_threshold(text: str) -> tuple[str, float]:
 
 def add_data(verb: argparse.ArgumentParser, *, required: bool) -> None:
     """Add the folders of single words."""
-    verb.add_argument(
-        "--data",
-        action="append",
-        default=[],
-        required=required,
-        metavar="DIR",
-        help="words: Speech Commands, any tree WORD/FILE, a table NAME.csv, or TensorFlow Datasets; repeatable",
-    )
+    add_option(verb, TrainSettings, "data", default=[], required=required)
 
 
 def add_noise(verb: argparse.ArgumentParser) -> None:
     """Add the folders of noises."""
-    verb.add_argument(
-        "--noise",
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="noise recordings, beside the data's _background_noise_; repeatable",
-    )
+    add_option(verb, TrainSettings, "noise", default=[])
 
 
 def add_speech(verb: argparse.ArgumentParser) -> None:
     """Add the folders of running speech, and which of its speakers are not trained on."""
-    verb.add_argument(
-        "--speech",
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="running speech in LibriSpeech's or LJ Speech's layout; repeatable",
-    )
-    verb.add_argument(
-        "--validation-speakers",
-        type=parse_words,
-        metavar="ID,ID",
-        help="speakers of running speech that are not trained on (default: one in ten, by a hash)",
-    )
+    add_option(verb, TrainSettings, "speech", default=[])
+    add_option(verb, TrainSettings, "validation_speakers", default=())
 
 
 def add_cache(verb: argparse.ArgumentParser) -> None:
@@ -161,7 +138,7 @@ def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> tuple[l
         data=getattr(options, "data", ()),
         noise=getattr(options, "noise", ()),
         speech=getattr(options, "speech", ()),
-        validation_speakers=getattr(options, "validation_speakers", None) or (),
+        validation_speakers=getattr(options, "validation_speakers", ()),
     )
     if getattr(options, "split", None) == ALL:
         items = [msgspec.structs.replace(item, split=ALL) for item in items]

@@ -97,9 +97,7 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Texts, describe("words of 'keyword-trainer synthesize': trained on, never measured on", metavar="DIR")
     ] = ()
     noise: Annotated[Texts, describe("noise recordings, beside the data's _background_noise_", metavar="DIR")] = ()
-    speech: Annotated[
-        Texts, describe("running speech in LibriSpeech's or LJ Speech's layout, for negatives", metavar="DIR")
-    ] = ()
+    speech: Annotated[Texts, describe("running speech in LibriSpeech's or LJ Speech's layout", metavar="DIR")] = ()
     validation_speakers: Annotated[
         Texts,
         describe("speakers of running speech that are not trained on", metavar="ID,ID", unset="one in ten, by a hash"),

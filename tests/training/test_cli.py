@@ -1,10 +1,122 @@
-"""What ends a verb of `keyword-trainer` that nobody foresaw."""
+"""The command line of `keyword-trainer`: from options to settings, and from errors to exit codes."""
 
 import argparse
 
 import pytest
 
+from detector.cli.options import take_given
 from training import cli, verbs
+from training.settings import SynthesisSettings, TrainSettings, TutorialSettings, convert_settings
+
+EVERY_OPTION_OF_TRAIN = {
+    "--data a --data b": {"data": ("a", "b")},
+    "--words yes,no": {"words": ("yes", "no")},
+    "--noise n": {"noise": ("n",)},
+    "--speech s --speech t": {"speech": ("s", "t")},
+    "--validation-speakers 1,2": {"validation_speakers": ("1", "2")},
+    "--synthetic y": {"synthetic": ("y",)},
+    "--skip-words know": {"skip_words": ("know",)},
+    "--confusable now,go": {"confusable": ("now", "go")},
+    "--left-out down": {"left_out": ("down",)},
+    "--architecture ds-cnn": {"architecture": "ds-cnn"},
+    "--epochs 2": {"epochs": 2},
+    "--steps-per-epoch 3": {"steps_per_epoch": 3},
+    "--batch-size 4": {"batch_size": 4},
+    "--learning-rate 0.5": {"learning_rate": 0.5},
+    "--distinct-windows 6": {"distinct_windows": 6},
+    "--precision float32": {"precision": "float32"},
+    "--strategy one": {"strategy": "one"},
+    "--seed 7": {"seed": 7},
+}
+
+
+def settings_of(kind, verb, arguments):
+    options = cli.build_parser().parse_args([verb, "--out", "run", *arguments.split()])
+    return convert_settings(kind, take_given(vars(options), kind))
+
+
+def test_the_options_of_train_are_settings_of_a_run():
+    given = {name: value for fields in EVERY_OPTION_OF_TRAIN.values() for name, value in fields.items()}
+    assert settings_of(TrainSettings, "train", " ".join(EVERY_OPTION_OF_TRAIN)) == TrainSettings(**given)
+    required = {"data": ("a",), "words": ("yes",)}
+    assert settings_of(TrainSettings, "train", "--data a --words yes") == TrainSettings(**required)
+
+
+def test_the_options_of_synthesize_are_settings():
+    counts = {"n_words": 1, "clips_per_keyword": 2, "clips_per_neighbour": 3, "clips_per_word": 4, "seed": 5}
+    arguments = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in counts.items())
+    texts = {"words": ("yes",), "vocabulary": ("t", "u"), "skip_speakers": ("1",), "also": ("go", "down")}
+    arguments += " --words yes --vocabulary t --vocabulary u --skip-speakers 1 --also go,down"
+    assert settings_of(SynthesisSettings, "synthesize", arguments) == SynthesisSettings(**texts, **counts)
+    assert settings_of(SynthesisSettings, "synthesize", "--words yes") == SynthesisSettings(words=("yes",))
+
+
+def test_the_options_of_the_tutorial_are_settings():
+    given = {"data": ("a",), "words": ("yes", "no"), "epochs": 1, "batch_size": 2, "split_by": "clip", "seed": 3}
+    arguments = "--data a --words yes,no --epochs 1 --batch-size 2 --split-by clip --seed 3"
+    assert settings_of(TutorialSettings, "tutorial", arguments) == TutorialSettings(**given)
+
+
+@pytest.mark.parametrize("option", [*EVERY_OPTION_OF_TRAIN, "--licence a=b", "--recipe r.toml"])
+def test_a_run_that_goes_on_takes_no_other_settings(option, tmp_path, capsys):
+    assert cli.run(["train", "--resume", "--out", str(tmp_path), *option.split()]) == 78
+    expected = f"keyword-trainer: expected no {option.split()[0]} with --resume: a run goes on with the settings"
+    assert capsys.readouterr().err.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("train --out r", "expected --data and --words for a new run, or a --recipe"),
+        ("train --out r --data a", "expected --data and --words for a new run"),
+        ("train --out r --data a --words yes --epochs 0", "`$.epochs`"),
+        ("train --out r --data a --words yes --recipe none.toml", "none.toml cannot be read"),
+        ("train --out r --data a --words yes --architecture tutorial-cnn", "keyword-trainer tutorial"),
+        ("train --out r --data a --words yes --split-by clip", "keyword-trainer tutorial"),
+        ("tutorial --out r --data a --words yes", "`$.words`"),
+        ("synthesize --out r --words yes", "expected --vocabulary TEXT or --also go,down"),
+        ("compose --out r.wav", "expected --data (single words), --speech (running speech), or both"),
+        ("compose --out r.wav --speech s", "expected --without yes,no with --speech"),
+        ("compose --out r.wav --data d --without yes", "expected --speech with --without"),
+        ("compose --out r.wav --data d --gap-s 2 1", "expected --gap-s MIN MAX up to 600, found 2 1"),
+        ("calibrate yes-no --words-data d", "expected --speech: false accepts are counted in running speech"),
+        ("inspect", "expected CLIP... and --out PNG"),
+        ("inspect a.wav --out a.txt", "expected --out NAME.png"),
+    ],
+)
+def test_what_parses_and_does_not_fit_is_78(command, message, capsys):
+    assert cli.run(command.split()) == 78
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert message in captured.err
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("train", "--out"),
+        ("train --out r --seed -1", "argument --seed: expected at least 0, found -1"),
+        ("train --out r --licence a", "argument --licence: expected NAME=VALUE, found 'a'"),
+        ("train --out r --epochs many", "argument --epochs: invalid int value: 'many'"),
+        ("train --out r --workers 0", "argument --workers: expected at least 1, found 0"),
+        ("tutorial --out r --words yes,no", "--data"),
+        ("tutorial --out r --data d --words yes,no --split-by word", "argument --split-by: invalid choice: 'word'"),
+        ("synthesize --out r --words yes --n-words 0", "argument --n-words: expected at least 1, found 0"),
+        ("calibrate m --words-data d --false-accepts-per-hour 0", "expected a number above 0, found 0"),
+        ("compose --out r.wav --snr-db nan", "argument --snr-db: expected a finite number, found nan"),
+        ("compose --out r.wav --gap-s inf 1", "argument --gap-s: expected at least 0, found inf"),
+        ("export r --name n --threshold yes=high", "expected WORD=NUMBER, found 'yes=high'"),
+    ],
+)
+def test_what_cannot_be_parsed_is_2(command, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.run(command.split())
+    assert ended.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert message in captured.err
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import msgspec
 from detector.cli.arguments import parse_words
 from detector.errors import SettingsError
 from training.arguments import add_cache, add_seed, add_speech, add_split, open_recordings, parse_rate, print_lines
+from training.settings import DecisionRecipe
 
 NAME = "calibrate"
 SUMMARY = "measure a model's operating curve, write it and the default thresholds into the manifest"
@@ -41,7 +42,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--false-accepts-per-hour",
         type=parse_rate,
-        default=1.0,
+        default=DecisionRecipe().false_accepts_per_hour,
         metavar="X",
         help="the default thresholds are those of fewest misses within this rate (default: %(default)g)",
     )

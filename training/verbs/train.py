@@ -10,20 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from detector.cli.arguments import parse_words
+from detector.cli.options import add_option, take_given
 from detector.errors import DetectorError, SettingsError
-from training.arguments import (
-    add_cache,
-    add_data,
-    add_noise,
-    add_speech,
-    not_negative,
-    parse_assignment,
-    parse_count,
-    print_lines,
-)
+from training.arguments import add_cache, not_negative, parse_assignment, parse_count, print_lines
 from training.backends import BACKENDS, import_keras
 from training.recipe import new_settings
+from training.settings import TrainSettings
 
 NAME = "train"
 SUMMARY = "train a network, quantise it to int8, measure it; a run of its own folder, resumable"
@@ -33,35 +25,15 @@ log = logging.getLogger(__name__)
 TUTORIAL_CNN = "tutorial-cnn"
 """What `keyword-trainer tutorial` trains was once an architecture of this verb."""
 
-RUN_OPTIONS = (
-    "data",
-    "words",
-    "synthetic",
-    "noise",
-    "speech",
-    "validation_speakers",
-    "skip_words",
-    "confusable",
-    "left_out",
-    "architecture",
-    "epochs",
-    "steps_per_epoch",
-    "batch_size",
-    "learning_rate",
-    "distinct_windows",
-    "precision",
-    "strategy",
-    "seed",
-    "licence",
-    "recipe",
-)
-"""Options of `train` that belong to a run for good."""
-
 
 def add_options(verb: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     verb.add_argument(
-        "--recipe", type=Path, metavar="TOML", help="settings of a run, as models/recipes/ has them; flags beat it"
+        "--recipe",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="TOML",
+        help="settings of a run, as models/recipes/ has them; flags beat it",
     )
     verb.add_argument(
         "--root",
@@ -70,81 +42,26 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where the recipe's folders of recordings lie (default: here)",
     )
-    add_data(verb, required=False)
-    add_noise(verb)
-    add_cache(verb)
-    add_speech(verb)
-    verb.add_argument(
-        "--synthetic",
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="words of `keyword-trainer synthesize`: trained on, never measured on; repeatable",
-    )
-    verb.add_argument("--words", type=parse_words, metavar="yes,no", help="the keywords; every other word is 'unknown'")
-    verb.add_argument(
-        "--skip-words",
-        type=parse_words,
-        metavar="know,knows",
-        help="words that sound like a keyword: running speech that holds one is not trained on",
-    )
-    verb.add_argument(
-        "--confusable",
-        type=parse_words,
-        metavar="now,go",
-        help="words that nearly sound like a keyword: trained on as any other, but running speech that holds one is "
-        "left out when false accepts are measured",
-    )
-    verb.add_argument(
-        "--left-out",
-        type=parse_words,
-        metavar="go,down",
-        help="words whose clips are not trained on, to see whether the network fires on words it has never met",
-    )
     verb.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     verb.add_argument(
         "--resume", action="store_true", help="go on with the run in RUN, with the settings it began with"
     )
-    verb.add_argument(
-        "--architecture",
-        metavar="NAME",
-        help="network: ds-cnn or ts-resnet, either also -tiny or -wide, cnn or tc-resnet (default: ts-resnet)",
-    )
+    for name in ("data", "words", "noise", "speech", "validation_speakers", "synthetic"):
+        add_option(verb, TrainSettings, name)
+    for name in ("skip_words", "confusable", "left_out", "architecture"):
+        add_option(verb, TrainSettings, name)
+    for name in ("epochs", "steps_per_epoch", "batch_size", "learning_rate", "distinct_windows"):
+        add_option(verb, TrainSettings, name)
+    add_option(verb, TrainSettings, "precision")
+    add_option(verb, TrainSettings, "strategy")
+    add_option(verb, TrainSettings, "seed", type=not_negative(int))
+    add_option(verb, TrainSettings, "licences", "--licence", dest="licence", type=parse_assignment, action="append")
     verb.add_argument("--split-by", help=argparse.SUPPRESS)  # stood in command lines of TUTORIAL_CNN
-    verb.add_argument("--epochs", type=int, metavar="N", help="epochs (default: 40)")
-    verb.add_argument("--steps-per-epoch", type=int, metavar="N", help="batches an epoch (default: 1000)")
-    verb.add_argument("--batch-size", type=int, metavar="N", help="windows a batch (default: 256)")
-    verb.add_argument("--learning-rate", type=float, metavar="X", help="peak learning rate (default: 0.003)")
-    verb.add_argument(
-        "--distinct-windows",
-        type=int,
-        metavar="N",
-        help="windows composed before training, about 2 kB each in the cache; each is seen several times "
-        "(default: 1000000)",
-    )
-    verb.add_argument(
-        "--precision", metavar="NAME", help="auto, float32, mixed_float16 or mixed_bfloat16 (default: auto)"
-    )
-    verb.add_argument(
-        "--strategy",
-        metavar="NAME",
-        help="auto, one (device) or mirrored (over all GPUs that TensorFlow sees) (default: auto, mirrored when there "
-        "are several GPUs)",
-    )
     verb.add_argument(
         "--backend",
         choices=BACKENDS,
         default=BACKENDS[0],
         help="framework that trains; TensorFlow exports what any of them trained (default: %(default)s)",
-    )
-    verb.add_argument("--seed", type=not_negative(int), metavar="N", help="seed of all randomness (default: 0)")
-    verb.add_argument(
-        "--licence",
-        type=parse_assignment,
-        action="append",
-        default=[],
-        metavar="FOLDER=TEXT",
-        help="licence of a data folder, for the manifest; repeatable",
     )
     verb.add_argument(
         "--workers",
@@ -153,15 +70,17 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that compose windows (default: %(default)s)",
     )
+    add_cache(verb)
 
 
 def run(options: argparse.Namespace) -> None:
     """Train, or go on with a run; then quantise and measure."""
-    given = {name: value for name in RUN_OPTIONS if (value := getattr(options, name)) not in (None, [])}
+    given = take_given(vars(options), TrainSettings)
+    given |= {name: value for name, value in vars(options).items() if name in ("licence", "recipe")}
     if options.resume and given:
         flag = next(iter(given)).replace("_", "-")
         raise SettingsError(f"expected no --{flag} with --resume: a run goes on with the settings it began with")
-    if options.architecture == TUTORIAL_CNN or options.split_by is not None:
+    if given.get("architecture") == TUTORIAL_CNN or options.split_by is not None:
         raise SettingsError(
             f"expected an architecture that becomes a model, found {TUTORIAL_CNN} or --split-by, which have a verb of "
             "their own: keyword-trainer tutorial"
