@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from detector.errors import CaptureError, CaptureFailure, SettingsError
 
@@ -54,20 +54,25 @@ def import_sounddevice() -> ModuleType:
     return module
 
 
-def list_devices() -> list[Device]:
+def list_devices(portaudio: Any = None) -> list[Device]:
     """Return the devices that can capture.
+
+    Parameters
+    ----------
+    portaudio : module, optional
+        What stands in for sounddevice.
 
     Raises
     ------
     CaptureError
         If PortAudio is missing or fails.
     """
-    sounddevice = import_sounddevice()
+    portaudio = portaudio or import_sounddevice()
     try:
-        host_apis = sounddevice.query_hostapis()
-        described = sounddevice.query_devices()
-        default = sounddevice.default.device[0]
-    except sounddevice.PortAudioError as exc:
+        host_apis = portaudio.query_hostapis()
+        described = portaudio.query_devices()
+        default = portaudio.default.device[0]
+    except portaudio.PortAudioError as exc:
         raise CaptureError(CaptureFailure.NOT_FOUND, f"expected a list of devices, found: {exc}") from exc
     return [
         Device(

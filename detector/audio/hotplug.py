@@ -87,22 +87,22 @@ class Changes:
         self._looked_s, self._is_released = now_s, False
 
 
-def rescan(sounddevice: Any) -> None:
+def rescan(portaudio: Any) -> None:
     """Look for devices anew: PortAudio lists them once, when it is initialised. No stream may be open.
 
     Parameters
     ----------
-    sounddevice : module
-        Or what stands in for it.
+    portaudio : module
+        sounddevice, or what stands in for it.
 
     Raises
     ------
     CaptureError
         If PortAudio fails.
     """
-    with contextlib.suppress(sounddevice.PortAudioError):  # it is not running, since it could not be started last time
-        sounddevice._terminate()  # noqa: SLF001 - there is no public way
+    with contextlib.suppress(portaudio.PortAudioError):  # it is not running, since it could not be started last time
+        portaudio._terminate()  # noqa: SLF001 - there is no public way
     try:
-        sounddevice._initialize()  # noqa: SLF001
-    except sounddevice.PortAudioError as exc:
+        portaudio._initialize()  # noqa: SLF001
+    except portaudio.PortAudioError as exc:
         raise CaptureError(CaptureFailure.NOT_FOUND, f"expected PortAudio to start again, found: {exc}") from exc

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -36,6 +36,7 @@ class Microphone:
         *,
         sample_rate_hz: int,
         block_s: float = 0.04,
+        portaudio: Any = None,
         changes: Changes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -49,6 +50,8 @@ class Microphone:
             Of the blocks; the device may run at another.
         block_s : float
             Of the device's blocks, in seconds.
+        portaudio : module, optional
+            What stands in for sounddevice: a `SimulatedPortAudio`.
         changes : Changes, optional
             Of the sound system; this machine's unless given.
         clock : callable
@@ -59,6 +62,7 @@ class Microphone:
         self._block_s = block_s
         self._device: Device | None = None
         self._beside: frozenset[str] = frozenset()
+        self._portaudio = portaudio
         self._changes = changes or Changes()
         self._clock = clock
         self._is_used = False
@@ -84,25 +88,25 @@ class Microphone:
         SettingsError
             If its name is ambiguous.
         """
-        sounddevice = import_sounddevice()
+        portaudio = self._portaudio = self._portaudio or import_sounddevice()
         now_s = self._clock()
         if self._changes.is_due(now_s):
             if self._is_used:
-                rescan(sounddevice)
+                rescan(portaudio)
             self._changes.note_looked(now_s)
         self._is_used = True
-        devices = list_devices()
+        devices = list_devices(portaudio)
         if self._device is None:
             self._device = choose_device(devices, self._wanted, self._changes.held)
         else:
             self._device = find_again(devices, self._device, self._beside, self._changes.held)
         self._beside = frozenset(device.name for device in devices) - {self._device.name}
-        self._stream = _open(sounddevice, self._device, self._sample_rate_hz, self._block_s)
+        self._stream = _open(portaudio, self._device, self._sample_rate_hz, self._block_s)
         self.rate_hz = round(self._stream.samplerate)
         try:
             self._resampler = open_resampler(self.rate_hz, self._sample_rate_hz)
             self._stream.start()
-        except sounddevice.PortAudioError as exc:
+        except portaudio.PortAudioError as exc:
             self._stream.close()
             raise translate(exc, self._device.name) from exc
         except SettingsError:
@@ -130,7 +134,6 @@ class Microphone:
         """
         if self._stream is None or self._device is None:
             raise ValueError("a microphone is read inside its 'with' block")
-        sounddevice = import_sounddevice()
         try:
             if self._delivery.is_stale(self._clock()):
                 self._stream.abort()  # a sound server keeps for minutes what nobody fetches
@@ -138,7 +141,7 @@ class Microphone:
                 self._is_torn = True
             n_available = self._stream.read_available
             frames, is_overflowed = self._stream.read(n_available) if n_available else (None, False)
-        except sounddevice.PortAudioError as exc:
+        except self._portaudio.PortAudioError as exc:
             raise CaptureError(
                 CaptureFailure.LOST, f"expected samples from '{self.name}', found it lost ({exc})"
             ) from exc
@@ -159,7 +162,7 @@ class Microphone:
         return Block(to_int16(self._resampler.convert(mono)), loss)
 
 
-def _open(sounddevice: ModuleType, device: Device, sample_rate_hz: int, block_s: float) -> Any:
+def _open(portaudio: Any, device: Device, sample_rate_hz: int, block_s: float) -> Any:
     """Open a device at the best of the rates and channel counts it accepts.
 
     A sound server (PulseAudio, PipeWire) and ALSA's plug layer accept any rate; a server converts well, so it is asked
@@ -173,7 +176,7 @@ def _open(sounddevice: ModuleType, device: Device, sample_rate_hz: int, block_s:
     for rate_hz in dict.fromkeys([*rates_hz, 48000, 44100]):
         for n_channels in dict.fromkeys([1, min(2, device.n_channels), device.n_channels]):
             try:
-                return sounddevice.InputStream(
+                return portaudio.InputStream(
                     device=device.index,
                     samplerate=rate_hz,
                     channels=n_channels,
@@ -181,7 +184,7 @@ def _open(sounddevice: ModuleType, device: Device, sample_rate_hz: int, block_s:
                     blocksize=round(block_s * rate_hz),
                     latency="high" if is_hardware else "low",
                 )
-            except sounddevice.PortAudioError as exc:
+            except portaudio.PortAudioError as exc:
                 failure = failure or exc
     assert failure is not None
     raise translate(failure, device.name) from failure

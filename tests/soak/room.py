@@ -47,7 +47,7 @@ class Room:
 
     def sound(self, first: int, n_samples: int) -> NDArray[np.int16]:
         """Return n_samples from sample `first` on."""
-        return np.take(self.loop, np.arange(first, first + n_samples), mode="wrap")
+        return self.loop[np.arange(first, first + n_samples) % len(self.loop)]
 
     def words(self, from_s: float, to_s: float) -> Iterator[Word]:
         """Yield the words that begin in [from_s, to_s)."""

@@ -14,14 +14,13 @@ that an hour takes seconds. Faults are drawn at random. Ends with 1, and says wh
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import random
 import sys
 import time
-import types
 from collections import Counter, deque
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +33,9 @@ from room import EVERY_S, HEARD_WITHIN_S, RATE_HZ, Room, resident_kb, threads_an
 from detector import Detection, load_model
 from detector.audio import capture
 from detector.audio.gaps import Gap, GapCause
-from detector.audio.hotplug import Changes
-from detector.audio.microphone import Microphone
 from detector.audio.recovery import Recovering
+from detector.audio.simulated import Fault as DeviceFault
+from detector.audio.simulated import FaultKind, SimulatedPortAudio
 from detector.audio.sources import Block
 from detector.daemon import listen as pipeline
 from detector.process.signals import StopFlag
@@ -58,9 +57,17 @@ KINDS: dict[str, tuple[float, float, GapCause | None]] = {
     "offset": (1.0, 10.0, None),
 }
 """What may happen: the shortest and longest, in seconds, and what the ledger calls it."""
-AWAY = ("killed", "gone", "busy", "refused")
-QUIET = ("suspended", "overflow", "hole")
-REFUSALS = {"killed": "Unanticipated host error", "busy": "Device unavailable", "refused": "Invalid sample rate"}
+OF_THE_DEVICE = {
+    "killed": FaultKind.KILLED,
+    "gone": FaultKind.GONE,
+    "busy": FaultKind.BUSY,
+    "refused": FaultKind.REFUSED,
+    "suspended": FaultKind.SUSPENDED,
+    "overflow": FaultKind.OVERFLOW,
+    "hole": FaultKind.SUSPENDED,
+    "repeat": FaultKind.REPEAT,
+}
+"""The others happen to the process, or are sound."""
 
 PAUSE_S = (8.0, 40.0)
 """From the end of a fault to the next."""
@@ -71,135 +78,52 @@ NOTICED_WITHIN_S = 1.5
 """What nobody announces is noticed when the samples of a second fall short."""
 EVEN_TO_S = 0.15
 """Lengths in the ledger are known to the unevenness of delivery."""
-BUFFER_S = 0.5
-"""What the device holds for a process that stands still."""
 TOLERANCE_KB = 2560
 """The allocator breathes by one to two megabytes, in the first hour as in the last."""
 
 
-class PortAudioError(Exception):
-    """As sounddevice's."""
-
-
 class Fault:
-    """Something that happens to the microphone."""
+    """Something that happens."""
 
     def __init__(self, kind: str, start_s: float, length_s: float) -> None:
         self.kind = kind
         self.start_s = start_s
         self.end_s = start_s + length_s
         self.cause = KINDS[kind][2]
-        self.at_sample = 0
-        """Of the stream: the first sample after it."""
-        self.lost_s = 0.0
 
 
 class World:
-    """The clock, the room, and a device in it that is also a made-up PortAudio."""
+    """The clock, the room, and a microphone in it that everything happens to."""
 
     def __init__(self, seed: int) -> None:
         self.room = Room()
         self.now_s = 0.0
         self.faults: deque[Fault] = deque()
         """All that has begun, until the judge takes them."""
-        self.places: deque[tuple[int, int]] = deque(maxlen=1000)
-        """Where the stream is another piece of the room from there on: (sample of the stream, sample of the room)."""
+        self.portaudio = SimulatedPortAudio(self._sound, clock=self.monotonic)
         self._rng = random.Random(seed)
         self._fault: Fault | None = None
         self._next_s = PAUSE_S[1]
-        self._position = 0
-        self._delivered_to = 0
-        self._n_delivered = 0
-        self._is_torn = True
-        self._is_announced = False
-        self._listed: list[dict[str, object]] = []
-        self._list()
+        self._judged_to = 0
 
     def monotonic(self) -> float:
         """Return the time in the world."""
         return self.now_s
 
-    def is_on(self, *kinds: str) -> bool:
-        """Tell whether such a fault is going on."""
-        return self._fault is not None and self._fault.kind in kinds
-
     def room_sample(self, stream_sample: int) -> int:
         """Return which sample of the room a sample of the stream was."""
-        begins, position = next(place for place in reversed(self.places) if place[0] <= stream_sample)
-        return position + stream_sample - begins
+        piece = next(piece for piece in reversed(list(self.portaudio.pieces)) if piece.at_sample <= stream_sample)
+        return piece.position + stream_sample - piece.at_sample
 
-    # ---- what sounddevice offers
-
-    def module(self) -> Any:
-        """Return the made-up sounddevice: it lists devices when it is initialised, and not again."""
-        return types.SimpleNamespace(
-            PortAudioError=PortAudioError,
-            InputStream=self._open,
-            default=types.SimpleNamespace(device=(0, 0)),
-            query_hostapis=lambda: [{"name": "made up"}],
-            query_devices=lambda: self._listed,
-            _terminate=self._listed.clear,
-            _initialize=self._list,
-        )
-
-    def describe(self) -> tuple[object, ...]:
-        """Return what shows that a card came or went."""
-        return (self.is_on("gone"),)
-
-    def held(self) -> frozenset[str]:
-        """Return the devices that another program holds."""
-        return frozenset({"hw:0,0"} if self.is_on("busy") else ())
-
-    def _list(self) -> None:
-        device = {"name": "mic", "hostapi": 0, "max_input_channels": 1, "default_samplerate": RATE_HZ}
-        self._listed[:] = [] if self.is_on("gone", "busy") else [device]  # PortAudio does not list what is in use
-
-    def _open(self, **_: object) -> World:
-        if self._fault is not None and self._fault.kind in AWAY:
-            raise PortAudioError(REFUSALS.get(self._fault.kind, "Invalid device"))
-        self._skip_to(round(self.now_s * RATE_HZ))
-        return self
-
-    samplerate = RATE_HZ
-
-    def start(self) -> None:
-        """Do nothing, as a stream."""
-
-    def abort(self, **_: object) -> None:
-        """Do nothing, as a stream."""
-
-    def close(self, **_: object) -> None:
-        """Do nothing, as a stream."""
-
-    @property
-    def read_available(self) -> int:
-        """How many samples have come since the last read."""
-        if self.is_on(*AWAY):
-            raise PortAudioError("Unanticipated host error")
-        if self.is_on(*QUIET):
-            return 0
-        return round(self.now_s * RATE_HZ) - self._position
-
-    def read(self, n_samples: int) -> tuple[NDArray[np.int16], bool]:
-        """Return them, and whether some were lost before."""
-        if self._is_torn:
-            self.places.append((self._n_delivered, self._position))
-            self._is_torn = False
-        samples = self.room.sound(self._position, n_samples).astype(np.int64)
-        if self.is_on("zeros"):
-            samples[:] = 0
-        elif self.is_on("clipping"):
-            samples *= 400
-        elif self.is_on("noise"):
-            samples += np.random.default_rng(self._position).integers(-8000, 8000, n_samples)
-        elif self.is_on("offset"):
-            samples += 12000
-        self._position = self._delivered_to = self._position + n_samples
-        self._n_delivered += n_samples
-        announced, self._is_announced = self._is_announced, False
-        return np.clip(samples, -32768, 32767).astype(np.int16)[:, None], announced
-
-    # ---- what happens
+    def take_discontinuities(self) -> list[tuple[int, float]]:
+        """Return those of the stream since the last call: the first sample after each, and the seconds lost there."""
+        found = [
+            (after.at_sample, (after.position - before.position - after.at_sample + before.at_sample) / RATE_HZ)
+            for before, after in itertools.pairwise(list(self.portaudio.pieces))
+            if after.at_sample > self._judged_to
+        ]
+        self._judged_to = found[-1][0] if found else self._judged_to
+        return found
 
     def advance(self) -> None:
         """Let the time from one read to the next pass, and what happens in it."""
@@ -208,31 +132,35 @@ class World:
             self._end(self._fault)
         elif self._fault is None and self.now_s >= self._next_s:
             kind = self._rng.choice(sorted(KINDS))
-            self._fault = Fault(kind, self.now_s, self._rng.uniform(*KINDS[kind][:2]))
-            self._fault.at_sample = self._n_delivered
-            self.faults.append(self._fault)
+            fault = self._fault = Fault(kind, self.now_s, self._rng.uniform(*KINDS[kind][:2]))
+            self.faults.append(fault)
+            if kind in OF_THE_DEVICE:
+                self.portaudio.faults = [DeviceFault(OF_THE_DEVICE[kind], fault.start_s, fault.end_s)]
             if kind == "stall":  # nobody reads meanwhile
-                self.now_s = self._fault.end_s
-                self._end(self._fault)
-            elif kind == "repeat":
-                self._skip_to(self._position - round((self._fault.end_s - self._fault.start_s) * RATE_HZ))
-                self._end(self._fault)
+                self.now_s = fault.end_s
+            if kind in ("stall", "repeat"):
+                self._end(fault)
 
     def _end(self, fault: Fault) -> None:
         self._fault = None
         self._next_s = self.now_s + self._rng.uniform(*PAUSE_S)
         fault.end_s = self.now_s
-        if fault.kind == "stall":
-            self._skip_to(round((self.now_s - BUFFER_S) * RATE_HZ))
-        elif fault.kind in QUIET:
-            self._skip_to(round(self.now_s * RATE_HZ))
-        self._is_announced = fault.kind in ("stall", "overflow")
 
-    def _skip_to(self, position: int) -> None:
-        """Go on, in the stream, with another piece of the room."""
-        if self.faults and self.faults[-1].cause is not None:
-            self.faults[-1].lost_s = (position - self._delivered_to) / RATE_HZ
-        self._position, self._is_torn = position, True
+    def _sound(self, first: int, n_samples: int) -> NDArray[np.int16]:
+        sound = self.room.sound(first, n_samples)
+        kind = self._fault.kind if self._fault is not None else ""
+        if kind not in ("zeros", "clipping", "noise", "offset"):
+            return sound
+        samples = sound.astype(np.int64)
+        if kind == "zeros":
+            samples[:] = 0
+        elif kind == "clipping":
+            samples *= 400
+        elif kind == "noise":
+            samples += np.random.default_rng(first).integers(-8000, 8000, n_samples)
+        else:
+            samples += 12000
+        return np.clip(samples, -32768, 32767).astype(np.int16)
 
 
 class Judge:
@@ -292,14 +220,15 @@ class Judge:
         self._judged_s = to_s
 
     def _compare_ledger(self, faults: list[Fault], gaps: list[Gap]) -> None:
-        if [fault.cause for fault in faults] != [gap.cause for gap in gaps]:
-            self._fail(f"faults {[(f.kind, round(f.start_s)) for f in faults]} and the ledger {gaps} differ")
+        breaks = self._world.take_discontinuities()
+        if [fault.cause for fault in faults] != [gap.cause for gap in gaps] or len(faults) != len(breaks):
+            self._fail(f"faults {[(f.kind, round(f.start_s)) for f in faults]}, {breaks} and the ledger {gaps} differ")
             return
-        for fault, gap in zip(faults, gaps, strict=True):
-            late_s = (gap.at_sample - fault.at_sample) / RATE_HZ
+        for fault, (at_sample, lost_s), gap in zip(faults, breaks, gaps, strict=True):
+            late_s = (gap.at_sample - at_sample) / RATE_HZ
             is_placed = 0 <= late_s <= NOTICED_WITHIN_S if fault.cause is GapCause.DRIFT else late_s == 0
-            if not is_placed or gap.lost_s is None or abs(gap.lost_s - fault.lost_s) > EVEN_TO_S:
-                self._fail(f"{fault.kind} at {fault.start_s:.1f} s, {fault.lost_s:.2f} s lost, is {gap} in the ledger")
+            if not is_placed or gap.lost_s is None or abs(gap.lost_s - lost_s) > EVEN_TO_S:
+                self._fail(f"{fault.kind} at {fault.start_s:.1f} s, {lost_s:.2f} s lost, is {gap} in the ledger")
             self.counts["gaps"] += 1
 
     def _compare_words(self, faults: list[Fault], to_s: float) -> None:
@@ -358,10 +287,9 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     world, stop = World(options.seed), StopFlag()
     judge = Judge(world, options.hours, stop)
-    sys.modules["sounddevice"] = world.module()  # type: ignore[assignment]
     capture.POLL_S = 0.0005
     source = Accelerated(
-        [Microphone(sample_rate_hz=RATE_HZ, changes=Changes(world.describe, world.held), clock=world.monotonic)],
+        [world.portaudio.microphone(sample_rate_hz=RATE_HZ)],
         RecoverySettings(),
         clock=world.monotonic,
         rng=random.Random(options.seed),

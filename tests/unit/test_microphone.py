@@ -1,268 +1,247 @@
-"""What the microphone does with what PortAudio says; the real one is in tests/contract and tests/end_to_end."""
+"""What the microphone does with what PortAudio reports; the real one is in tests/contract and tests/end_to_end."""
 
 import sys
-import types
 
 import numpy as np
 import pytest
+from clocks import Clock
 
-from detector.audio import devices, microphone
-from detector.audio.devices import Device, choose_device, find_again
+from detector.audio.failures import PaErrorCode
 from detector.audio.gaps import GapCause, Loss
 from detector.audio.microphone import Microphone
+from detector.audio.simulated import (
+    Fault,
+    FaultKind,
+    Piece,
+    PortAudioError,
+    SimulatedPortAudio,
+    SimulatedStream,
+    looped,
+)
 from detector.errors import CaptureError, CaptureFailure, SettingsError
 
-DEVICES = [
-    Device(0, "HDA Intel: ALC (hw:0,0)", "ALSA", 2, 44100, False),
-    Device(2, "USB Audio: - (hw:1,0)", "ALSA", 1, 48000, False),
-    Device(5, "USB Audio Two: - (hw:2,0)", "ALSA", 6, 48000, False),
-    Device(7, "default", "ALSA", 32, 44100, True),
-]
-
-
-@pytest.mark.parametrize(("wanted", "index"), [(None, 7), (2, 2), ("intel", 0), ("default", 7), ("usb audio two", 5)])
-def test_a_device_is_chosen_by_index_part_of_its_name_or_default(wanted, index):
-    assert choose_device(DEVICES, wanted).index == index
-
-
-def test_an_ambiguous_name_lists_what_fits():
-    with pytest.raises(SettingsError, match=r"found 2 USB Audio: - \(hw:1,0\), 5 USB Audio Two"):
-        choose_device(DEVICES, "usb")
-
-
-@pytest.mark.parametrize("wanted", [1, "webcam"])
-def test_a_device_that_is_not_there_lists_those_that_are(wanted):
-    with pytest.raises(CaptureError, match=r"found 0 HDA Intel.*keyword-detector devices") as caught:
-        choose_device(DEVICES, wanted)
-    assert caught.value.reason is CaptureFailure.NOT_FOUND
-    with pytest.raises(CaptureError, match="no capture device at all"):
-        choose_device([], wanted)
-
-
-CARD = Device(3, "Mic: Audio (hw:2,0)", "ALSA", 1, 48000, False)
-
-
-@pytest.mark.parametrize(
-    ("listed", "beside", "found"),
-    [
-        (["Mic: Audio (hw:2,0)"], (), "Mic: Audio (hw:2,0)"),
-        (["Other: Audio (hw:2,0)", "Mic: Audio (hw:3,0)"], (), "Mic: Audio (hw:3,0)"),
-        (["Mic: Audio (hw:2,0)", "Mic: Audio (hw:3,0)"], (), "Mic: Audio (hw:2,0)"),
-        (["Other: Audio (hw:2,0)"], (), None),
-        (["Mic: Audio (hw:3,0)"], ("Mic: Audio (hw:3,0)",), None),  # a second one of the same kind
-        (["Mic: Audio (hw:3,0)", "Mic: Audio (hw:4,0)"], ("Mic: Audio (hw:3,0)",), "Mic: Audio (hw:4,0)"),
-        (["Mic: Audio (hw:3,0)", "Mic: Audio (hw:4,0)"], (), None),
-    ],
-)
-def test_a_card_that_returns_under_another_number_is_found_and_no_other(listed, beside, found):
-    devices = [Device(k, name, "ALSA", 1, 48000, False) for k, name in enumerate(listed)]
-    if found is None:
-        with pytest.raises(CaptureError, match=r"expected 'Mic: Audio \(hw:2,0\)' again"):
-            find_again(devices, CARD, frozenset(beside))
-    else:
-        assert find_again(devices, CARD, frozenset(beside)).name == found
-
-
-def test_a_device_that_is_not_listed_because_it_is_in_use_is_named():
-    held = frozenset({"hw:1,0", "hw:0,3"})
-    with pytest.raises(CaptureError, match=r"7 default \(hw:0,3, hw:1,0 not listed, in use by a program\): see"):
-        choose_device([DEVICES[0], DEVICES[3]], "usb", held)
-    with pytest.raises(CaptureError, match=r"it gone \(hw:0,3, hw:1,0 not listed"):
-        find_again([], CARD, held=held)
-
-
-class PortAudioError(Exception):
-    pass
-
-
-class FakeStream:
-    """Plays scripted reads: (frames, overflowed), or an exception."""
-
-    def __init__(self, samplerate, reads):
-        self.samplerate = samplerate
-        self.reads = reads
-
-    n_starts = 0
-
-    def start(self):
-        FakeStream.n_starts += 1
-
-    def abort(self, *, ignore_errors=True):
-        pass
-
-    def close(self, *, ignore_errors=True):
-        pass
-
-    @property
-    def read_available(self):
-        return len(self.reads[0][0]) if self.reads and not isinstance(self.reads[0], Exception) else len(self.reads)
-
-    def read(self, n_frames):
-        answer = self.reads.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+RATE_HZ = 16000
+STEP_S = 0.02
+ONES = looped(np.ones(1, dtype=np.int16))
 
 
 @pytest.fixture
-def portaudio(monkeypatch):
-    """A fake sounddevice that accepts one rate and one number of channels."""
-    fake = types.SimpleNamespace(accepts=(16000, 1), reads=[], opened=[], refusal=PortAudioError("Invalid sample rate"))
-
-    def open_stream(*, device, samplerate, channels, **_):
-        fake.opened.append((samplerate, channels))
-        if (samplerate, channels) != fake.accepts:
-            raise fake.refusal
-        return FakeStream(samplerate, fake.reads)
-
-    module = types.SimpleNamespace(InputStream=open_stream, PortAudioError=PortAudioError)
-    monkeypatch.setattr(microphone, "import_sounddevice", lambda: module)
-    monkeypatch.setattr(microphone, "list_devices", lambda: DEVICES)
-    return fake
+def clock():
+    return Clock()
 
 
-def test_hardware_runs_at_its_own_rate_and_is_converted(portaudio):
-    portaudio.accepts = (48000, 1)
-    tone = (8000 * np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000)).astype(np.int16)[:, None]
-    portaudio.reads = [(tone[first : first + 1920], False) for first in range(0, 48000, 1920)]
-    with Microphone(2, sample_rate_hz=16000) as source:
-        samples = np.concatenate([source.read().samples for _ in range(25)])
-    assert portaudio.opened[0] == (48000, 1)
-    expected = 8000 * np.sin(2 * np.pi * 1000 * np.arange(len(samples)) / 16000)
+def hardware(sound, clock, **options):
+    return SimulatedPortAudio(sound, name="USB Audio: - (hw:1,0)", rates_hz=(48000, RATE_HZ), clock=clock, **options)
+
+
+def read_on(source, clock, seconds):
+    """Read every 20 ms for a while; return the blocks."""
+    blocks = []
+    for _ in range(round(seconds / STEP_S)):
+        clock.advance(STEP_S)
+        blocks.append(source.read())
+    return blocks
+
+
+def samples_of(blocks):
+    return np.concatenate([block.samples for block in blocks])
+
+
+def losses_of(blocks):
+    return [block.loss for block in blocks if block.loss is not None]
+
+
+def test_hardware_runs_at_its_own_rate_and_is_converted(clock):
+    tone = (8000 * np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000)).astype(np.int16)
+    with hardware(looped(tone), clock).microphone(sample_rate_hz=RATE_HZ) as source:
+        assert source.rate_hz == 48000
+        assert source.name == "USB Audio: - (hw:1,0)"
+        samples = samples_of(read_on(source, clock, 1.0))
+    expected = 8000 * np.sin(2 * np.pi * 1000 * np.arange(len(samples)) / RATE_HZ)
     assert 15000 < len(samples) <= 16000
     np.testing.assert_allclose(samples[2000:14000], expected[2000:14000], atol=20)
 
 
-def test_nothing_from_before_a_loss_stands_after_it(portaudio):
-    portaudio.accepts = (48000, 1)
-    loud, quiet = np.full((9600, 1), 20000, dtype=np.int16), np.zeros((9600, 1), dtype=np.int16)
-    portaudio.reads = [(loud, False), (quiet, True), (quiet, False)]
-    with Microphone(2, sample_rate_hz=16000) as source:
-        source.read()
-        torn = source.read()
-        assert torn.loss == Loss(GapCause.OVERFLOW)
-        assert not np.concatenate((torn.samples, source.read().samples)).any()
+def test_a_sound_server_is_asked_for_our_rate(clock):
+    portaudio = SimulatedPortAudio(ONES, rates_hz=(44100, RATE_HZ), clock=clock)
+    with portaudio.microphone(sample_rate_hz=RATE_HZ) as source:
+        assert source.rate_hz == RATE_HZ
+        clock.advance(0.04)
+        assert source.read().samples.tolist() == [1] * 640
 
 
-def test_a_device_of_many_channels_is_averaged(portaudio):
-    portaudio.accepts = (48000, 6)
-    portaudio.reads = [(np.tile(np.array([600, 0, 0, 0, 0, 600], dtype=np.int16), (9600, 1)), False)]
-    with Microphone("two", sample_rate_hz=16000) as source:
-        samples = source.read().samples
+def test_a_rate_that_the_device_does_not_list_is_tried_where_no_other_is_accepted(clock):
+    class Odd(SimulatedPortAudio):
+        def query_devices(self):
+            return [device | {"default_samplerate": 22050.0} for device in super().query_devices()]
+
+    portaudio = Odd(ONES, rates_hz=(48000,), clock=clock)
+    with portaudio.microphone(sample_rate_hz=RATE_HZ) as source:
+        assert source.rate_hz == 48000
+
+
+def test_nothing_from_before_a_loss_stands_after_it(clock):
+    def loud_then_quiet(first, n_samples):
+        return np.where(np.arange(first, first + n_samples) < 0.4 * 48000, 20000, 0).astype(np.int16)
+
+    portaudio = hardware(loud_then_quiet, clock, faults=[Fault(FaultKind.OVERFLOW, 0.4, 0.5)])
+    with portaudio.microphone(sample_rate_hz=RATE_HZ) as source:
+        before, after = read_on(source, clock, 0.41), read_on(source, clock, 0.3)
+    assert samples_of(before).max() > 19000
+    assert losses_of(before) == []
+    assert losses_of(after) == [Loss(GapCause.OVERFLOW)]
+    assert len(samples_of(after)) > 0.1 * RATE_HZ
+    assert not samples_of(after).any()
+
+
+def test_a_device_of_many_channels_is_averaged(clock):
+    def six_channels(first, n_samples):
+        return np.tile(np.array([600, 0, 0, 0, 0, 600], dtype=np.int16), (n_samples, 1))
+
+    with hardware(six_channels, clock, n_channels=6).microphone(sample_rate_hz=RATE_HZ) as source:
+        samples = samples_of(read_on(source, clock, 0.2))
     assert abs(int(np.median(samples[500:-500])) - 200) <= 1
 
 
-def test_a_sound_server_is_asked_for_our_rate(portaudio):
-    portaudio.reads = [(np.ones((640, 1), dtype=np.int16), False), (np.ones((640, 1), dtype=np.int16), True)]
-    with Microphone(sample_rate_hz=16000) as source:
-        first, second = source.read(), source.read()
-    assert portaudio.opened == [(16000, 1)]
-    assert (first.loss, second.loss) == (None, Loss(GapCause.OVERFLOW))
-    assert second.samples.tolist() == [1] * 640
+REFUSALS = {
+    FaultKind.GONE: (CaptureFailure.NOT_FOUND, "it gone: is it plugged in"),
+    FaultKind.KILLED: (CaptureFailure.NOT_FOUND, "it gone: .* does its sound server run"),
+    FaultKind.BUSY: (CaptureFailure.BUSY, "it busy: which program holds it"),
+    FaultKind.DENIED: (CaptureFailure.NO_PERMISSION, "no permission: add the user to the group audio"),
+    FaultKind.REFUSED: (CaptureFailure.UNSUPPORTED, "that PortAudio refuses: Invalid sample rate"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_a_refusal_carries_its_reason(clock, kind):
+    portaudio = SimulatedPortAudio(ONES, faults=[Fault(kind, 1.0, 2.0)], clock=clock)
+    source = portaudio.microphone(sample_rate_hz=RATE_HZ)
+    clock.advance(1.5)  # it was there when PortAudio made its list
+    reason, found = REFUSALS[kind]
+    with pytest.raises(CaptureError, match=f"expected to open 'simulated', found {found}") as caught:
+        source.__enter__()
+    assert caught.value.reason is reason
+    assert portaudio.n_open == 0
 
 
 @pytest.mark.parametrize(
-    ("error", "reason", "found"),
-    [
-        (PortAudioError("nicht da", -9985), CaptureFailure.BUSY, "it busy"),
-        (PortAudioError("permission, busy", -9997), CaptureFailure.UNSUPPORTED, "that PortAudio refuses: .*busy"),
-    ],
+    ("kind", "found"),
+    [(FaultKind.GONE, "found it gone$"), (FaultKind.BUSY, r"found it gone \(hw:0,0 not listed, in use by a program\)")],
 )
-def test_a_refusal_carries_its_reason_whatever_its_text(portaudio, error, reason, found):
-    portaudio.accepts, portaudio.refusal = None, error
-    with (
-        pytest.raises(CaptureError, match=f"expected to open 'default', found {found}") as caught,
-        Microphone(sample_rate_hz=16000),
-    ):
+def test_a_device_that_is_no_longer_listed_is_named_and_found_again_when_it_is(clock, kind, found):
+    portaudio = SimulatedPortAudio(ONES, faults=[Fault(kind, 1.0, 2.0)], clock=clock)
+    source = portaudio.microphone(sample_rate_hz=RATE_HZ)
+    with source:
         pass
-    assert caught.value.reason is reason
+    clock.advance(1.5)
+    with pytest.raises(CaptureError, match=f"expected 'simulated' again, {found}") as caught:
+        source.__enter__()
+    assert caught.value.reason is CaptureFailure.NOT_FOUND
+    clock.advance(1.0)
+    with source:
+        assert len(read_on(source, clock, 0.1)[-1].samples) == 320
 
 
-def test_a_microphone_that_falls_silent_is_lost(portaudio):
-    now = [100.0]
-    portaudio.reads = [(np.ones((640, 1), dtype=np.int16), False)]
-    with Microphone(sample_rate_hz=16000, clock=lambda: now[0]) as source:
-        assert len(source.read().samples) == 640
-        read_every_20_ms(source, now, until_s=102.9)  # within the grace after opening
-        portaudio.reads.append((np.ones((640, 1), dtype=np.int16), False))
-        read_every_20_ms(source, now, until_s=103.9)
-        with pytest.raises(CaptureError, match="found none for 1 s") as caught:
-            read_every_20_ms(source, now, until_s=104.1)
+def test_a_stream_that_does_not_start_is_closed(clock):
+    class Unstarted(SimulatedStream):
+        def start(self):
+            raise PortAudioError(PaErrorCode.DEVICE_UNAVAILABLE)
+
+    class Refusing(SimulatedPortAudio):
+        def InputStream(self, **options):  # noqa: N802
+            super().InputStream(**options)
+            return Unstarted(self, RATE_HZ)
+
+    portaudio = Refusing(ONES, clock=clock)
+    with pytest.raises(CaptureError, match="found it busy") as caught:
+        portaudio.microphone(sample_rate_hz=RATE_HZ).__enter__()
+    assert (caught.value.reason, portaudio.n_open) == (CaptureFailure.BUSY, 0)
+
+
+def test_a_device_whose_rate_cannot_be_converted_is_closed(clock, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    portaudio = hardware(ONES, clock)
+    with pytest.raises(SettingsError, match="no soxr"):
+        portaudio.microphone(sample_rate_hz=RATE_HZ).__enter__()
+    assert portaudio.n_open == 0
+
+
+def read_until_lost(source, clock):
+    with pytest.raises(CaptureError, match="found none for 1 s: unplugged or suspended") as caught:
+        read_on(source, clock, 60.0)
     assert caught.value.reason is CaptureFailure.LOST
 
 
-def read_every_20_ms(source, now, *, until_s):
-    while now[0] < until_s:
-        now[0] += 0.02
-        source.read()
+def test_a_microphone_that_falls_silent_is_lost_after_a_second(clock):
+    portaudio = SimulatedPortAudio(ONES, faults=[Fault(FaultKind.SUSPENDED, 5.0, 99.0)], clock=clock)
+    with portaudio.microphone(sample_rate_hz=RATE_HZ) as source:
+        read_until_lost(source, clock)
+    assert 6.0 <= portaudio.now_s <= 6.0 + 2 * STEP_S
 
 
-def test_time_in_which_the_process_stood_still_does_not_count_against_the_microphone(portaudio):
-    now = [100.0]
-    with Microphone(sample_rate_hz=16000, clock=lambda: now[0]) as source:
-        portaudio.reads.append((np.ones((640, 1), dtype=np.int16), False))
-        read_every_20_ms(source, now, until_s=102.5)
-        now[0] += 30.0
+def test_after_opening_the_first_samples_may_take_longer(clock):
+    faults = [Fault(FaultKind.SUSPENDED, 0.02, 2.9), Fault(FaultKind.SUSPENDED, 3.0, 99.0)]
+    portaudio = SimulatedPortAudio(ONES, faults=faults, clock=clock)
+    with portaudio.microphone(sample_rate_hz=RATE_HZ) as source:
+        assert len(samples_of(read_on(source, clock, 3.5))) == round((0.02 + 0.1) * RATE_HZ)
+        read_until_lost(source, clock)
+    assert 4.0 <= portaudio.now_s <= 4.0 + 2 * STEP_S
+    portaudio = SimulatedPortAudio(ONES, faults=[Fault(FaultKind.SUSPENDED, 0.0, 99.0)], clock=clock)
+    with portaudio.microphone(sample_rate_hz=RATE_HZ) as source:
+        read_until_lost(source, clock)
+    assert 3.0 <= portaudio.now_s <= 3.0 + 2 * STEP_S
+
+
+def test_time_in_which_the_process_stood_still_does_not_count_against_the_microphone(clock):
+    portaudio = SimulatedPortAudio(ONES, faults=[Fault(FaultKind.SUSPENDED, 0.02, 99.0)], clock=clock)
+    with portaudio.microphone(sample_rate_hz=RATE_HZ) as source:
+        read_on(source, clock, 2.5)
+        clock.advance(30.0)
         assert len(source.read().samples) == 0
-        with pytest.raises(CaptureError, match="found none for 1 s"):
-            read_every_20_ms(source, now, until_s=134.0)
+        read_until_lost(source, clock)
+    assert 32.5 + 0.3 <= portaudio.now_s <= 32.5 + 0.5
 
 
-def test_what_waited_while_the_process_stood_still_is_thrown_away_and_entered_as_a_gap(portaudio):
-    now = [100.0]
-
-    def pass_by(seconds):
-        now[0] += seconds
-        portaudio.reads.append((np.ones((round(16000 * seconds), 1), dtype=np.int16), False))
-
-    with Microphone(sample_rate_hz=16000, clock=lambda: now[0]) as source:
-        n_starts = FakeStream.n_starts
-        for seconds in (*[0.02] * 200, 0.9, *[0.02] * 200):
-            pass_by(seconds)
-            assert source.read().loss is None
-        assert FakeStream.n_starts == n_starts
-        now[0] += 5.0
-        pass_by(0.02)
-        loss = source.read().loss
-        assert FakeStream.n_starts == n_starts + 1
+def test_what_waited_while_the_process_stood_still_is_thrown_away_and_entered_as_a_gap(clock):
+    portaudio = SimulatedPortAudio(ONES, buffer_s=300.0, clock=clock)  # as a sound server keeps
+    with portaudio.microphone(sample_rate_hz=RATE_HZ) as source:
+        read_on(source, clock, 4.0)
+        clock.advance(0.9)
+        late = read_on(source, clock, 4.0)
+        assert losses_of(late) == []
+        assert len(late[0].samples) == round(0.92 * RATE_HZ)
+        assert len(portaudio.pieces) == 1
+        clock.advance(5.0)
+        (loss,) = losses_of(read_on(source, clock, 2.0))
     assert loss.cause is GapCause.OVERFLOW
     assert loss.lost_s == pytest.approx(5.0, abs=0.05)
+    end_s = 4.0 + 0.9 + 4.0
+    assert portaudio.pieces[-1] == Piece(round(end_s * RATE_HZ), round((end_s + 5.0 + STEP_S) * RATE_HZ))
 
 
-def test_a_device_that_pauses_and_does_not_make_up_for_it_has_lost_samples(portaudio):
-    now = [100.0]
-
-    def hear(seconds, n_samples):
-        read_every_20_ms(source, now, until_s=now[0] + seconds - 0.021)
-        portaudio.reads.append((np.ones((n_samples, 1), dtype=np.int16), False))
-        now[0] += 0.02
-        return source.read().loss
-
-    with Microphone(sample_rate_hz=16000, clock=lambda: now[0]) as source:
-        assert [hear(0.1, 1600) for _ in range(40)] == [None] * 40
-        assert hear(0.7, 11200) is None  # late, all at once
-        assert [hear(0.1, 1600) for _ in range(20)] == [None] * 20
-        loss = hear(0.7, 1600)
-        assert loss.cause is GapCause.DRIFT
-        assert loss.lost_s == pytest.approx(0.6, abs=0.05)
-        assert [hear(0.1, 1600) for _ in range(40)] == [None] * 40
+def test_a_device_that_pauses_and_does_not_make_up_for_it_has_lost_samples(clock):
+    faults = [Fault(FaultKind.LATE, 4.0, 4.7), Fault(FaultKind.SUSPENDED, 7.0, 7.6)]
+    portaudio = SimulatedPortAudio(ONES, faults=faults, clock=clock)
+    with portaudio.microphone(sample_rate_hz=RATE_HZ) as source:
+        assert losses_of(read_on(source, clock, 7.5)) == []
+        (loss,) = losses_of(read_on(source, clock, 4.0))
+    assert loss.cause is GapCause.DRIFT
+    assert loss.lost_s == pytest.approx(0.6, abs=0.05)
 
 
-def test_an_error_while_reading_means_lost(portaudio):
-    portaudio.reads = [PortAudioError("Unanticipated host error")]
-    with Microphone(sample_rate_hz=16000) as source, pytest.raises(CaptureError, match="found it lost") as caught:
-        source.read()
+def test_an_error_while_reading_means_lost(clock):
+    portaudio = SimulatedPortAudio(ONES, faults=[Fault(FaultKind.KILLED, 1.0, 1.01)], clock=clock)
+    with portaudio.microphone(sample_rate_hz=RATE_HZ) as source:
+        with pytest.raises(CaptureError, match="expected samples from 'simulated', found it lost") as caught:
+            read_on(source, clock, 2.0)
+        assert portaudio.now_s < 1.0 + 2 * STEP_S
+        assert portaudio.n_open == 1
     assert caught.value.reason is CaptureFailure.LOST
+    assert portaudio.n_open == 0
 
 
-def test_without_portaudio_the_package_to_install_is_named(monkeypatch):
-    class Finder:
-        def find_spec(self, name, path=None, target=None):
-            if name == "sounddevice":
-                raise OSError("PortAudio library not found")
-
-    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
-    with pytest.raises(CaptureError, match="apt-get install libportaudio2") as caught:
-        devices.import_sounddevice()
-    assert caught.value.exit_code == 69
+def test_a_microphone_is_read_inside_its_with_block_and_has_a_name_before():
+    with pytest.raises(ValueError, match="inside its 'with' block"):
+        Microphone(sample_rate_hz=RATE_HZ).read()
+    assert Microphone(sample_rate_hz=RATE_HZ).name == "default"
+    assert Microphone("usb", sample_rate_hz=RATE_HZ).name == "usb"

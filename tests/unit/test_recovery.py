@@ -5,21 +5,16 @@ import random
 
 import numpy as np
 import pytest
+from clocks import Clock
 
 from detector.audio.gaps import GapCause, Loss
 from detector.audio.recovery import Recovering
+from detector.audio.simulated import OPENING_FAILS, Fault, FaultKind, SimulatedPortAudio, looped
 from detector.audio.sources import NOTHING, Block
 from detector.errors import CaptureError, CaptureFailure, SettingsError
 from detector.settings import RecoverySettings
 
 SOUND = Block(np.ones(4, dtype=np.int16))
-
-
-class Clock:
-    now_s = 100.0
-
-    def __call__(self):
-        return self.now_s
 
 
 class Flaky:
@@ -69,7 +64,7 @@ def watch(source, clock, seconds, step_s=0.02):
         block = source.read()
         if len(block.samples):
             heard.append((clock.now_s, block.loss))
-        clock.now_s += step_s
+        clock.advance(step_s)
     return heard
 
 
@@ -174,3 +169,31 @@ def test_the_loss_of_a_block_passes_through(clock):
 
     with recovering(clock, Overflowing(clock, (0, 200))) as source:
         assert source.read().loss == Loss(GapCause.OVERFLOW)
+
+
+@pytest.mark.parametrize("kind", [*OPENING_FAILS, FaultKind.SUSPENDED])
+def test_a_microphone_is_opened_again_whatever_happened_to_it(clock, kind):
+    portaudio = SimulatedPortAudio(looped(SOUND.samples), faults=[Fault(kind, 10.0, 20.0)], clock=clock)
+    with recovering(clock, portaudio.microphone(sample_rate_hz=16000)) as source:
+        heard = watch(source, clock, 30)
+        assert portaudio.n_open == 1
+    ((when, loss),) = [(when, loss) for when, loss in heard if loss is not None]
+    assert 20.0 <= when - 100.0 <= 21.2
+    before, after = portaudio.pieces
+    assert before.at_sample == 0
+    lost_s = (after.position - after.at_sample - before.position) / 16000
+    assert loss == Loss(GapCause.RECONNECT, pytest.approx(lost_s, abs=0.05))
+    assert (source.n_losses, portaudio.n_open) == (1, 0)
+
+
+def test_what_does_not_fit_any_more_is_waited_for(clock):
+    class Ambiguous(Flaky):
+        def __enter__(self):
+            if 105 < self.clock() < 110:
+                raise SettingsError("two fit")
+            return super().__enter__()
+
+    mic = Ambiguous(clock, (100, 105), (106, 200))
+    with recovering(clock, mic) as source:
+        ((when, _),) = [(when, loss) for when, loss in watch(source, clock, 20) if loss is not None]
+    assert 110 <= when <= 111.2
