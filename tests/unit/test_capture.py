@@ -1,5 +1,6 @@
+"""The thread that captures: what it hands over, what it reports, and that it ends."""
+
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -12,6 +13,11 @@ from detector.audio.sources import Block, Silence
 from detector.errors import CaptureError, CaptureFailure, ThreadStuckError
 
 OVERFLOW = Loss(GapCause.OVERFLOW, 0.5)
+
+
+@pytest.fixture(autouse=True)
+def _polls_are_short(monkeypatch):
+    monkeypatch.setattr(capture_module, "POLL_S", 0.001)
 
 
 class Broken(Silence):
@@ -87,6 +93,8 @@ def test_a_thread_that_does_not_stop_is_an_error(monkeypatch):
 
 
 def test_a_live_source_overwrites_a_late_reader_and_gaps_reach_the_ring():
+    has_ended = threading.Event()
+
     class Live(Silence):
         can_wait = False
         n_read = 0
@@ -94,13 +102,13 @@ def test_a_live_source_overwrites_a_late_reader_and_gaps_reach_the_ring():
         def read(self):
             self.n_read += 1
             if self.n_read > 5:
+                has_ended.set()
                 return None
             return Block(np.full(100, self.n_read, dtype=np.int16), loss=OVERFLOW if self.n_read == 4 else None)
 
     ring = RingBuffer(250)
     with Capture(Live(1, sample_rate_hz=16000), ring):
-        while ring.end < 500:
-            time.sleep(0.005)
+        assert has_ended.wait(10)
         first = ring.take(1000, 1)
         second = ring.take(1000, 1)
     assert first.n_skipped == 250
@@ -126,7 +134,8 @@ def test_two_losses_before_one_block_are_both_entered():
     assert [gap.cause for gap in taken.gaps] == [GapCause.RECONNECT, GapCause.OVERFLOW]
 
 
-def test_a_thread_that_never_comes_back_from_the_sound_system_is_an_error():
+def test_a_thread_that_never_comes_back_from_the_sound_system_is_an_error(monkeypatch):
+    monkeypatch.setattr(capture_module, "STOP_WITHIN_S", 0.05)
     released = threading.Event()
 
     class Hung(Silence):
@@ -155,10 +164,18 @@ def test_a_thread_that_waits_for_a_late_reader_is_not_stuck():
         def read(self):
             return Block(np.zeros(60, dtype=np.int16))
 
-    with Capture(Endless(1, sample_rate_hz=16000), RingBuffer(100)) as capture:
+    has_turned = threading.Event()
+
+    class Watched(RingBuffer):
+        def wait_for_room(self, n_samples, timeout_s):
+            has_turned.set()
+            return super().wait_for_room(n_samples, timeout_s)
+
+    with Capture(Endless(1, sample_rate_hz=16000), Watched(100)) as capture:
         now_s = 0.0
         for _ in range(5):
-            time.sleep(0.2)
+            has_turned.clear()
+            assert has_turned.wait(10)
             for _ in range(15):
                 now_s += 1.0
                 capture.check(now_s)
