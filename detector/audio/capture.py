@@ -22,10 +22,10 @@ COUNTED_S = 1.0
 
 
 class Capture:
-    """Reads a source into a ring until told to stop, in a thread of its own.
+    """Reads a source into a ring until asked to stop, in a thread of its own.
 
-    The source is opened and closed in the thread too, since a sound server that hangs would hang whoever asks it. What
-    goes wrong in the thread is kept, closes the ring, and is raised where the ring is read: see `raise_failure`.
+    The source is opened and closed in the thread, too: a sound server that hangs blocks whoever calls it. What fails
+    in the thread is kept, closes the ring, and is raised where the ring is read: see `raise_failure`.
     """
 
     def __init__(self, source: AudioSource, ring: RingBuffer) -> None:
@@ -53,7 +53,7 @@ class Capture:
         Raises
         ------
         ThreadStuckError
-            If it does not stop in time, and nothing else went wrong.
+            If it does not stop in time, and nothing else failed.
         """
         self._stop.set()
         self._thread.join(STOP_WITHIN_S)
@@ -62,16 +62,16 @@ class Capture:
 
     @property
     def is_open(self) -> bool:
-        """The source was opened, and nothing has gone wrong since."""
+        """The source was opened, and nothing has failed since."""
         return self._is_open and self._failure is None
 
     def raise_failure(self) -> None:
-        """Raise what ended the thread, if anything went wrong."""
+        """Raise what ended the thread, if anything failed."""
         if self._failure is not None:
             raise self._failure
 
     def check(self, now_s: float) -> None:
-        """Look whether the thread turns; called several times a second.
+        """Check that the thread turns; called several times a second.
 
         Parameters
         ----------

@@ -13,14 +13,14 @@ GRACE_S = 3.0
 STALL_S = 0.2
 """Between two polls further apart than this the process was not running."""
 STALE_AFTER_S = 1.0
-"""What waited for longer, while the process was not running, is not heard any more."""
+"""What waited for longer, while the process was not running, is dropped."""
 
 
 class Delivery:
     """Watches what polls of a device bring, by a clock that never steps. One thread only.
 
-    Three things tear the samples: the device says that it lost some (or they were thrown away here), it pauses and does
-    not make up for it, or the samples do not keep up with time for long (`SampleClock`).
+    There are three kinds of discontinuity: the device reports that it lost samples (or they were dropped here), it
+    pauses and does not make up for it, or the samples do not keep up with time (`SampleClock`).
 
     Parameters
     ----------
@@ -37,14 +37,14 @@ class Delivery:
         self._last_sample_s = GRACE_S - LOST_AFTER_S
 
     def is_stale(self, now_s: float) -> bool:
-        """Whether the last poll is so long ago that what waits is not to be heard any more."""
+        """Whether the last poll was too long ago to use what waits."""
         return now_s - self._running.looked_s > STALE_AFTER_S
 
     def is_lost(self, now_s: float) -> bool:
         """Note a poll that brought nothing; return whether there has been none for too long."""
         return self._running.look(now_s) - self._last_sample_s > LOST_AFTER_S
 
-    def observe(self, n_samples: int, now_s: float, *, is_torn: bool) -> Loss | None:
+    def observe(self, n_samples: int, now_s: float, *, has_loss: bool) -> Loss | None:
         """Note a poll that brought samples; return what was lost before them.
 
         Parameters
@@ -53,15 +53,15 @@ class Delivery:
             At the device's rate.
         now_s : float
             Of a clock that never steps.
-        is_torn : bool
+        has_loss : bool
             Whether it is known that samples were lost before these.
         """
         running_s = self._running.look(now_s)
         # The device was quiet although it was asked, and what it hands over now is not what was missing.
         is_short = running_s - self._last_sample_s - n_samples / self._rate_hz > TOLERANCE_S
         self._last_sample_s = max(self._last_sample_s, running_s)
-        missing_s = self._clock.observe(n_samples, now_s, is_torn=is_torn or is_short)
-        if is_torn:
+        missing_s = self._clock.observe(n_samples, now_s, has_loss=has_loss or is_short)
+        if has_loss:
             return Loss(GapCause.OVERFLOW, missing_s)
         if is_short or missing_s is not None:
             return Loss(GapCause.DRIFT, missing_s)

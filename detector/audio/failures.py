@@ -9,10 +9,10 @@ from detector.errors import CaptureError, CaptureFailure
 
 
 class PaErrorCode(enum.IntEnum):
-    """PortAudio's error codes that say why a device cannot be opened, as in portaudio.h."""
+    """PortAudio's error codes for why a device cannot be opened, as in portaudio.h."""
 
     UNANTICIPATED_HOST_ERROR = -9999
-    """A call of the host API failed; its own code says why: ALSA's is an errno below 0."""
+    """A call of the host API failed, and the reason is in its own code: ALSA's is an errno below 0."""
     INVALID_CHANNEL_COUNT = -9998
     INVALID_SAMPLE_RATE = -9997
     INVALID_DEVICE = -9996
@@ -61,7 +61,7 @@ def find_reason(error: Exception) -> CaptureFailure:
     Returns
     -------
     CaptureFailure
-        UNSUPPORTED if the codes say nothing else.
+        UNSUPPORTED for all other codes, and without one.
     """
     code = error.args[1] if len(error.args) > 1 else 0
     if code == PaErrorCode.UNANTICIPATED_HOST_ERROR and len(error.args) > 2:

@@ -50,10 +50,10 @@ def find_held_devices(alsa: Path = ALSA) -> frozenset[str]:
 class Changes:
     """Whether PortAudio's list, which it makes once, may be out of date. One thread only.
 
-    Making it anew is not free: ALSA loads and unloads its plugins each time, and some of the libraries that come with
-    them leak 12 kB when they are loaded (measured on Debian 12 with libasound2-plugins). So it is made anew for some
-    time after cards or servers came or went, when a program lets go of a device, and ever less often otherwise: a
-    microphone may be missing for months. A device that is in the list already can be opened again without.
+    Making it again is not free: ALSA loads and unloads its plugins each time, and some of the libraries that come with
+    them leak 12 kB when they are loaded (measured on Debian 12 with libasound2-plugins). So it is made again for some
+    time after cards or servers came or went, when a program releases a device, and ever more rarely otherwise: a
+    microphone may be missing for months. A device that is in the list can be opened again without.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Changes:
         self._happened_s = self._looked_s = float("-inf")
 
     def is_due(self, now_s: float) -> bool:
-        """Tell whether to make the list anew."""
+        """Return whether to make the list again."""
         seen = self._describe()
         if seen != self._seen:
             self._seen, self._happened_s = seen, now_s
@@ -88,7 +88,7 @@ class Changes:
 
 
 def rescan(portaudio: Any) -> None:
-    """Look for devices anew: PortAudio lists them once, when it is initialised. No stream may be open.
+    """Look for devices again: PortAudio lists them once, when it is initialised. No stream may be open.
 
     Parameters
     ----------

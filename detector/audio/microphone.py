@@ -1,7 +1,7 @@
 """The microphone, through PortAudio.
 
 Reads are polled: what `read_available` offers is taken, nothing is waited for. A blocking read on a suspended source
-never returns, and a callback's exception ends the stream without a word.
+never returns, and a callback's exception ends the stream without notice.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Microphone:
         self._stream: Any = None
         self._resampler: Resampler
         self._delivery: Delivery
-        self._is_torn = False
+        self._has_loss = False
         self.rate_hz = 0
         """The rate the device runs at, once open."""
 
@@ -84,7 +84,7 @@ class Microphone:
         Raises
         ------
         CaptureError
-            If there is no such device or it cannot be opened; the reason is told apart.
+            If there is no such device or it cannot be opened; it carries the reason.
         SettingsError
             If its name is ambiguous.
         """
@@ -112,7 +112,7 @@ class Microphone:
         except SettingsError:
             self._stream.close()
             raise
-        self._delivery, self._is_torn = Delivery(self.rate_hz, self._clock()), False
+        self._delivery, self._has_loss = Delivery(self.rate_hz, self._clock()), False
         return self
 
     def __exit__(
@@ -136,9 +136,9 @@ class Microphone:
             raise ValueError("a microphone is read inside its 'with' block")
         try:
             if self._delivery.is_stale(self._clock()):
-                self._stream.abort()  # a sound server keeps for minutes what nobody fetches
+                self._stream.abort()  # a sound server keeps for minutes what is not fetched
                 self._stream.start()
-                self._is_torn = True
+                self._has_loss = True
             n_available = self._stream.read_available
             frames, is_overflowed = self._stream.read(n_available) if n_available else (None, False)
         except self._portaudio.PortAudioError as exc:
@@ -152,8 +152,8 @@ class Microphone:
                     f"expected samples from '{self.name}', found none for {LOST_AFTER_S:g} s: unplugged or suspended?",
                 )
             return Block(NOTHING)
-        loss = self._delivery.observe(len(frames), self._clock(), is_torn=is_overflowed or self._is_torn)
-        self._is_torn = False
+        loss = self._delivery.observe(len(frames), self._clock(), has_loss=is_overflowed or self._has_loss)
+        self._has_loss = False
         if loss is not None:
             self._resampler = open_resampler(self.rate_hz, self._sample_rate_hz)  # what it holds back is from before
         if frames.shape[1] == 1 and self.rate_hz == self._sample_rate_hz:

@@ -128,5 +128,5 @@ class Recording:
 
 
 def _reason(exc: Exception) -> str:
-    """Return the part of a libsndfile message that says what is wrong."""
+    """Return the reason in a message of libsndfile."""
     return str(exc).rpartition(": ")[2].rstrip(".").lower() or type(exc).__name__

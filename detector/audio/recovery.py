@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 class Recovering:
     """The first of some sources that can be opened; when it is lost, or not there yet, it is waited for.
 
-    Between two tries passes a time that doubles up to a limit, with jitter, so that several programs do not hammer a
-    sound server in step. A loss is logged once, and once that it is over. One thread only.
+    Between two tries passes a time that doubles up to a limit, with jitter, so that several programs do not call a
+    sound server in step. A loss is logged once, and so is its end. One thread only.
     """
 
     is_live = True
@@ -92,12 +92,12 @@ class Recovering:
         self._close()
 
     def read(self) -> Block | None:
-        """Return what has arrived; nothing while the source is away.
+        """Return what has arrived; nothing while the source is lost.
 
         Raises
         ------
         CaptureError
-            If the source stayed away for as long as the settings permit.
+            If the source was lost for as long as the settings permit.
         """
         if not self._is_open:
             if self._clock() >= self._next_try_s:
@@ -157,8 +157,8 @@ class Recovering:
     def _find(self, block: Block, now_s: float) -> Block:
         """Note that samples come again, and return their first block, marked."""
         assert self._lost_since_s is not None
-        away_s = now_s - self._lost_since_s
-        log.warning("hearing '%s' again after %.1f s", self.name, away_s)
+        lost_s = now_s - self._lost_since_s
+        log.warning("hearing '%s' again after %.1f s", self.name, lost_s)
         self._lost_since_s = None
         self._wait_s = self._settings.first_wait_s
-        return Block(block.samples, Loss(GapCause.RECONNECT, away_s)) if self._was_heard else block
+        return Block(block.samples, Loss(GapCause.RECONNECT, lost_s)) if self._was_heard else block

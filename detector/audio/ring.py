@@ -32,7 +32,7 @@ class RingBuffer:
     """The last seconds of a stream in a preallocated array; every sample has an absolute position.
 
     One thread writes and never waits, unless it asks to. One thread reads; when it is more than a ring late it skips
-    forward and is told by how much. A lock is held for the copy of one block.
+    forward, by a number of samples that it gets with the next ones. A lock is held for the copy of one block.
     """
 
     def __init__(self, capacity_samples: int) -> None:
@@ -58,7 +58,7 @@ class RingBuffer:
     def write(self, samples: NDArray[np.int16], *, losses: Sequence[Loss] = ()) -> None:
         """Append samples, shape (n,), over the oldest ones; more than the ring holds leaves the last of them.
 
-        `losses` say what was lost before them.
+        `losses` are what was lost before them.
         """
         capacity = len(self._samples)
         with self._changed:
@@ -72,7 +72,7 @@ class RingBuffer:
             self._changed.notify_all()
 
     def wait_for_room(self, n_samples: int, timeout_s: float) -> bool:
-        """Wait until n_samples can be written without overwriting what was not read; tell whether they can."""
+        """Wait until n_samples can be written without overwriting what was not read; return whether they can."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: self._end - self._read_position + n_samples <= len(self._samples), timeout_s
@@ -108,7 +108,7 @@ class RingBuffer:
             return Taken(taken, n_skipped, tuple(gaps), self._is_closed and last == self._end, self._end - first)
 
     def close(self) -> None:
-        """Say that nothing will be written any more; may be said twice."""
+        """Mark the end: nothing more will be written. May be called twice."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

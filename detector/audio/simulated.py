@@ -45,7 +45,7 @@ class FaultKind(enum.Enum):
     REFUSED = "refused"
     """It is listed, and accepts no rate."""
     SUSPENDED = "suspended"
-    """It delivers nothing, reports nothing, and what is said meanwhile is lost."""
+    """It delivers nothing, reports nothing, and the sound meanwhile is lost."""
     OVERFLOW = "overflow"
     """The same, but the first samples after it come with the mark that some were lost."""
     LATE = "late"
@@ -140,7 +140,7 @@ class SimulatedPortAudio:
         return next((fault for fault in self.faults if fault.end_s > since_s and fault.start_s <= now_s), None)
 
     def is_in(self, *kinds: FaultKind) -> bool:
-        """Tell whether such a fault is going on."""
+        """Return whether such a fault is going on."""
         fault = self.find_fault(self.now_s)
         return fault is not None and fault.kind in kinds
 
@@ -231,7 +231,7 @@ class SimulatedStream:
         return n_waiting - n_lost
 
     def read(self, n_samples: int) -> tuple[NDArray[np.int16], bool]:
-        """Return so many of them, shape (n_samples, channels), and whether some were lost before."""
+        """Return n_samples of them, shape (n_samples, channels), and whether some were lost before."""
         portaudio = self._portaudio
         frames = portaudio.sound(self._position, n_samples)
         if frames.ndim == 1:

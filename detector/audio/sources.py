@@ -78,7 +78,7 @@ class Pace:
         self._started_s: float | None = None
 
     def is_due(self, n_samples: int) -> bool:
-        """Tell whether the end of the first n_samples of a stream has come."""
+        """Return whether the end of the first n_samples of a stream has come."""
         now_s = self._clock()
         if self._started_s is None:
             self._started_s = now_s

@@ -27,7 +27,7 @@ def test_even_and_uneven_delivery_is_in_order(rng):
 
 
 @pytest.mark.parametrize("error", [-3e-4, 3e-4])
-def test_a_crystal_that_is_a_little_off_tears_nothing(error):
+def test_a_crystal_that_is_a_little_off_is_no_discontinuity(error):
     hour = [(k * 0.1 * (1.0 + error), 1600) for k in range(36_000)]  # a second of drift
     assert observe(hour) == []
 
@@ -66,8 +66,8 @@ def test_samples_that_are_repeated_are_too_many():
 @pytest.mark.parametrize("lost_s", [0.7, 20.0])
 def test_a_loss_that_the_device_announces_is_measured_at_once_and_not_noticed_again(lost_s):
     clock = SampleClock(16000)
-    assert clock.observe(BLOCK, -1.0, is_torn=True) is None
+    assert clock.observe(BLOCK, -1.0, has_loss=True) is None
     before, after = regular(250), regular(250, first=250 * BLOCK_S + lost_s)
     assert [clock.observe(n, when) for when, n in before] == [None] * 250
-    assert clock.observe(BLOCK, after[0][0], is_torn=True) == pytest.approx(lost_s, abs=0.01)
+    assert clock.observe(BLOCK, after[0][0], has_loss=True) == pytest.approx(lost_s, abs=0.01)
     assert [clock.observe(n, when) for when, n in after[1:]] == [None] * 249
