@@ -91,7 +91,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Positive | None,
         describe(
             "pick the thresholds from the model's measured operating curve, instead of giving them",
-            unset="the model's thresholds",
+            unset="none",
             examples=[1.0],
             can_reload=True,
         ),
@@ -101,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         describe(
             "capture device, as 'keyword-detector devices' lists it: its index, or a part of its name",
             metavar="INDEX|NAME-PART",
-            unset="the system's default",
+            unset="the system's own",
             examples=["USB"],
             can_reload=False,
         ),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +114,36 @@ def pair(model: Model, tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / "copy.json"
 
     return copy
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+    """Standard error, then what was logged, a line each."""
+
+
+@pytest.fixture
+def keyword_detector(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Iterator[Callable[..., Ended]]:
+    """Return a function that runs the command in this process; tests/commands.py has one for a process of its own."""
+    from detector.cli.parser import run
+
+    level = logging.getLogger().level
+
+    def run_here(*arguments: object) -> Ended:
+        caplog.clear()
+        try:
+            code = run(list(map(str, arguments)))
+        except SystemExit as exc:
+            code = int(exc.code or 0)
+        captured = capsys.readouterr()
+        logged = "".join(f"{record.getMessage()}\n" for record in caplog.records)
+        return Ended(code, captured.out, captured.err + logged)
+
+    yield run_here
+    logging.getLogger().setLevel(level)

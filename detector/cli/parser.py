@@ -71,6 +71,11 @@ def build_parser() -> argparse.ArgumentParser:
     add_option(shared, Settings, "false_accepts_per_hour")
     add_option(shared, Settings, "log_level")
     shared.add_argument("--version", action="version", version=f"keyword-detector {__version__}")
+    live = argparse.ArgumentParser(add_help=False)
+    add_option(live, Settings, "recover")
+    add_option(live, Settings, "recovery.give_up_after_s")
+    add_option(live, Settings, "events")
+    add_option(live, Settings, "record.folder", "--record")
     device = argparse.ArgumentParser(add_help=False)
     add_option(device, Settings, "device", type=_device)
 
@@ -80,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
         )
         return verb
 
-    verb = add("listen", "detect keywords as they are spoken, until stopped", shared, device)
+    verb = add("listen", "detect keywords as they are spoken, until stopped", shared, device, live)
     verb.add_argument(
         "source",
         nargs="?",
@@ -88,10 +93,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="nothing: the microphone; a file: that recording in "
         "real time; -: raw signed 16-bit little-endian 16 kHz mono samples on stdin",
     )
-    add_option(verb, Settings, "recover")
-    add_option(verb, Settings, "recovery.give_up_after_s")
-    add_option(verb, Settings, "events")
-    add_option(verb, Settings, "record.folder", "--record")
     verb = add("detect", "detect keywords in recordings, as fast as the machine can", shared)
     verb.add_argument(
         "files", nargs="+", metavar="FILE", help="any format, rate and number of channels that libsndfile reads"
@@ -108,6 +109,14 @@ def build_parser() -> argparse.ArgumentParser:
         shared,
         device,
     )
+    verb = add("config", "print all settings, or what is in effect and from where", shared, device, live)
+    answers = verb.add_mutually_exclusive_group(required=True)
+    for answer, text in (
+        ("example", "a settings file (TOML) of every setting with its default, and what it means"),
+        ("show", "what the other options put into effect, and whether flag, file, model or default says so"),
+        ("schema", "the JSON Schema of a settings file"),
+    ):
+        answers.add_argument(f"--{answer}", action="store_const", dest="answer", const=answer, help=text)
     verb = add("bench", "measure what detection costs on this machine", shared)
     verb.add_argument("--seconds", type=float, default=60.0, metavar="S", help="audio to measure on (default: 60)")
     return parser
@@ -177,6 +186,10 @@ def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
         from detector.cli.check import check
 
         return check(settings, is_device_asked="device" in flags)
+    if verb == "config":
+        from detector.cli.config import print_config
+
+        return print_config(options["answer"], settings, file, flags)
     from detector.cli.bench import bench
 
     return bench(settings, seconds=options["seconds"])

@@ -1,0 +1,314 @@
+"""What each verb of `keyword-detector` answers, in this process."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from detector import Detection
+from detector.audio import devices, microphone
+from detector.audio.devices import Device
+from detector.cli import bench, check, detect, listing, replay
+from detector.errors import CaptureError, CaptureFailure
+from detector.outputs.console import OutputClosed
+
+# ---- models
+
+
+def test_models_are_listed_in_columns_with_words_size_and_accuracy(keyword_detector):
+    ended = keyword_detector("models")
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert [line.split()[0] for line in lines] == ["commands", "yes-no", "yes-no-tiny"]
+    assert " yes,no " in lines[1]
+    assert " kB  97.7 % of clips right (96.8-98.2 %)" in lines[1]
+    assert len({line.index(" kB  ") for line in lines}) == 1
+
+
+def test_a_model_that_was_not_measured_says_so_and_a_damaged_one_hides_no_other(keyword_detector, pair, monkeypatch):
+    file = pair(clip_accuracy=None, operating_curve=None)
+    damaged = file.with_name("damaged.json")
+    damaged.write_text("{}")
+    monkeypatch.setattr(listing, "find_models", lambda: [damaged, file])
+    ended = keyword_detector("models")
+    assert ended.code == 0
+    assert ended.out.startswith("copy  yes,no  ")
+    assert ended.out.endswith(" kB  not measured\n")
+    assert ended.err.startswith("damaged: expected a manifest in")
+
+
+def test_without_models_nothing_is_listed(keyword_detector, monkeypatch):
+    monkeypatch.setattr(listing, "find_models", list)
+    assert keyword_detector("models").out == ""
+
+
+# ---- devices
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """Stand in for PortAudio's list; return a function that sets it."""
+    for module in (listing, check):
+        monkeypatch.setattr(module, "hide_native_messages", lambda: None)
+
+    def put(*found):
+        monkeypatch.setattr(devices, "list_devices", lambda: list(found))
+
+    return put
+
+
+def test_devices_are_listed_with_the_default_marked(keyword_detector, listed):
+    listed(Device(2, "USB Audio", "ALSA", 1, 48000, False), Device(11, "default", "ALSA", 32, 44100, True))
+    ended = keyword_detector("devices")
+    assert ended.out == (
+        "   2  USB Audio  [ALSA, 1 channel, 48000 Hz]\n"  # two columns for the mark, two for the index
+        "* 11  default  [ALSA, 32 channels, 44100 Hz]\n"
+    )
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_no_device_at_all_is_69(keyword_detector, listed):
+    listed()
+    ended = keyword_detector("devices")
+    assert (ended.code, ended.out) == (69, "")
+    assert ended.err == "expected a capture device, found none: is a microphone plugged in?\n"
+
+
+# ---- check
+
+
+def test_check_prints_what_is_in_effect(keyword_detector):
+    ended = keyword_detector("check", "--threshold", "no=0.5", "--words", "no", "--log-level", "warning")
+    assert (ended.code, ended.err) == (0, "")
+    lines = dict(line.split(maxsplit=1) for line in ended.out.splitlines())
+    assert list(lines) == ["model", "file", "word", "decision", "output", "device"]
+    assert lines["model"].startswith("yes-no: checksum, shapes and golden vectors agree (")
+    assert lines["file"].endswith("yes-no.tflite")
+    assert lines["word"] == "no: threshold 0.5, armed again below 0.25"
+    assert lines["decision"] == "every 60 ms, mean of 2 windows, refractory 0.7 s"
+    assert lines["output"] == "text, log level warning"
+    assert lines["device"] == "default"
+
+
+def test_check_answers_in_json(keyword_detector):
+    answer = json.loads(keyword_detector("check", "--json", "--threshold", "0.9").out)
+    assert answer["words"] == {"yes": 0.9, "no": 0.9}
+    assert {name: answer[name] for name in ("model", "stride_s", "smoothing_windows", "json", "device")} == {
+        "model": "yes-no",
+        "stride_s": 0.06,
+        "smoothing_windows": 2,
+        "json": True,
+        "device": "default",
+    }
+    assert "microphone" not in answer
+
+
+class FakeMicrophone:
+    """Delivers blocks of a level, each of a second."""
+
+    level = 3277
+    failure: CaptureError | None = None
+
+    def __init__(self, device, *, sample_rate_hz):
+        self.name, self.rate_hz = f"microphone {device}", 48000
+        self._n = sample_rate_hz
+
+    def __enter__(self):
+        if self.failure is not None:
+            raise self.failure
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+    def read(self):
+        return SimpleNamespace(samples=np.full(self._n, self.level, dtype=np.int16))
+
+
+@pytest.mark.parametrize(("level", "said"), [(3277, "-20 dBFS"), (0, "digital silence: muted?")])
+def test_check_with_a_device_describes_its_level(keyword_detector, listed, monkeypatch, level, said):
+    monkeypatch.setattr(microphone, "Microphone", type("Fake", (FakeMicrophone,), {"level": level}))
+    ended = keyword_detector("check", "--device", "0")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[-2:] == [
+        "device     0",
+        f"microphone microphone 0 at 48000 Hz, level {said}",
+    ]
+    answer = json.loads(keyword_detector("check", "--device", "0", "--json").out)
+    assert answer["microphone"] == f"microphone 0 at 48000 Hz, level {said}"
+
+
+def test_check_with_a_device_that_cannot_be_opened_is_69(keyword_detector, listed, monkeypatch):
+    failure = CaptureError(CaptureFailure.BUSY, "expected a microphone, found it in use")
+    monkeypatch.setattr(microphone, "Microphone", type("Fake", (FakeMicrophone,), {"failure": failure}))
+    ended = keyword_detector("check", "--device", "0")
+    assert (ended.code, ended.out, ended.err) == (69, "", "expected a microphone, found it in use\n")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--words maybe", "found 'maybe'"),
+        ("--threshold 1.5", "at most 1, found 1.5"),
+        ("--threshold nan", "found nan"),
+        ("--threshold maybe=0.5", "found one for 'maybe'"),
+        ("--threshold 0.5 --false-accepts-per-hour 1", "found both"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_78(keyword_detector, flags, message):
+    ended = keyword_detector("check", *flags.split())
+    assert (ended.code, ended.out) == (78, "")
+    assert message in ended.err
+
+
+# ---- detect
+
+
+@pytest.fixture
+def short(demo_samples, tmp_path):
+    """A recording that holds the demo's first word."""
+    file = tmp_path / "short.wav"
+    soundfile.write(file, demo_samples[48000:70000], 16000)
+    return file
+
+
+@pytest.fixture
+def silent(tmp_path):
+    file = tmp_path / "silent.wav"
+    soundfile.write(file, np.zeros(8000, dtype=np.int16), 16000)
+    return file
+
+
+@pytest.fixture
+def loaded(model, monkeypatch):
+    """Load no model anew: that takes longer than all else."""
+    monkeypatch.setattr(detect, "load_model", lambda name: model)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_detect_prints_each_detection(keyword_detector, short):
+    ended = keyword_detector("detect", short)
+    assert (ended.code, ended.err) == (0, "")
+    assert [line.split()[1] for line in ended.out.splitlines()] == ["yes"]
+    (line,) = keyword_detector("detect", "--json", short).out.splitlines()
+    assert (json.loads(line)["keyword"], json.loads(line)["source"]) == ("yes", str(short))
+
+
+@pytest.mark.usefixtures("loaded")
+def test_detect_names_each_of_several_recordings_and_one_that_cannot_be_read_hides_no_other(
+    keyword_detector, short, tmp_path
+):
+    ended = keyword_detector("detect", tmp_path / "none.wav", short)
+    assert ended.code == 66
+    assert [line.split()[1] for line in ended.out.splitlines()] == ["yes"]
+    first, error, second = ended.err.splitlines()
+    assert (first, second) == (str(tmp_path / "none.wav"), str(short))
+    assert "found no file" in error
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize("has_terminal", [True, False])
+def test_detect_says_that_there_was_nothing_to_somebody_who_looks(keyword_detector, silent, monkeypatch, has_terminal):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: has_terminal)
+    ended = keyword_detector("detect", silent)
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err == (f"{silent}: nothing reached its threshold\n" if has_terminal else "")
+
+
+def refuse(*_given, **_more):
+    raise OutputClosed
+
+
+@pytest.mark.usefixtures("loaded")
+def test_detect_ends_quietly_when_nobody_reads(keyword_detector, short, monkeypatch):
+    monkeypatch.setattr("detector.outputs.console.Console.write", refuse)
+    ended = keyword_detector("detect", short)
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
+# ---- replay
+
+
+@pytest.fixture
+def kept(detector, monkeypatch):
+    """Stand in for a flight, with one detection in it; return what was asked for."""
+    asked = []
+
+    def fake(file, model_name):
+        asked.append((str(file), model_name))
+        return detector, [Detection("yes", 0.96875, 12.34, 11.62)]
+
+    monkeypatch.setattr(replay, "replay", fake)
+    return asked
+
+
+def test_replay_prints_what_it_detects(keyword_detector, kept):
+    assert keyword_detector("replay", "a.flac").out == "00:00:12.340  yes  0.97\n"
+    line = json.loads(keyword_detector("replay", "a.flac", "--json", "--model", "tiny").out)
+    assert (line["keyword"], line["model"], line["source"], line["at"]) == ("yes", "yes-no", "a.flac", None)
+    assert kept == [("a.flac", None), ("a.flac", "tiny")]
+
+
+@pytest.mark.usefixtures("kept")
+def test_replay_ends_quietly_when_nobody_reads(keyword_detector, monkeypatch):
+    monkeypatch.setattr("detector.outputs.console.Console.write", refuse)
+    assert keyword_detector("replay", "a.flac").code == 0
+
+
+def test_what_is_no_flight_is_66(keyword_detector, tmp_path):
+    ended = keyword_detector("replay", tmp_path / "a.flac")
+    assert (ended.code, ended.out) == (66, "")
+    assert "expected a recording of the flight recorder" in ended.err
+
+
+# ---- bench
+
+
+COSTS = bench.Costs(
+    real_time_factor=0.002,
+    cpu_percent=0.2,
+    hops_per_second=16.7,
+    frontend_us=40.0,
+    model_us=30.0,
+    decision_us=1.0,
+    resident_mb=58.7,
+)
+
+
+def test_bench_prints_what_was_measured(keyword_detector, monkeypatch):
+    asked = []
+    monkeypatch.setattr(bench, "measure", lambda detector, *, seconds: asked.append(seconds) or COSTS)
+    assert keyword_detector("bench", "--seconds", "600").out.splitlines() == [
+        "500 times real time, 0.20 % of one core, 16.7 decisions a second",
+        "a hop: front end 40, model 30, decision 1 us",
+        "resident memory 59 MB",
+    ]
+    assert json.loads(keyword_detector("bench", "--json").out)["model_us"] == 30.0
+    assert asked == [600.0, 60.0]
+
+
+@pytest.mark.parametrize("seconds", ["1", "601", "nan"])
+def test_bench_measures_on_two_seconds_to_ten_minutes(keyword_detector, seconds):
+    ended = keyword_detector("bench", "--seconds", seconds)
+    assert (ended.code, ended.out) == (78, "")
+    assert ended.err == f"expected 2 to 600 seconds to measure on, found {seconds}\n"
+
+
+def test_the_cost_of_a_second_is_the_sum_of_its_parts_and_more(detector):
+    costs = bench.measure(detector, seconds=2)
+    parts_s = (costs.frontend_us + costs.model_us + costs.decision_us) * 1e-6 * costs.hops_per_second
+    assert costs.cpu_percent == pytest.approx(100 * costs.real_time_factor)
+    assert costs.hops_per_second == pytest.approx(1 / 0.06)
+    assert parts_s > 0
+    assert 10 < costs.resident_mb < 10_000
+
+
+def test_the_least_of_some_runs_counts():
+    clock = iter([0.0, 3.0, 3.0, 4.0, 4.0, 6.0])
+    n_runs = []
+    assert bench.cpu_s(lambda: n_runs.append(1), n_repeats=3, now_s=lambda: next(clock)) == 1.0
+    assert len(n_runs) == 3
