@@ -5,8 +5,9 @@ msgspec checks the constraints when it decodes or converts a Struct, and names t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
@@ -70,7 +71,8 @@ class Field:
         return self.kind.cls if isinstance(self.kind, inspect.StructType) else None
 
 
-def fields_of(struct: type[msgspec.Struct]) -> dict[str, Field]:
+@cache
+def fields_of(struct: type[msgspec.Struct]) -> Mapping[str, Field]:
     """Return the fields of a Struct by name, in order."""
     found = inspect.type_info(struct)
     assert isinstance(found, inspect.StructType)
