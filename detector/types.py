@@ -1,4 +1,4 @@
-"""Constrained types, which everything that is read from outside is made of, and what the fields of a Struct say.
+"""Constrained types, which everything that is read from outside is made of, and what the fields of a Struct state.
 
 msgspec checks the constraints when it decodes or converts a Struct, and names the place where a value does not fit.
 """
@@ -31,7 +31,7 @@ def describe(
     examples: list[Any] | None = None,
     can_reload: bool | None = None,
 ) -> msgspec.Meta:
-    """Return what a field of a Struct says of itself, for `Annotated`; `fields_of` and the JSON Schema have it.
+    """Return what a field of a Struct states of itself, for `Annotated`; `fields_of` and the JSON Schema have it.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def describe(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a Struct, and what it says of itself; see `describe`."""
+    """A field of a Struct, and what it states of itself; see `describe`."""
 
     name: str
     kind: inspect.Type
@@ -82,10 +82,10 @@ def fields_of(struct: type[msgspec.Struct]) -> Mapping[str, Field]:
 
 def _read_field(field: inspect.Field, hint: Any) -> Field:
     kind = field.type
-    said: dict[str, Any] = {}
+    stated: dict[str, Any] = {}
     if isinstance(kind, inspect.Metadata):
         schema, extra = kind.extra_json_schema or {}, kind.extra or {}
-        said = {"text": schema.get("description", ""), "examples": schema.get("examples", ()), **extra}
+        stated = {"text": schema.get("description", ""), "examples": schema.get("examples", ()), **extra}
         kind = kind.type
     if isinstance(kind, inspect.UnionType):
         some = tuple(one for one in kind.types if not isinstance(one, inspect.NoneType))
@@ -93,4 +93,4 @@ def _read_field(field: inspect.Field, hint: Any) -> Field:
     if isinstance(kind, inspect.LiteralType):
         kind = inspect.LiteralType(get_args(hint))  # in the order in which they are written: msgspec sorts them
     default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-    return Field(field.name, kind, default, **said)
+    return Field(field.name, kind, default, **stated)

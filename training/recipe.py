@@ -33,7 +33,7 @@ def read_recipe(file: Path, root: Path) -> dict[str, Any]:
 
 
 def new_settings(given: dict[str, Any], root: Path) -> TrainSettings:
-    """Return the settings of a new run: those of the recipe among the options, where others say nothing else.
+    """Return the settings of a new run: those of the recipe among the options, where others do not beat them.
 
     Raises
     ------

@@ -56,7 +56,7 @@ class Costs(msgspec.Struct, frozen=True):
 
 
 def measure(detector: Detector, *, seconds: float) -> Costs:
-    """Measure a detector on noise; cost does not depend on what is heard. Takes some seconds."""
+    """Measure a detector on noise; cost does not depend on the sound. Takes some seconds."""
     model, manifest = detector.model, detector.model.manifest
     rate_hz, stride = manifest.frontend.sample_rate_hz, manifest.stride_samples
     n_hops = max(1, round(seconds * rate_hz) // stride)

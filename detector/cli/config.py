@@ -114,7 +114,7 @@ def _trace(settings: msgspec.Struct, in_file: Mapping[str, Any], flags: Mapping[
         value = getattr(settings, name)
         if isinstance(value, msgspec.Struct):
             found[name] = _trace(value, in_file.get(name, {}), flags.get(name, {}))
-        elif value is None:  # also what the file says, where a flag has put it out of force
+        elif value is None:  # also what the file has, where a flag has put it out of force
             found[name] = InEffect(None, "default", field.unset or "")
         else:
             found[name] = InEffect(value, "flag" if name in flags else "file" if name in in_file else "default")
@@ -122,7 +122,7 @@ def _trace(settings: msgspec.Struct, in_file: Mapping[str, Any], flags: Mapping[
 
 
 def _trace_words(settings: Settings, flags: Mapping[str, Any], chosen: InEffect) -> dict[str, Any]:
-    """Return the words that are reported, and their thresholds: what settings leave open, the model says."""
+    """Return the words that are reported, and their thresholds: what settings leave open is the model's."""
     from detector.assembly import choose_thresholds
     from detector.core.detector import choose_words, override_thresholds
     from detector.core.manifest import read_manifest

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def detect(settings: Settings, files: Sequence[str]) -> int:
-    """Detect in recordings. One that cannot be read does not keep the others from being heard."""
+    """Detect in recordings. One that cannot be read is logged, and the others are read all the same."""
     model = load_model(settings.model)
     code = EXIT_OK
     for file in files:

@@ -18,7 +18,7 @@ from detector.settings import Settings, read_settings
 
 log = logging.getLogger(__name__)
 
-DESCRIPTION = "Listens for spoken keywords and prints those it hears."
+DESCRIPTION = "Listens for spoken keywords and prints those it detects."
 
 EXAMPLES = """\
 examples:
@@ -97,9 +97,9 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "files", nargs="+", metavar="FILE", help="any format, rate and number of channels that libsndfile reads"
     )
-    verb = add("replay", "hear what --record kept again, as it was heard then")
+    verb = add("replay", "detect again in what --record kept, from the state that the detector was in")
     verb.add_argument("file", metavar="FILE", help="either file of the pair, .flac or .json")
-    verb.add_argument("--model", metavar="NAME|PATH", help="another model than the one that heard it then")
+    verb.add_argument("--model", metavar="NAME|PATH", help="another model than the one of that time")
     verb.add_argument("--json", action="store_true", help="print JSON")
     add("devices", "list the capture devices")
     add("models", "list the models that can be named")
@@ -113,7 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
     answers = verb.add_mutually_exclusive_group(required=True)
     for answer, text in (
         ("example", "a settings file (TOML) of every setting with its default, and what it means"),
-        ("show", "what the other options put into effect, and whether flag, file, model or default says so"),
+        ("show", "what the other options put into effect, and whether by flag, file, model or default"),
         ("schema", "the JSON Schema of a settings file"),
     ):
         answers.add_argument(f"--{answer}", action="store_const", dest="answer", const=answer, help=text)

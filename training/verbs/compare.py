@@ -9,7 +9,7 @@ from detector.errors import SettingsError
 from training.arguments import add_seed, print_report
 
 NAME = "compare"
-SUMMARY = "tell whether one model is better than another on a recording, by a paired bootstrap"
+SUMMARY = "decide whether one model is better than another on a recording, by a paired bootstrap"
 
 
 def add_options(verb: argparse.ArgumentParser) -> None:
