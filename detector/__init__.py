@@ -10,16 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from detector.core.detector import Detection, Detector
+    from detector.core.detector import Detector
     from detector.core.model import Model, load_model
     from detector.errors import DetectorError
+    from detector.events import Detection
 
 __version__ = "0.1.0"
 
 __all__ = ["Detection", "Detector", "DetectorError", "Model", "__version__", "load_model"]
 
 _HOMES = {
-    "Detection": "detector.core.detector",
+    "Detection": "detector.events",
     "Detector": "detector.core.detector",
     "DetectorError": "detector.errors",
     "Model": "detector.core.model",

@@ -1,10 +1,9 @@
-"""From settings to the parts they ask for: detector, source, output."""
+"""From settings to the parts they ask for: detector and source."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TextIO
 
 from detector.audio.recordings import Recording
 from detector.audio.recovery import Recovering
@@ -14,7 +13,7 @@ from detector.core.manifest import Manifest
 from detector.core.model import Model, load_model
 from detector.core.operating import describe_points, pick_points
 from detector.errors import SettingsError
-from detector.outputs.console import Console
+from detector.events import Opened
 from detector.settings import Settings, thresholds_of
 
 log = logging.getLogger(__name__)
@@ -83,12 +82,14 @@ def choose_source(settings: Settings, name: str | None, sample_rate_hz: int) -> 
     return Recovering(microphones, settings.recovery) if settings.recover else microphones[0]
 
 
-def open_console(settings: Settings, detector: Detector, source: AudioSource, stream: TextIO | None = None) -> Console:
-    """Return the console for detections in a source, on standard output unless another stream is given."""
-    return Console(
-        model_name=detector.model.manifest.name,
-        source_name=source.name,
-        is_live=source.is_live,
-        as_json=settings.json,
-        stream=stream,
+def describe_stream(detector: Detector, source_name: str, *, is_live: bool) -> Opened:
+    """Return the event that a source is open to a detector."""
+    manifest = detector.model.manifest
+    return Opened(
+        source=source_name,
+        is_live=is_live,
+        model=manifest.name,
+        runtime=detector.model.network.runtime,
+        sample_rate_hz=manifest.frontend.sample_rate_hz,
+        thresholds=detector.thresholds,
     )

@@ -32,6 +32,10 @@ class DetectorError(Exception):
     exit_code: ClassVar[int] = EXIT_INTERNAL
 
 
+class OutputClosed(Exception):  # noqa: N818
+    """Whoever read the detections has gone; no error: the command ends as asked."""
+
+
 class SettingsError(DetectorError, ValueError):
     """A setting is unknown, out of range or does not fit the model."""
 

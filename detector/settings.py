@@ -217,6 +217,18 @@ def fixed_fields() -> tuple[str, ...]:
     return tuple(field.name for field in fields_of(Settings).values() if not field.can_reload)
 
 
+def check_events(settings: Settings) -> None:
+    """Refuse events without JSON.
+
+    Raises
+    ------
+    SettingsError
+        If events are wanted in lines for people.
+    """
+    if settings.events and not settings.json:
+        raise SettingsError("expected --json with --events, found --events alone: people are told of gaps by the log")
+
+
 def check_reload(old: Settings, new: Settings) -> None:
     """Refuse settings that a running daemon cannot take over.
 

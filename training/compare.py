@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from detector.core.detector import Detection
+from detector.events import Detection
 from training.compose import Truth
 from training.judge import match
 from training.statistics import CONFIDENCE, FEWEST_GROUPS, N_RESAMPLES, decimals, hours, percentile_interval

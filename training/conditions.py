@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from detector.audio.resample import resample
-from detector.core.detector import Detection, Detector
+from detector.core.detector import Detector
 from detector.errors import SettingsError
+from detector.events import Detection
 from detector.samples import INT16_SCALE, to_int16
 from training.augment import Audio, db_to_factor, rms
 from training.compose import Truth, noise_bed
@@ -148,7 +149,7 @@ def _lose(samples: NDArray[np.int16], part: float, block: int, rng: np.random.Ge
 
 
 def detect_passages(detector: Detector, passages: Passages) -> list[Detection]:
-    """Feed a recording with its losses, and a second of silence after it, as `keyword-detector detect` does."""
+    """Feed a recording with its losses, and its end, as `keyword-detector detect` does."""
     rate_hz = detector.model.manifest.frontend.sample_rate_hz
     detections: list[Detection] = []
     with tqdm(
@@ -158,14 +159,14 @@ def detect_passages(detector: Detector, passages: Passages) -> list[Detection]:
         unit_scale=True,
         disable=None,
     ) as bar:
-        for samples, n_lost in itertools.chain(passages, [(np.zeros(rate_hz, dtype=np.int16), 0)]):
+        for samples, n_lost in passages:
             for first in range(0, len(samples), 10 * rate_hz):
                 piece = samples[first : first + 10 * rate_hz]
                 detections += detector.feed(piece)
                 bar.update(len(piece) / rate_hz)
             if n_lost:
                 detector.skip(n_lost)
-    return detections
+    return detections + detector.finish()
 
 
 def detect_stream(detector: Detector, samples: NDArray[np.int16]) -> list[Detection]:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.core.detector import Detection
+from detector.events import Detection
 from training.compose import VALID_AFTER_END_S, Truth, TruthWord
 from training.statistics import Rate, hourly_rate, interval_by_group, percents, proportion
 

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from detector.core.decision import Decision
-from detector.core.detector import Detection, override_thresholds
-from detector.core.frontend import LogMel
+from detector.core.decision import Decision, decide_all
+from detector.core.detector import override_thresholds
 from detector.core.manifest import Manifest, OperatingCurve, OperatingPoint
 from detector.core.model import Model
+from detector.core.scorer import Scorer
 from detector.errors import SettingsError
+from detector.events import Detection, Scored
 from training.compose import SPEECH_GAP_S, Truth, compose, speech_pieces, word_pieces
 from training.dataset import Item, WaveformStore
 from training.judge import judge
@@ -29,46 +30,13 @@ GAP_S = (1.0, 2.0)
 """Range of the pauses between keywords: no window holds two, as a word said twice in one second is heard once."""
 
 
-def score_stream(model: Model, samples: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Score every window of a stream, and of the second of silence after it, as the detector does.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_windows, n_labels)
-        Window k ends `stride_samples` times k after the first window, which ends at `window_samples`.
-    """
-    manifest = model.manifest
-    frontend, n_frames = manifest.frontend, manifest.n_frames
-    stream = np.concatenate((samples, np.zeros(frontend.sample_rate_hz, dtype=np.int16)))
-    stride = manifest.stride_samples // frontend.hop_samples
-    n_windows = (len(stream) - manifest.window_samples) // manifest.stride_samples + 1
-    log_mel = LogMel(frontend)
-    scores = np.empty((n_windows, len(manifest.labels)), dtype=np.float32)
-    for first in tqdm(range(0, n_windows, 500), "scoring", disable=None):
-        last = min(first + 500, n_windows)
-        start = first * manifest.stride_samples
-        end = (last - 1) * manifest.stride_samples + manifest.window_samples
-        frames = log_mel(stream[start:end])
-        for k in range(last - first):
-            scores[first + k] = model.score(frames[k * stride : k * stride + n_frames])
-    return scores
-
-
-def decide_all(scores: NDArray[np.float32], manifest: Manifest, words: Sequence[str]) -> list[Detection]:
-    """Return what the detector would report, given the scores of all windows of a stream."""
-    rate_hz = manifest.frontend.sample_rate_hz
-    decision = Decision(manifest.decision, manifest.labels, words, sample_rate_hz=rate_hz)
-    # The first windows count in the average alone; before them the detector scores windows that silence fills up.
-    detections = []
-    end_sample = manifest.window_samples
-    for row in scores.tolist():
-        decided = decision.decide(row, end_sample)
-        if decided is not None:
-            time_s = end_sample / rate_hz
-            start_s = max(0.0, decided.first_sample / rate_hz - manifest.decision.words[decided.word].duration_s)
-            detections.append(Detection(decided.word, decided.score, time_s, start_s))
-        end_sample += manifest.stride_samples
-    return detections
+def score_stream(model: Model, samples: NDArray[np.int16]) -> list[Scored]:
+    """Score every window of a stream, shape (n_samples,), and of the silence after it."""
+    scorer, n_at_once = Scorer(model), 10 * model.manifest.frontend.sample_rate_hz
+    scored: list[Scored] = []
+    for first in tqdm(range(0, len(samples), n_at_once), "scoring", disable=None):
+        scored += scorer.feed(samples[first : first + n_at_once])
+    return scored + scorer.finish()
 
 
 def with_thresholds(manifest: Manifest, thresholds: dict[str, float]) -> Manifest:
@@ -129,8 +97,8 @@ def calibrate(
 def measure_curve(
     manifest: Manifest,
     *,
-    spoken: tuple[NDArray[np.float32], Truth],
-    running: Sequence[NDArray[np.float32]],
+    spoken: tuple[Sequence[Scored], Truth],
+    running: Sequence[Sequence[Scored]],
     hours: float,
     measured_on: str,
 ) -> OperatingCurve:
@@ -152,8 +120,8 @@ def measure_curve(
     points: dict[str, list[OperatingPoint]] = {word: [] for word in manifest.words}
     for threshold in tqdm(THRESHOLDS, "thresholds", disable=None):
         tried = with_thresholds(manifest, dict.fromkeys(manifest.words, threshold))
-        misses = judge(decide_all(spoken[0], tried, manifest.words), spoken[1], manifest.words).by_word
-        fired = [detection.keyword for heard in running for detection in decide_all(heard, tried, manifest.words)]
+        misses = judge(_decide_all(spoken[0], tried), spoken[1], manifest.words).by_word
+        fired = [detection.keyword for scored in running for detection in _decide_all(scored, tried)]
         for word in manifest.words:
             false_accepts = hourly_rate(fired.count(word) / len(running), hours)
             points[word].append(
@@ -166,3 +134,7 @@ def measure_curve(
                 )
             )
     return OperatingCurve(measured_on=measured_on, hours=hours, words=points)
+
+
+def _decide_all(scored: Sequence[Scored], manifest: Manifest) -> list[Detection]:
+    return decide_all(scored, Decision.of_model(manifest, manifest.words))

@@ -64,12 +64,13 @@ def view(samples: NDArray[np.int16], model: Model) -> Views:
     padded = np.concatenate((samples, np.zeros(max(0, manifest.window_samples - len(samples)), dtype=np.int16)))
     silence = np.zeros(rate_hz, dtype=np.int16)
     stream = np.concatenate((silence, padded))
-    scores = score_stream(model, stream)
-    score_times_s = np.arange(len(scores), dtype=np.float64) * manifest.stride_s + manifest.window_s - 1.0
+    whole = [scored for scored in score_stream(model, stream) if scored.end_sample >= manifest.window_samples]
+    scores = np.array([scored.scores for scored in whole], dtype=np.float32)
+    ends = np.array([scored.end_sample for scored in whole])
+    score_times_s = ends / rate_hz - 1.0
     words = [manifest.labels.index(word) for word in manifest.words]
     best = int(scores[:, words].max(axis=1).argmax())
-    start = best * manifest.stride_samples
-    window = np.concatenate((stream, silence))[start : start + manifest.window_samples]
+    window = np.concatenate((stream, silence))[ends[best] - manifest.window_samples : ends[best]]
     features = LogMel(settings)(padded)
     return Views(
         waveform=to_float(samples),

@@ -6,10 +6,10 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from detector.audio.gaps import Loss
 from detector.audio.ring import RingBuffer
 from detector.audio.sources import AudioSource
 from detector.errors import ThreadStuckError
+from detector.events import Loss
 from detector.process.running import RunningTime
 
 POLL_S = 0.02

@@ -1,45 +1,13 @@
-"""Discontinuities: what was lost, where in the stream, and why. A gap is data."""
+"""The ledger of discontinuities: a gap is data."""
 
 from __future__ import annotations
 
-import enum
 from collections import Counter, deque
-from typing import NamedTuple
 
-import msgspec
+from detector.events import Gap, GapCause
 
 KEPT_GAPS = 1000
 """The ledger keeps this many of the latest gaps; its totals are of all."""
-
-
-class GapCause(enum.Enum):
-    """Why audio is missing."""
-
-    OVERFLOW = "overflow"
-    """Nobody fetched samples in time, and they were thrown away."""
-    SKIP = "skip"
-    """The detector was too late and passed over samples that had arrived."""
-    RECONNECT = "reconnect"
-    """The source was away."""
-    DRIFT = "drift"
-    """Fewer or more samples came than the clock says should have, and nobody said why."""
-
-
-class Loss(NamedTuple):
-    """Something was lost on the way in."""
-
-    cause: GapCause
-    lost_s: float | None = None
-    """How much, in seconds, where that is known; below 0 if there is more than there should be."""
-
-
-class Gap(msgspec.Struct, frozen=True):
-    """A place in the stream where what precedes a sample is not what preceded it in the world."""
-
-    at_sample: int
-    """Position of the first sample after it, counted from the first of the source, skipped ones included."""
-    cause: GapCause
-    lost_s: float | None = None
 
 
 class GapLedger:

@@ -17,8 +17,8 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.audio.gaps import Loss
 from detector.errors import AudioFileError
+from detector.events import Loss
 
 log = logging.getLogger(__name__)
 

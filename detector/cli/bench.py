@@ -13,6 +13,7 @@ from detector.core.decision import Decision
 from detector.core.detector import Detector
 from detector.core.frontend import StreamingLogMel
 from detector.errors import EXIT_OK, SettingsError
+from detector.events import Scored
 from detector.process.memory import peak_memory_mb
 from detector.settings import Settings
 
@@ -80,12 +81,12 @@ def measure(detector: Detector, *, seconds: float) -> Costs:
         for _ in hops:
             model.score(features).tolist()
 
-    decision = Decision(detector.decision_settings, manifest.labels, detector.words, sample_rate_hz=rate_hz)
+    decision = Decision.of_model(manifest, detector.words, detector.decision_settings)
     scores = [1.0 / len(manifest.labels)] * len(manifest.labels)
 
     def decide_all() -> None:
         for hop in range(n_hops):
-            decision.decide(scores, hop * stride)
+            decision.decide(Scored(hop * stride, scores))
 
     detector.reset()
     detector.feed(samples[: manifest.window_samples])

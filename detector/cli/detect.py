@@ -6,12 +6,12 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from detector.assembly import open_console, open_detector
+from detector import batch
+from detector.assembly import open_detector
 from detector.audio.recordings import Recording
 from detector.core.model import load_model
-from detector.daemon import listen as pipeline
-from detector.errors import EXIT_OK, AudioFileError
-from detector.outputs.console import OutputClosed
+from detector.errors import EXIT_OK, AudioFileError, OutputClosed
+from detector.outputs.console import Console
 from detector.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def detect(settings: Settings, files: Sequence[str]) -> int:
             log.info("%s", file)
         try:
             with Recording(file, sample_rate_hz=model.manifest.frontend.sample_rate_hz) as source:
-                heard = pipeline.detect(source, detector, open_console(settings, detector, source).write)
+                heard = batch.detect(source, detector, Console(as_json=settings.json))
                 if not heard and sys.stdout.isatty():  # somebody looks, and sees nothing
                     log.info("%s: nothing reached its threshold", file)
         except OutputClosed:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detector.errors import EXIT_OK
+from detector.assembly import describe_stream
+from detector.errors import EXIT_OK, OutputClosed
 from detector.flight.replay import replay
-from detector.outputs.console import Console, OutputClosed
+from detector.outputs.console import Console
 
 
 def replay_file(file: str, model_name: str | None, *, as_json: bool) -> int:
-    """Hear what the flight recorder kept again."""
+    """Detect again in what the flight recorder kept, and print what is detected."""
     detector, detections = replay(Path(file), model_name)
-    console = Console(model_name=detector.model.manifest.name, source_name=file, is_live=False, as_json=as_json)
+    console = Console(as_json=as_json)
     try:
-        for detection in detections:
-            console.write(detection)
+        for event in (describe_stream(detector, file, is_live=False), *detections):
+            console.hear(event)
     except OutputClosed:
         raise BrokenPipeError from None
     return EXIT_OK

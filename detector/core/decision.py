@@ -9,23 +9,12 @@ said twice in a row.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from detector.core.manifest import DecisionSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A word that was decided on, in samples of the stream."""
-
-    word: str
-    score: float
-    """Average over the last windows, 0 to 1."""
-    first_sample: int
-    """End of the earliest window that already heard the word, in samples."""
+from detector.core.manifest import DecisionSettings, Manifest
+from detector.events import Detection, Scored
 
 
 class WordState(msgspec.Struct):
@@ -50,22 +39,53 @@ class Decision:
     """Smoothing, thresholds, hysteresis and refractory time of all words. One thread only."""
 
     def __init__(
-        self, settings: DecisionSettings, labels: Sequence[str], words: Sequence[str], *, sample_rate_hz: int
+        self,
+        settings: DecisionSettings,
+        labels: Sequence[str],
+        words: Sequence[str],
+        *,
+        sample_rate_hz: int,
+        window_samples: int,
     ) -> None:
-        """Decide on `words`, some of the labels that scores come in the order of."""
+        """Decide on `words`, some of the labels that scores come in the order of.
+
+        Nothing is reported before `window_samples` of the stream: the windows before are filled up with silence.
+        """
         self._settings = settings
         self._words = [(word, labels.index(word), settings.words[word]) for word in words]
+        self._sample_rate_hz = sample_rate_hz
+        self._window_samples = window_samples
         self._refractory_samples = round(settings.refractory_s * sample_rate_hz)
         self._recent: deque[Sequence[float]] = deque(maxlen=settings.smoothing_windows)
         self._states = {word: WordState() for word in words}
+        self._full_at = window_samples
+
+    @classmethod
+    def of_model(cls, manifest: Manifest, words: Sequence[str], settings: DecisionSettings | None = None) -> Decision:
+        """Decide as a model's manifest says, or by other settings, on some of the model's words."""
+        return cls(
+            settings or manifest.decision,
+            manifest.labels,
+            words,
+            sample_rate_hz=manifest.frontend.sample_rate_hz,
+            window_samples=manifest.window_samples,
+        )
 
     def reset(self) -> None:
-        """Forget everything: all words are armed, and nothing was heard."""
-        self.forget_windows()
+        """Forget everything: all words are armed, and a new stream begins."""
+        self.forget_windows(self._window_samples)
         self._states = {word: WordState() for word in self._states}
 
-    def forget_windows(self) -> None:
-        """Forget the scores, as after a gap in the audio; refractory times go on."""
+    def forget_windows(self, full_at: int) -> None:
+        """Forget the scores, as after a gap in the audio; refractory times go on.
+
+        Parameters
+        ----------
+        full_at : int
+            Where the first window ends that does not reach back across the gap, in samples of the stream. Those before
+            it count in the average, and nothing is reported of them.
+        """
+        self._full_at = full_at
         self._recent.clear()
         for state in self._states.values():
             state.is_armed = True
@@ -78,35 +98,23 @@ class Decision:
             words={word: msgspec.structs.replace(state) for word, state in self._states.items()},
         )
 
-    def restore(self, state: DecisionState) -> None:
+    def restore(self, state: DecisionState, full_at: int) -> None:
         """Remember what was remembered then, of other words than these too; of words that are new, nothing."""
+        self._full_at = full_at
         self._recent.clear()
         self._recent.extend(state.recent)
         self._states = {word: msgspec.structs.replace(state.words.get(word, WordState())) for word in self._states}
 
-    def decide(self, scores: Sequence[float], end_sample: int, *, can_fire: bool = True) -> Decided | None:
-        """Take the scores of the next window and decide.
-
-        Parameters
-        ----------
-        scores : sequence of float, length n_labels
-            Scores in [0, 1] in the order of the labels.
-        end_sample : int
-            Where the window ends, in samples of the stream.
-        can_fire : bool
-            Whether anything may be reported yet; if not, the scores are remembered alone.
-
-        Returns
-        -------
-        Decided or None
-            The best of the words whose time has come, if any.
-        """
+    def decide(self, scored: Scored) -> Detection | None:
+        """Take the scores of the next window; return the best of the words whose time has come, if any."""
+        end_sample, scores = scored.end_sample, scored.scores
         self._recent.append(scores)
         n_windows = self._settings.smoothing_windows
-        best: Decided | None = None
+        can_fire = end_sample >= self._full_at
+        best: tuple[float, str] | None = None
         for word, position, limits in self._words:
             state = self._states[word]
-            score = sum(recent[position] for recent in self._recent) / n_windows
+            score = sum([recent[position] for recent in self._recent]) / n_windows
             if scores[position] < limits.rearm:
                 state.risen_at = None
             elif state.risen_at is None:
@@ -118,7 +126,19 @@ class Decision:
                 # Of several at once only the best is reported, but none of them is news in the next window.
                 state.is_armed = False
                 state.quiet_until = end_sample + self._refractory_samples
-                if best is None or score > best.score:
-                    first = state.risen_at if state.risen_at is not None else end_sample
-                    best = Decided(word, score, first)
-        return best
+                if best is None or score > best[0]:
+                    best = score, word
+        return None if best is None else self._report(best[1], best[0], end_sample)
+
+    def _report(self, word: str, score: float, end_sample: int) -> Detection:
+        """Return the detection of a word: it began its usual length before a window first held it whole."""
+        rate_hz, risen_at = self._sample_rate_hz, self._states[word].risen_at
+        whole_at = end_sample if risen_at is None else risen_at
+        word_samples = round(self._settings.words[word].duration_s * rate_hz)
+        start = max(whole_at - word_samples, end_sample - self._window_samples, 0)
+        return Detection(word, score, end_sample / rate_hz, start / rate_hz)
+
+
+def decide_all(scored: Iterable[Scored], decision: Decision) -> list[Detection]:
+    """Return what is reported of the windows of a whole stream, by a decision that has not begun."""
+    return [detection for window in scored if (detection := decision.decide(window)) is not None]

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import msgspec
@@ -17,39 +17,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detector.core.decision import Decision, DecisionState
-from detector.core.frontend import StreamingLogMel
 from detector.core.manifest import DecisionSettings, WordDecision
 from detector.core.model import Model, load_model
+from detector.core.scorer import Scorer, ScorerState
 from detector.errors import SettingsError
+from detector.events import Detection, Scored
 from detector.samples import to_int16
-from detector.types import Count, PositiveInt
 
 
-class Detection(msgspec.Struct, frozen=True):
-    """A keyword that was heard."""
-
-    keyword: str
-    score: float
-    """Average score of the windows that decided, 0 to 1."""
-    time_s: float
-    """Seconds from the first sample of the stream to the end of the window in which the decision stood."""
-    start_s: float
-    """Estimated start of the word, in seconds from the first sample: when a window first held the whole word, less
-    the word's usual length."""
-
-
-class DetectorState(msgspec.Struct, frozen=True):
+class DetectorState(ScorerState, frozen=True, kw_only=True):
     """What a detector remembers between two samples, by value."""
 
-    n_samples: Count
-    n_windows: Count
-    next_end: Count
-    full_at: Count
-    stride_factor: PositiveInt
-    frames: bytes
-    """float32, shape (n_frames, n_mels)."""
-    rest: bytes
-    """int16: what the front end keeps for its next frame."""
     decision: DecisionState
 
 
@@ -64,6 +42,8 @@ class Detector:
     >>> for first in range(0, len(samples), 800):
     ...     for detection in detector.feed(samples[first : first + 800]):
     ...         print(detection.keyword, detection.time_s)
+    >>> for detection in detector.finish():
+    ...     print(detection.keyword, detection.time_s)
     """
 
     def __init__(
@@ -84,17 +64,9 @@ class Detector:
         SettingsError
             If a word is not the model's, or a threshold is out of range.
         """
-        manifest = model.manifest
         self.model = model
-        self.stride_factor = 1
-        """Windows are this many strides apart: more than one where a machine is too slow for the moment."""
-        self.on_scores: Callable[[int, list[float]], None] | None = None
-        """Called with each window's end, in samples, and its scores, in the order of the labels."""
-        self._sample_rate_hz = manifest.frontend.sample_rate_hz
-        self._frontend = StreamingLogMel(manifest.frontend)
-        self._frames: NDArray[np.float32]
+        self._scorer = Scorer(model)
         self.words, self.decision_settings, self._decision = self._configure(words, thresholds)
-        self.reset()
 
     @classmethod
     def load(
@@ -106,97 +78,34 @@ class Detector:
     @property
     def n_samples(self) -> int:
         """Samples of the stream so far, skipped ones included."""
-        return self._n_samples
+        return self._scorer.n_samples
 
     @property
     def n_windows(self) -> int:
         """Windows of the stream that were scored so far."""
-        return self._n_windows
+        return self._scorer.n_windows
 
     @property
     def n_samples_to_next_window(self) -> int:
         """Samples that complete the next window; fewer bring no decision."""
-        return self._next_end - self._n_samples
+        return self._scorer.next_end - self._scorer.n_samples
 
-    def reconfigure(self, *, words: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None) -> None:
-        """Listen for other words, or at other thresholds, from the next window on; as at the construction.
+    @property
+    def stride_factor(self) -> int:
+        """Windows are this many strides apart: more than one where a machine is too slow for the moment."""
+        return self._scorer.stride_factor
 
-        The stream goes on: no sample is heard twice or lost, and a word reported just now is not reported again.
+    @stride_factor.setter
+    def stride_factor(self, factor: int) -> None:
+        self._scorer.stride_factor = factor
 
-        Raises
-        ------
-        SettingsError
-            As `Detector` does; nothing has changed then.
-        """
-        words, settings, decision = self._configure(words, thresholds)
-        decision.restore(self._decision.snapshot())
-        self.words, self.decision_settings, self._decision = words, settings, decision
-
-    def _configure(
-        self, words: Sequence[str] | None, thresholds: Mapping[str, float] | None
-    ) -> tuple[tuple[str, ...], DecisionSettings, Decision]:
-        manifest = self.model.manifest
-        chosen = choose_words(manifest.words, words)
-        settings = override_thresholds(manifest.decision, thresholds or {})
-        return chosen, settings, Decision(settings, manifest.labels, chosen, sample_rate_hz=self._sample_rate_hz)
-
-    def reset(self) -> None:
-        """Begin a new stream: nothing was heard, the next sample is the first."""
-        self._n_samples = 0
-        self._n_windows = 0
-        self._decision.reset()
-        self._begin_segment()
-
-    def snapshot(self) -> DetectorState:
-        """Return all that is remembered: a detector of the same model and settings goes on from it to the bit."""
-        return DetectorState(
-            n_samples=self._n_samples,
-            n_windows=self._n_windows,
-            next_end=self._next_end,
-            full_at=self._full_at,
-            stride_factor=self.stride_factor,
-            frames=self._frames.tobytes(),
-            rest=self._frontend.rest.tobytes(),
-            decision=self._decision.snapshot(),
-        )
-
-    def restore(self, state: DetectorState) -> None:
-        """Go on from where another detector was.
-
-        Raises
-        ------
-        SettingsError
-            If it was of another model, listened for other words, or cannot have been.
-        """
-        if not self._can_be(state):
-            raise SettingsError("expected the state of a detector of the same model and words, found another")
-        self._n_samples, self._n_windows = state.n_samples, state.n_windows
-        self._next_end, self._full_at = state.next_end, state.full_at
-        self.stride_factor = state.stride_factor
-        shape = (self.model.manifest.n_frames, self.model.manifest.frontend.n_mels)
-        self._frames = np.frombuffer(state.frames, dtype=np.float32).reshape(shape).copy()
-        self._frontend.restore(np.frombuffer(state.rest, dtype=np.int16))
-        self._decision.restore(state.decision)
-
-    def _can_be(self, state: DetectorState) -> bool:
-        manifest = self.model.manifest
-        return (
-            len(state.frames) == self._frames.nbytes
-            and bool(np.isfinite(np.frombuffer(state.frames, dtype=np.float32)).all())
-            and len(state.rest) in range(0, 2 * manifest.frontend.frame_samples, 2)
-            and state.next_end > state.n_samples
-            and set(self.words) <= set(state.decision.words)
-            and all(len(scores) == len(manifest.labels) for scores in state.decision.recent)
-        )
-
-    def skip(self, n_samples: int) -> None:
-        """Account for samples that were lost: no window spans the gap, and the clock of samples goes on."""
-        self._n_samples += n_samples
-        self._decision.forget_windows()
-        self._begin_segment()
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The score from which on each word is reported."""
+        return {word: self.decision_settings.words[word].threshold for word in self.words}
 
     def feed(self, samples: ArrayLike) -> list[Detection]:
-        """Take the next samples of the stream and return what was heard in them.
+        """Take the next samples of the stream and return what was detected in them.
 
         Any split of a stream into calls gives the same detections.
 
@@ -209,54 +118,81 @@ class Detector:
         ValueError
             If the array is not one-dimensional, or of another type.
         """
-        pending = _check_samples(samples)
-        detections = []
-        while len(pending):
-            taken, pending = pending[: self._next_end - self._n_samples], pending[self._next_end - self._n_samples :]
-            self._n_samples += len(taken)
-            self._append_frames(self._frontend.feed(taken))
-            if self._n_samples == self._next_end:
-                self._next_end += self.stride_factor * self.model.manifest.stride_samples
-                detection = self._score_window()
-                if detection is not None:
-                    detections.append(detection)
-        return detections
+        return [event for event in self.events(samples) if isinstance(event, Detection)]
 
-    def _begin_segment(self) -> None:
-        """Begin after nothing: the window is filled with silence, and nothing is reported until it is full.
+    def finish(self) -> list[Detection]:
+        """Return what is detected once the stream has ended: a word that ends with its last sample, for one.
 
-        The last windows before that are scored already, so that the average over windows is complete by then: a word
-        in the first half second is heard too.
+        The detector is fed the second of silence that follows. `reset` begins another stream.
         """
-        manifest = self.model.manifest
-        self._full_at = self._n_samples + manifest.window_samples
-        n_before = min(
-            self.decision_settings.smoothing_windows - 1, (manifest.window_samples - 1) // manifest.stride_samples
+        return self.feed(self.silence_after())
+
+    def events(self, samples: ArrayLike) -> list[Scored | Detection]:
+        """Do as `feed`, and return the scores of each window too, in order; a detection follows its window."""
+        events: list[Scored | Detection] = []
+        for scored in self._scorer.feed(_check_samples(samples)):
+            events.append(scored)
+            detection = self._decision.decide(scored)
+            if detection is not None:
+                events.append(detection)
+        return events
+
+    def silence_after(self) -> NDArray[np.int16]:
+        """Return what `finish` feeds, shape (n_samples,): a second of silence; nothing if there was no sample."""
+        return self._scorer.silence_after()
+
+    def skip(self, n_samples: int) -> None:
+        """Account for samples that were lost: no window spans the gap, and the clock of samples goes on."""
+        self._scorer.skip(n_samples)
+        self._decision.forget_windows(self._scorer.full_at)
+
+    def reset(self) -> None:
+        """Begin a new stream: nothing was heard, the next sample is the first."""
+        self._scorer.reset()
+        self._decision.reset()
+
+    def reconfigure(self, *, words: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None) -> None:
+        """Listen for other words, or at other thresholds, from the next window on; as at the construction.
+
+        The stream goes on: no sample is heard twice or lost, and a word reported just now is not reported again.
+
+        Raises
+        ------
+        SettingsError
+            As `Detector` does; nothing has changed then.
+        """
+        words, settings, decision = self._configure(words, thresholds)
+        decision.restore(self._decision.snapshot(), self._scorer.full_at)
+        self.words, self.decision_settings, self._decision = words, settings, decision
+
+    def snapshot(self) -> DetectorState:
+        """Return all that is remembered: a detector of the same model and settings goes on from it to the bit."""
+        return DetectorState(
+            **msgspec.structs.asdict(self._scorer.snapshot()),
+            decision=self._decision.snapshot(),
         )
-        self._next_end = self._full_at - n_before * manifest.stride_samples
-        self._frontend.reset()
-        self._frames = np.full((manifest.n_frames, manifest.frontend.n_mels), -1.0, dtype=np.float32)
 
-    def _append_frames(self, frames: NDArray[np.float32]) -> None:
-        n_new = len(frames)
-        if n_new >= len(self._frames):
-            self._frames[:] = frames[-len(self._frames) :]
-        elif n_new:
-            self._frames[:-n_new] = self._frames[n_new:]
-            self._frames[-n_new:] = frames
+    def restore(self, state: DetectorState) -> None:
+        """Go on from where another detector was.
 
-    def _score_window(self) -> Detection | None:
-        self._n_windows += 1
-        scores = self.model.score(self._frames).tolist()
-        if self.on_scores is not None:
-            self.on_scores(self._n_samples, scores)
-        decided = self._decision.decide(scores, self._n_samples, can_fire=self._n_samples >= self._full_at)
-        if decided is None:
-            return None
-        rate_hz, window_samples = self._sample_rate_hz, self.model.manifest.window_samples
-        word_samples = round(self.decision_settings.words[decided.word].duration_s * rate_hz)
-        start = max(decided.first_sample - word_samples, self._n_samples - window_samples, 0)
-        return Detection(decided.word, decided.score, self._n_samples / rate_hz, start / rate_hz)
+        Raises
+        ------
+        SettingsError
+            If it was of another model, listened for other words, or cannot have been.
+        """
+        n_labels = len(self.model.manifest.labels)
+        if not set(self.words) <= set(state.decision.words) or any(len(s) != n_labels for s in state.decision.recent):
+            raise SettingsError("expected the state of a detector of the same model and words, found another")
+        self._scorer.restore(state)
+        self._decision.restore(state.decision, state.full_at)
+
+    def _configure(
+        self, words: Sequence[str] | None, thresholds: Mapping[str, float] | None
+    ) -> tuple[tuple[str, ...], DecisionSettings, Decision]:
+        manifest = self.model.manifest
+        chosen = choose_words(manifest.words, words)
+        settings = override_thresholds(manifest.decision, thresholds or {})
+        return chosen, settings, Decision.of_model(manifest, chosen, settings)
 
 
 def choose_words(of_model: Sequence[str], chosen: Sequence[str] | None) -> tuple[str, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.events import Condition
 from detector.process.running import RunningTime
 
 JUDGED_S = 10
@@ -24,22 +24,6 @@ STALL_S = 1.0
 """Between two looks further apart than this the process was not running: that is not the microphone's fault."""
 
 
-class State(enum.Enum):
-    """How hearing stands."""
-
-    STARTING = "starting"
-    """No window was scored yet."""
-    LISTENING = "listening"
-    SILENT = "silent"
-    """Digital silence, or less than any microphone's own noise: muted?"""
-    CLIPPING = "clipping"
-    """The level is too high: loud sound is cut off."""
-    DEAF = "deaf"
-    """No samples arrive, and nobody says why."""
-    RECOVERING = "recovering"
-    """The microphone is lost and waited for."""
-
-
 class Health:
     """Judges a stream of samples. One thread only."""
 
@@ -50,7 +34,7 @@ class Health:
         self._last_sample_s = 0.0
         self._seconds: deque[tuple[float, int]] = deque(maxlen=JUDGED_S)
         self._begin_second()
-        self.state = State.STARTING
+        self.condition = Condition.STARTING
 
     def hear(self, samples: NDArray[np.int16], now_s: float) -> None:
         """Take the samples that arrived, shape (n,)."""
@@ -69,32 +53,32 @@ class Health:
                 self._seconds.append((variance, self._n_clipped))
                 self._begin_second()
 
-    def judge(self, now_s: float, *, is_waiting: bool, has_scored: bool) -> State | None:
-        """Return the state if it has changed."""
-        state = self._find_state(self._running.look(now_s), is_waiting=is_waiting, has_scored=has_scored)
-        if state is self.state:
+    def judge(self, now_s: float, *, is_waiting: bool, has_scored: bool) -> Condition | None:
+        """Return the condition if it has changed."""
+        condition = self._find(self._running.look(now_s), is_waiting=is_waiting, has_scored=has_scored)
+        if condition is self.condition:
             return None
-        self.state = state
-        return state
+        self.condition = condition
+        return condition
 
     def _begin_second(self) -> None:
         self._n_left = self._sample_rate_hz
         self._sum = self._energy = 0.0
         self._n_clipped = 0
 
-    def _find_state(self, running_s: float, *, is_waiting: bool, has_scored: bool) -> State:
+    def _find(self, running_s: float, *, is_waiting: bool, has_scored: bool) -> Condition:
         if is_waiting:
-            return State.RECOVERING
+            return Condition.RECOVERING
         if running_s - self._last_sample_s > DEAF_AFTER_S:
-            return State.DEAF
+            return Condition.DEAF
         if not has_scored:
-            return State.STARTING
+            return Condition.STARTING
         n_samples = len(self._seconds) * self._sample_rate_hz
         if len(self._seconds) == JUDGED_S:
-            silent_rms = SILENT_RMS * (LEAVING if self.state is State.SILENT else 1.0)
+            silent_rms = SILENT_RMS * (LEAVING if self.condition is Condition.SILENT else 1.0)
             if sum(energy for energy, _ in self._seconds) < silent_rms**2 * n_samples:
-                return State.SILENT
-            clipped_part = CLIPPED_PART / (LEAVING if self.state is State.CLIPPING else 1.0)
+                return Condition.SILENT
+            clipped_part = CLIPPED_PART / (LEAVING if self.condition is Condition.CLIPPING else 1.0)
             if sum(n_clipped for _, n_clipped in self._seconds) > clipped_part * n_samples:
-                return State.CLIPPING
-        return State.LISTENING
+                return Condition.CLIPPING
+        return Condition.LISTENING

@@ -12,15 +12,13 @@ NARROW_AFTER_S = 10.0
 """It is narrowed again after so long without being late."""
 
 
-class Load:
+class Lateness:
     """Chooses the stride from how late the detector is. One thread only."""
 
     def __init__(self) -> None:
         self._step = 0
         self._since_s: float | None = None
         self._late_s: float | None = None
-        self.n_widened = 0
-        """How often the stride was widened."""
 
     @property
     def factor(self) -> int:
@@ -35,7 +33,6 @@ class Load:
         since_s = now_s - self._since_s if self._since_s is not None else float("inf")
         if is_late and self._step < len(FACTORS) - 1 and since_s >= WIDEN_AFTER_S:
             self._step += 1
-            self.n_widened += 1
         elif (
             self._step > 0
             and self._late_s is not None

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import platform
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Self
 
@@ -23,11 +21,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from detector.audio.gaps import Gap
-from detector.core.detector import Detection, Detector, DetectorState
+from detector.core.detector import Detector, DetectorState
 from detector.errors import SettingsError
+from detector.events import Asked, Closed, Detection, Event, Gap, Opened, Progress, Scored, State
+from detector.flight.format import FORMAT, Change, Flight, describe_machine
 from detector.settings import RecordSettings
-from detector.types import Count, PositiveInt
 
 log = logging.getLogger(__name__)
 
@@ -40,45 +38,7 @@ SEGMENT_NAME = re.compile(r"\d{9}\.flac")
 KEPT_NAME = re.compile(r"\d{8}-\d{6}-\d{3}-.+\.flac")
 """The folder may hold other files too; those are left alone."""
 TRY_AGAIN_S = 10.0
-"""After trouble with the disk nothing is written for so long."""
-FORMAT = 1
-
-
-class Change(msgspec.Struct, frozen=True):
-    """The detector was told something between two samples."""
-
-    at_sample: Count
-    """Of the stream, skipped samples included: those before it were heard before the change."""
-    n_skipped: Count | None = None
-    """Samples that were lost, at a gap; 0 where nobody knows how many."""
-    stride_factor: PositiveInt | None = None
-
-
-class Window(msgspec.Struct, frozen=True, array_like=True):
-    """What the model said of a window."""
-
-    end: int
-    scores: list[float]
-
-
-class Flight(msgspec.Struct, frozen=True):
-    """What was around a detection."""
-
-    format: int
-    reason: str
-    saved_at: str
-    model: str
-    model_sha256: str
-    words: list[str]
-    thresholds: dict[str, float]
-    state: DetectorState
-    """At the first sample of the recording."""
-    changes: list[Change]
-    gaps: list[Gap]
-    windows: list[Window]
-    detections: list[Detection]
-    made_with: dict[str, str]
-    """Machine and package versions: scores are equal to the bit on the same."""
+"""After trouble with the disk nothing is written for this long."""
 
 
 class _Segment:
@@ -90,7 +50,7 @@ class _Segment:
         self.n_samples = 0
         self.changes: list[Change] = []
         self.gaps: list[Gap] = []
-        self.windows: list[Window] = []
+        self.windows: list[Scored] = []
         self.detections: list[Detection] = []
         self._file = soundfile.SoundFile(path, "w", sample_rate_hz, 1, subtype="PCM_16", format="FLAC")
 
@@ -103,7 +63,11 @@ class _Segment:
 
 
 class FlightRecorder:
-    """Records what a detector hears. One thread only: that of the detector."""
+    """A listener that records what a detector is fed, and keeps what is around a detection. In the detector's thread.
+
+    It must hear every event before the detector goes on: the state of the detector at the first sample of a segment is
+    that after the turn before.
+    """
 
     def __init__(self, detector: Detector, settings: RecordSettings) -> None:
         """Record into the folder of the settings, which is made if it is missing.
@@ -135,10 +99,11 @@ class FlightRecorder:
         self._reason = ""
         self._is_in_trouble = False
         self._try_again_at = 0
-        self._take_settings()
-        detector.on_scores = self._note_scores
+        self._thresholds = detector.thresholds
 
     def __enter__(self) -> Self:
+        """Begin to record."""
+        self._begin_segment()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -148,40 +113,56 @@ class FlightRecorder:
         with contextlib.suppress(OSError):
             self._ring.rmdir()  # it stays if somebody else's files are in it
 
-    # ---- what happens, in its order: before the samples are fed, and after
+    def hear(self, event: Event) -> None:
+        """Note an event, record its samples, keep what is asked for or due."""
+        if isinstance(event, Progress):
+            self._record(event.samples)
+            self._keep_due()
+        elif isinstance(event, Opened):
+            self._take_settings()
+        elif isinstance(event, Detection | Asked):
+            if isinstance(event, Detection) and self._open is not None:
+                self._open.detections.append(event)
+            self._ask(event.keyword if isinstance(event, Detection) else event.reason)
+        elif isinstance(event, Closed):
+            self._keep_asked()
+        elif self._open is not None:
+            self._note(event, self._open)
 
-    def before(self, samples: NDArray[np.int16], gaps: Sequence[Gap], n_skipped: int) -> None:
-        """Record what the detector is about to be told: of gaps, then of samples, shape (n,)."""
-        if self._detector.n_samples < self._try_again_at or not (len(samples) or gaps):
+    # ---- parts
+
+    def _note(self, event: Event, segment: _Segment) -> None:
+        """Note what a replay will need to do the same."""
+        now = self._detector.n_samples
+        if isinstance(event, Scored):
+            segment.windows.append(event)
+        elif isinstance(event, Gap):
+            segment.gaps.append(event)
+            segment.changes.append(Change(now, n_skipped=event.at_sample - now))
+        elif isinstance(event, State):
+            segment.changes.append(Change(now, stride_factor=event.stride_factor))
+
+    def _record(self, samples: NDArray[np.int16]) -> None:
+        if self._open is None:
+            if self._detector.n_samples >= self._try_again_at:
+                self._begin_segment()
             return
-        with self._watch_disk():
-            if self._open is not None and self._open.n_samples >= SEGMENT_S * self._rate_hz:
-                self._close_segment()
-            segment = self._current()
-            if gaps:
-                segment.gaps.extend(gaps)
-                segment.changes.append(Change(self._detector.n_samples, n_skipped=n_skipped))
-            segment.write(samples)
+        if len(samples):
+            with self._watch_disk():
+                self._open.write(samples)
+        if self._open is not None and self._open.n_samples >= SEGMENT_S * self._rate_hz:
+            self._close_segment()
+            self._begin_segment()
 
-    def note_stride(self) -> None:
-        """Note that the detector has another stride now."""
-        if self._open is not None:
-            change = Change(self._detector.n_samples, stride_factor=self._detector.stride_factor)
-            self._open.changes.append(change)
+    def _take_settings(self) -> None:
+        """Take over what the detector listens for; nothing from before can be kept with what follows a change."""
+        if self._detector.thresholds != self._thresholds:
+            self._keep_asked()
+            self._forget_all()
+            self._thresholds = self._detector.thresholds
+            self._begin_segment()
 
-    def note_settings(self) -> None:
-        """Note that the detector has other settings now: nothing from before can be kept with what follows."""
-        self._keep_asked()
-        self._forget_all()
-        self._take_settings()
-
-    def note_detection(self, detection: Detection) -> None:
-        """Note a detection, and keep what is around it."""
-        if self._open is not None:
-            self._open.detections.append(detection)
-        self.ask(detection.keyword)
-
-    def ask(self, reason: str) -> None:
+    def _ask(self, reason: str) -> None:
         """Keep what is around this moment, once what follows has been heard; one recording for requests in a row.
 
         It is named after the first of them, and ends after the last, but not later than the ring is long.
@@ -192,38 +173,25 @@ class FlightRecorder:
             self._reason = reason
         self._due_at = max(now, min(now + round(self._settings.after_s * self._rate_hz), self._first + longest))
 
-    def after(self) -> None:
-        """Keep what is due."""
+    def _keep_due(self) -> None:
         if self._due_at is not None and self._detector.n_samples >= self._due_at:
             self._keep_asked()
+            if self._open is None and self._detector.n_samples >= self._try_again_at:
+                self._begin_segment()
 
-    # ---- parts
-
-    def _take_settings(self) -> None:
-        """Remember what the detector is told to listen for: it may have been told otherwise when something is kept."""
-        decision = self._detector.decision_settings
-        self._words = list(self._detector.words)
-        self._thresholds = {word: decision.words[word].threshold for word in self._words}
-
-    def _note_scores(self, end: int, scores: list[float]) -> None:
-        if self._open is not None:
-            self._open.windows.append(Window(end, scores))
-
-    def _current(self) -> _Segment:
-        if self._open is None:
-            path = self._ring / f"{self._n_opened:09d}.flac"
-            self._n_opened += 1
+    def _begin_segment(self) -> None:
+        """Begin a file of the ring with the detector's present state, and forget files that are too old."""
+        path = self._ring / f"{self._n_opened:09d}.flac"
+        self._n_opened += 1
+        with self._watch_disk():
             try:
                 self._open = _Segment(path, self._detector.snapshot(), self._rate_hz)
             except (OSError, soundfile.SoundFileError):
                 path.unlink(missing_ok=True)
                 raise
-            kept_samples = 60.0 * self._settings.minutes * self._rate_hz
-            while (
-                self._segments and sum(s.n_samples for s in self._segments) > kept_samples - SEGMENT_S * self._rate_hz
-            ):
-                self._forget_oldest()
-        return self._open
+        kept_samples = (60.0 * self._settings.minutes - SEGMENT_S) * self._rate_hz
+        while self._segments and sum(s.n_samples for s in self._segments) > kept_samples:
+            self._forget_oldest()
 
     def _close_segment(self) -> None:
         if self._open is not None:
@@ -277,7 +245,7 @@ class FlightRecorder:
             saved_at=now.isoformat(timespec="milliseconds"),
             model=manifest.name,
             model_sha256=manifest.sha256,
-            words=self._words,
+            words=list(self._thresholds),
             thresholds=self._thresholds,
             state=chosen[0].state,
             changes=[change for s in chosen for change in s.changes],
@@ -288,7 +256,7 @@ class FlightRecorder:
         )
         sound, beside = self._ring / PARTIAL, self._ring / PARTIAL_FLIGHT
         with soundfile.SoundFile(sound, "w", self._rate_hz, 1, subtype="PCM_16", format="FLAC") as out:
-            for segment in chosen:
+            for segment in (s for s in chosen if s.n_samples):
                 out.write(soundfile.read(segment.path, dtype="int16")[0])
         beside.write_bytes(msgspec.json.encode(flight))
         for partial, suffix in ((beside, ".json"), (sound, ".flac")):
@@ -311,7 +279,7 @@ class FlightRecorder:
 
     @contextlib.contextmanager
     def _watch_disk(self) -> Iterator[None]:
-        """Say once when the disk takes nothing, and go on without; what follows is not joined to what was before."""
+        """Report once when the disk takes nothing, and go on without; what follows is not joined to what was before."""
         try:
             yield
         except (OSError, soundfile.SoundFileError) as exc:
@@ -320,12 +288,3 @@ class FlightRecorder:
             self._is_in_trouble = True
             self._try_again_at = self._detector.n_samples + round(TRY_AGAIN_S * self._rate_hz)
             self._forget_all()
-
-
-def describe_machine() -> dict[str, str]:
-    """Return what scores may depend on: machine and package versions."""
-    versions = {"machine": platform.machine(), "python": platform.python_version()}
-    for package in ("numpy", "ai-edge-litert", "tflite-runtime", "tensorflow"):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[package] = metadata.version(package)
-    return versions

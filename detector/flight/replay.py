@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import soundfile
 
-from detector.core.detector import Detection, Detector
+from detector.core.detector import Detector
 from detector.core.model import load_model
 from detector.errors import AudioFileError, DetectorError, ModelMismatchError
-from detector.flight.recorder import FORMAT, Flight, Window, describe_machine
+from detector.events import Detection, Scored
+from detector.flight.format import FORMAT, Flight, describe_machine
 
 log = logging.getLogger(__name__)
 
@@ -71,20 +72,20 @@ def replay(file: Path, model_name: str | None) -> tuple[Detector, list[Detection
     others = {word: value for word, value in flight.thresholds.items() if own.get(word) != value}
     detector = Detector(model, words=flight.words, thresholds=others)
     detector.restore(flight.state)
-    windows: list[Window] = []
-    detector.on_scores = lambda end, scores: windows.append(Window(end, scores))
-    detections: list[Detection] = []
+    events: list[Scored | Detection] = []
     for change in flight.changes:
         n_before = change.at_sample - detector.n_samples
         if not 0 <= n_before <= len(samples):
             raise AudioFileError(f"expected changes in the order of the samples of {path}, found one out of it")
-        detections += detector.feed(samples[:n_before])
+        events += detector.events(samples[:n_before])
         samples = samples[n_before:]
         if change.n_skipped is not None:
             detector.skip(change.n_skipped)
         if change.stride_factor is not None:
             detector.stride_factor = change.stride_factor
-    detections += detector.feed(samples)
+    events += detector.events(samples)
+    windows = [event for event in events if isinstance(event, Scored)]
+    detections = [event for event in events if isinstance(event, Detection)]
     if (windows, detections) == (flight.windows, flight.detections):
         log.info("%d windows and %d detections, all as they were", len(windows), len(detections))
     elif model_name is not None or describe_machine() != flight.made_with:

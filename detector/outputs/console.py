@@ -8,30 +8,42 @@ from typing import TextIO
 
 import msgspec
 
-from detector.audio.gaps import Gap
-from detector.core.detector import Detection
-from detector.errors import DetectorError
-
-
-class OutputClosed(Exception):  # noqa: N818
-    """Whoever read the detections has gone; not an error."""
+from detector.errors import DetectorError, OutputClosed
+from detector.events import Detection, Event, Gap, Opened
+from detector.process.signals import StopFlag
 
 
 class Console:
-    """Writes detections to a text stream."""
+    """A listener that writes detections to a text stream and, where wanted, gaps."""
 
     def __init__(
-        self, *, model_name: str, source_name: str, is_live: bool, as_json: bool, stream: TextIO | None = None
+        self,
+        *,
+        as_json: bool,
+        with_events: bool = False,
+        stream: TextIO | None = None,
+        stop: StopFlag | None = None,
     ) -> None:
-        self._model_name = model_name
-        # A file name that is not UTF-8 is shown as well as it can be.
-        self._source_name = source_name.encode(errors="replace").decode()
-        self._is_live = is_live
-        self._as_json = as_json
-        self._stream = sys.stdout if stream is None else stream
+        """Write to standard output, or to another stream.
 
-    def write(self, detection: Detection) -> None:
-        """Write one line.
+        Parameters
+        ----------
+        as_json : bool
+            JSON Lines instead of lines for people.
+        with_events : bool
+            With `as_json`: write gaps too.
+        stream : text stream, optional
+        stop : StopFlag, optional
+            What interrupts the writing to a reader that does not read.
+        """
+        self.as_json = as_json
+        self.with_events = with_events
+        self._stream = sys.stdout if stream is None else stream
+        self._stop = stop
+        self._opened: Opened | None = None
+
+    def hear(self, event: Event) -> None:
+        """Write a detection, or a gap where events are wanted.
 
         Raises
         ------
@@ -40,25 +52,23 @@ class Console:
         DetectorError
             If it cannot be written to.
         """
-        now = self._now()
-        self._write_line(self._format_json(detection, now) if self._as_json else self._format(detection, now))
+        if isinstance(event, Opened):
+            # A file name that is not UTF-8 is shown as well as it can be.
+            self._opened = msgspec.structs.replace(event, source=event.source.encode(errors="replace").decode())
+        elif isinstance(event, Detection) or (self.with_events and isinstance(event, Gap)):
+            assert self._opened is not None
+            now = datetime.now().astimezone() if self._opened.is_live else None
+            if self.as_json:
+                self._write(event.encode(self._opened, now))
+            elif isinstance(event, Detection):
+                self._write(format_detection(event, now))
 
-    def write_gap(self, gap: Gap, sample_rate_hz: int) -> None:
-        """Write a gap as an event, as JSON; raises as `write` does."""
-        now = self._now()
-        fields = {
-            "event": "gap",
-            "cause": gap.cause.value,
-            "time_s": round(gap.at_sample / sample_rate_hz, 6),
-            "at_sample": gap.at_sample,
-            "lost_s": None if gap.lost_s is None else round(gap.lost_s, 3),
-            "at": None if now is None else now.isoformat(timespec="milliseconds"),
-            "source": self._source_name,
-        }
-        self._write_line(msgspec.json.encode(fields).decode())
-
-    def _now(self) -> datetime | None:
-        return datetime.now().astimezone() if self._is_live else None
+    def _write(self, line: str) -> None:
+        if self._stop is None:
+            self._write_line(line)
+        else:
+            with self._stop.interruptible():
+                self._write_line(line)
 
     def _write_line(self, line: str) -> None:
         try:
@@ -69,21 +79,11 @@ class Console:
         except OSError as exc:
             raise DetectorError(f"expected to write detections to standard output, found: {exc.strerror}") from exc
 
-    def _format(self, detection: Detection, now: datetime | None) -> str:
-        when = format_time(detection.time_s) if now is None else now.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-        return f"{when}  {detection.keyword}  {detection.score:.2f}"
 
-    def _format_json(self, detection: Detection, now: datetime | None) -> str:
-        fields = {
-            "keyword": detection.keyword,
-            "score": round(detection.score, 4),
-            "time_s": round(detection.time_s, 6),
-            "start_s": round(detection.start_s, 6),
-            "at": None if now is None else now.isoformat(timespec="milliseconds"),
-            "model": self._model_name,
-            "source": self._source_name,
-        }
-        return msgspec.json.encode(fields).decode()
+def format_detection(detection: Detection, now: datetime | None) -> str:
+    """Return a detection for people to read: time of day, or else position in the recording, word and score."""
+    when = format_time(detection.time_s) if now is None else now.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    return f"{when}  {detection.keyword}  {detection.score:.2f}"
 
 
 def format_time(seconds: float) -> str:

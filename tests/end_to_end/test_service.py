@@ -274,8 +274,8 @@ microphone.Microphone.read = freeze
 @pytest.mark.microphone
 def test_the_status_of_a_minute_names_all_there_is_to_know(microphone):
     program = """
-from detector.daemon import daemon
-daemon.STATUS_EVERY_S = 2.0
+from detector.daemon import status
+status.STATUS_EVERY_S = 2.0
 """
     with ended(start("listen", command=patched(program), env=microphone.environment)) as process:
         line = wait_until_says(process, "status:")

@@ -32,10 +32,10 @@ from world import KINDS, PAUSE_S, Fault, World
 
 from detector import Detection, load_model
 from detector.audio import capture
-from detector.audio.gaps import Gap, GapCause
 from detector.audio.recovery import Recovering
 from detector.audio.sources import Block
 from detector.daemon import listen as pipeline
+from detector.events import Event, Gap, GapCause, Progress
 from detector.process.signals import StopFlag
 from detector.settings import RecoverySettings
 
@@ -64,21 +64,16 @@ class Judge:
         self._over_s = 0.0
         """End of the last fault that was judged."""
 
-    def on_open(self) -> None:
-        """Nothing to do."""
+    def hear(self, event: Event) -> None:
+        """Keep detections and gaps; judge at progress."""
+        if isinstance(event, Detection):
+            self._detections.append(event)
+        elif isinstance(event, Gap):
+            self._gaps.append(event)
+        elif isinstance(event, Progress):
+            self._look()
 
-    def on_audio(self, samples: NDArray[np.int16], gaps: list[Gap], n_skipped: int) -> None:
-        """Nothing to do."""
-
-    def on_detection(self, detection: Detection) -> None:
-        """Keep it."""
-        self._detections.append(detection)
-
-    def on_gap(self, gap: Gap) -> None:
-        """Keep it."""
-        self._gaps.append(gap)
-
-    def on_progress(self, progress: pipeline.Progress) -> None:
+    def _look(self) -> None:
         """Judge each hour once it is over, between two faults."""
         world = self._world
         due_s = min(3600.0 * (len(self.resources) + 1), 3600.0 * self._hours)

@@ -7,10 +7,10 @@ import pytest
 
 from detector.audio import capture as capture_module
 from detector.audio.capture import Capture
-from detector.audio.gaps import GapCause, Loss
 from detector.audio.ring import RingBuffer
 from detector.audio.sources import Block, Silence
 from detector.errors import CaptureError, CaptureFailure, ThreadStuckError
+from detector.events import GapCause, Loss
 
 OVERFLOW = Loss(GapCause.OVERFLOW, 0.5)
 

@@ -2,19 +2,26 @@ import io
 import json
 import re
 
+import msgspec
 import pytest
 
-from detector.core.detector import Detection
-from detector.errors import DetectorError
-from detector.outputs.console import Console, OutputClosed, format_time
+from detector.errors import DetectorError, OutputClosed
+from detector.events import Detection, Gap, GapCause, Opened, Scored
+from detector.outputs.console import Console, format_time
 
 DETECTION = Detection("yes", 0.96875, 12.34, 11.62)
 
 
-def write(**changes):
+OPENED = Opened(
+    source="a.wav", is_live=False, model="yes-no", runtime="fake", sample_rate_hz=16000, thresholds={"yes": 0.8}
+)
+
+
+def write(*events, is_live=False, source="a.wav", **options):
     stream = io.StringIO()
-    options = {"model_name": "yes-no", "source_name": "a.wav", "is_live": False, "as_json": False} | changes
-    Console(stream=stream, **options).write(DETECTION)
+    console = Console(stream=stream, **{"as_json": False} | options)
+    for event in (msgspec.structs.replace(OPENED, is_live=is_live, source=source), *(events or (DETECTION,))):
+        console.hear(event)
     return stream.getvalue()
 
 
@@ -59,10 +66,32 @@ def test_a_reader_that_has_gone_is_told_apart_from_a_full_disk():
         def flush(self):
             raise self.error
 
-    def console(error):
-        return Console(model_name="m", source_name="s", is_live=False, as_json=False, stream=Closed(error))
+    def hear(error):
+        console = Console(as_json=False, stream=Closed(error))
+        console.hear(OPENED)
+        console.hear(DETECTION)
 
     with pytest.raises(OutputClosed):
-        console(BrokenPipeError()).write(DETECTION)
+        hear(BrokenPipeError())
     with pytest.raises(DetectorError, match="No space left on device"):
-        console(OSError(28, "No space left on device")).write(DETECTION)
+        hear(OSError(28, "No space left on device"))
+
+
+def test_gaps_are_written_where_events_are_wanted_and_windows_never():
+    gap = Gap(24000, GapCause.RECONNECT, 2.0004)
+    assert write(gap, Scored(16000, [0.1])) == ""
+    fields = json.loads(write(gap, Scored(16000, [0.1]), as_json=True, with_events=True))
+    assert fields == {
+        "event": "gap",
+        "cause": "reconnect",
+        "time_s": 1.5,
+        "at_sample": 24000,
+        "lost_s": 2.0,
+        "at": None,
+        "model": "yes-no",
+        "source": "a.wav",
+    }
+
+
+def test_a_file_name_that_is_not_utf8_is_shown_as_well_as_it_can_be():
+    assert json.loads(write(as_json=True, source="caf\udce9.wav"))["source"] == "caf?.wav"

@@ -6,25 +6,29 @@ from hypothesis import strategies as st
 
 from detector.core.decision import Decision
 from detector.core.manifest import DecisionSettings, WordDecision
+from detector.events import Scored
 
 LABELS = ("silence", "unknown", "yes", "no")
 STRIDE = 1600
 
 
-def decide(columns, *, smoothing=1, refractory_s=0.0, threshold=0.8, rearm=0.4, words=("yes", "no"), can_fire=None):
+def decide(columns, *, smoothing=1, refractory_s=0.0, threshold=0.8, rearm=0.4, words=("yes", "no"), full_at=0):
     """Feed (yes, no) score pairs; return (window, word) of what was decided."""
     limits = WordDecision(threshold=threshold, rearm=rearm, duration_s=0.4)
     settings = DecisionSettings(
         smoothing_windows=smoothing, refractory_s=refractory_s, words={"yes": limits, "no": limits}
     )
-    decision = Decision(settings, LABELS, words, sample_rate_hz=16000)
+    decision = open_decision(settings, words, full_at=full_at * STRIDE)
     decided = []
     for k, (yes, no) in enumerate(columns):
-        fires = True if can_fire is None else can_fire[k]
-        found = decision.decide((0.0, 0.0, yes, no), k * STRIDE, can_fire=fires)
+        found = decision.decide(Scored(k * STRIDE, [0.0, 0.0, yes, no]))
         if found is not None:
-            decided.append((k, found.word))
+            decided.append((k, found.keyword))
     return decided
+
+
+def open_decision(settings, words=("yes", "no"), *, full_at=0):
+    return Decision(settings, LABELS, words, sample_rate_hz=16000, window_samples=full_at)
 
 
 def yes(*scores):
@@ -74,34 +78,34 @@ def test_words_that_were_not_chosen_are_never_reported():
 
 def test_nothing_fires_before_it_may_but_scores_are_remembered():
     columns = yes(0.9, 0.9, 0.9)
-    assert decide(columns, smoothing=3, can_fire=[False, False, True]) == [(2, "yes")]
-    assert decide(columns, can_fire=[False, False, False]) == []
+    assert decide(columns, smoothing=3, full_at=2) == [(2, "yes")]
+    assert decide(columns, full_at=3) == []
 
 
 def test_forgetting_windows_clears_the_average_and_keeps_the_refractory_time():
     limits = WordDecision(threshold=0.8, rearm=0.4, duration_s=0.4)
     settings = DecisionSettings(smoothing_windows=2, refractory_s=10.0, words={"yes": limits, "no": limits})
-    decision = Decision(settings, LABELS, ("yes", "no"), sample_rate_hz=16000)
-    high, no = (0, 0, 0.9, 0), (0, 0, 0, 0.9)
-    decision.decide(high, 0)
-    decision.forget_windows()
-    assert decision.decide(high, 1600) is None
-    assert decision.decide(high, 3200) is not None
-    decision.forget_windows()
-    assert [decision.decide(high, 4800), decision.decide(high, 6400)] == [None, None]
+    decision = open_decision(settings)
+    high, no = [0, 0, 0.9, 0], [0, 0, 0, 0.9]
+    decision.decide(Scored(0, high))
+    decision.forget_windows(0)
+    assert decision.decide(Scored(1600, high)) is None
+    assert decision.decide(Scored(3200, high)) is not None
+    decision.forget_windows(0)
+    assert [decision.decide(Scored(4800, high)), decision.decide(Scored(6400, high))] == [None, None]
     decision.reset()
-    assert decision.decide(no, 0) is None
-    assert decision.decide(no, 1600) is not None
+    assert decision.decide(Scored(0, no)) is None
+    assert decision.decide(Scored(1600, no)) is not None
 
 
-def test_the_first_window_that_heard_the_word_is_reported():
+def test_the_start_is_estimated_from_the_first_window_that_held_the_word():
     limits = WordDecision(threshold=0.8, rearm=0.4, duration_s=0.4)
     settings = DecisionSettings(smoothing_windows=2, refractory_s=0.0, words={"yes": limits, "no": limits})
-    decision = Decision(settings, LABELS, ("yes", "no"), sample_rate_hz=16000)
-    assert decision.decide((0, 0, 0.6, 0), 1600) is None
-    decided = decision.decide((0, 0, 1.0, 0), 3200)
+    decision = open_decision(settings, full_at=16000)
+    assert decision.decide(Scored(16000, [0, 0, 0.6, 0])) is None
+    decided = decision.decide(Scored(17600, [0, 0, 1.0, 0]))
     assert decided is not None
-    assert (decided.first_sample, decided.score) == (1600, pytest.approx(0.8))
+    assert (decided.start_s, decided.time_s, decided.score) == (1.0 - 0.4, 1.1, pytest.approx(0.8))
 
 
 SCORES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=60)

@@ -1,4 +1,5 @@
-from detector.audio.gaps import KEPT_GAPS, Gap, GapCause, GapLedger
+from detector.audio.gaps import KEPT_GAPS, GapLedger
+from detector.events import Gap, GapCause
 
 
 def test_a_ledger_keeps_the_latest_gaps_and_the_totals_of_all():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from detector.daemon.health import Health, State
+from detector.daemon.health import Health
+from detector.events import Condition
 
 RATE_HZ = 1000
 
@@ -34,53 +35,53 @@ NOTHING = ZEROS[:0]
 
 
 def test_it_starts_and_listens_once_a_window_was_scored(health):
-    assert health.state is State.STARTING
+    assert health.condition is Condition.STARTING
     assert listen(health, NOISE, 1, has_scored=False) == []
-    assert listen(health, NOISE, 30, now_s=1.0) == [(1.1, State.LISTENING)]
+    assert listen(health, NOISE, 30, now_s=1.0) == [(1.1, Condition.LISTENING)]
 
 
 @pytest.mark.parametrize("sound", [ZEROS, DITHER])
 def test_ten_seconds_of_digital_silence_are_told_once_and_so_is_their_end(health, sound):
-    assert listen(health, sound, 30) == [(0.1, State.LISTENING), (10.0, State.SILENT)]
-    assert listen(health, NOISE, 30, now_s=30.0) == [(31.0, State.LISTENING)]
+    assert listen(health, sound, 30) == [(0.1, Condition.LISTENING), (10.0, Condition.SILENT)]
+    assert listen(health, NOISE, 30, now_s=30.0) == [(31.0, Condition.LISTENING)]
 
 
 def test_a_silent_room_is_not_silence(health):
     hiss = np.resize(np.array([2, -3, 4, -2], dtype=np.int16), 100)
-    assert listen(health, hiss, 30) == [(0.1, State.LISTENING)]
+    assert listen(health, hiss, 30) == [(0.1, Condition.LISTENING)]
 
 
 def test_a_level_that_is_too_high_is_told(health):
-    assert listen(health, LOUD, 30) == [(0.1, State.LISTENING), (10.0, State.CLIPPING)]
-    assert [state for _, state in listen(health, NOISE, 30, now_s=30.0)] == [State.LISTENING]
+    assert listen(health, LOUD, 30) == [(0.1, Condition.LISTENING), (10.0, Condition.CLIPPING)]
+    assert [state for _, state in listen(health, NOISE, 30, now_s=30.0)] == [Condition.LISTENING]
 
 
-@pytest.mark.parametrize("state", [State.CLIPPING, State.SILENT])
+@pytest.mark.parametrize("state", [Condition.CLIPPING, Condition.SILENT])
 def test_a_level_at_the_limit_is_told_once(health, state):
     rng = np.random.default_rng(1)
     changes = []
     for k in range(6000):
-        if state is State.CLIPPING:
+        if state is Condition.CLIPPING:
             tenth = np.resize(np.array([100, -100], dtype=np.int16), 100)
             tenth[: rng.poisson(0.6)] = 32767
         else:
             tenth = np.rint(rng.normal(0.0, rng.uniform(0.9, 2.0), 100)).astype(np.int16)
         changes += [changed for _, changed in listen(health, tenth, 0.1, now_s=0.1 * k)]
-    assert changes == [State.LISTENING, state]
+    assert changes == [Condition.LISTENING, state]
 
 
 def test_a_single_loud_second_is_not(health):
-    assert listen(health, NOISE, 5) + listen(health, LOUD[:2], 1, now_s=5.0) == [(0.1, State.LISTENING)]
+    assert listen(health, NOISE, 5) + listen(health, LOUD[:2], 1, now_s=5.0) == [(0.1, Condition.LISTENING)]
 
 
 def test_no_samples_are_deafness_unless_somebody_waits_for_them(health):
-    assert listen(health, NOISE, 5) == [(0.1, State.LISTENING)]
-    assert listen(health, NOTHING, 10, now_s=5.0) == [(8.1, State.DEAF)]
-    assert listen(health, NOTHING, 10, now_s=15.0, is_waiting=True) == [(15.1, State.RECOVERING)]
-    assert listen(health, NOISE, 5, now_s=25.0) == [(25.1, State.LISTENING)]
+    assert listen(health, NOISE, 5) == [(0.1, Condition.LISTENING)]
+    assert listen(health, NOTHING, 10, now_s=5.0) == [(8.1, Condition.DEAF)]
+    assert listen(health, NOTHING, 10, now_s=15.0, is_waiting=True) == [(15.1, Condition.RECOVERING)]
+    assert listen(health, NOISE, 5, now_s=25.0) == [(25.1, Condition.LISTENING)]
 
 
 def test_a_process_that_stood_still_was_not_deaf(health):
-    assert listen(health, NOISE, 5) == [(0.1, State.LISTENING)]
+    assert listen(health, NOISE, 5) == [(0.1, Condition.LISTENING)]
     assert listen(health, NOTHING, 1, now_s=60.0) == []
-    assert [state for _, state in listen(health, NOTHING, 10, now_s=61.0)] == [State.DEAF]
+    assert [state for _, state in listen(health, NOTHING, 10, now_s=61.0)] == [Condition.DEAF]

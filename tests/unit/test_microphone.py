@@ -7,7 +7,6 @@ import pytest
 from clocks import Clock
 
 from detector.audio.failures import PaErrorCode
-from detector.audio.gaps import GapCause, Loss
 from detector.audio.microphone import Microphone
 from detector.audio.simulated import (
     Fault,
@@ -19,6 +18,7 @@ from detector.audio.simulated import (
     looped,
 )
 from detector.errors import CaptureError, CaptureFailure, SettingsError
+from detector.events import GapCause, Loss
 
 RATE_HZ = 16000
 STEP_S = 0.02

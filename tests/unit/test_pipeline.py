@@ -5,9 +5,9 @@ import threading
 import numpy as np
 
 from detector.audio import capture
-from detector.audio.gaps import GapCause
 from detector.audio.sources import NOTHING, Block
 from detector.daemon import listen as pipeline
+from detector.events import Detection, Gap, GapCause, Progress
 from detector.process.signals import StopFlag
 
 RATE_HZ = 16000
@@ -48,12 +48,16 @@ class Listener:
         self.parts, self.gaps = [], []
         self._wait = threading.Event()
 
-    def on_open(self):
-        pass
+    def hear(self, event):
+        assert not isinstance(event, Detection), event
+        if isinstance(event, Gap):
+            self.gaps.append(event)
+            self.source.n_heard = event.at_sample
+        elif isinstance(event, Progress):
+            self.n_skipped = event.n_skipped
+            self._take(event.samples)
 
-    def on_audio(self, samples, gaps, n_skipped):
-        self.gaps += gaps
-        self.source.n_heard += n_skipped
+    def _take(self, samples):
         self.parts.append((self.source.n_heard, samples))
         self.source.n_heard += len(samples)
         begun = [at for at in self.stalls if at <= self.source.n_heard]
@@ -61,15 +65,6 @@ class Listener:
             self.source.may_reach = self.source.n_heard + self.stalls.pop(at)
             while self.source.n_delivered < min(self.source.may_reach, N_SAMPLES):
                 self._wait.wait(0.001)
-
-    def on_detection(self, detection):
-        raise AssertionError(detection)
-
-    def on_gap(self, gap):
-        pass
-
-    def on_progress(self, progress):
-        self.n_skipped = progress.n_skipped
 
 
 def test_what_a_late_detector_passes_over_is_in_the_ledger_to_the_sample(detector, monkeypatch):

@@ -8,8 +8,9 @@ import pytest
 import soundfile
 
 from detector import Detector
-from detector.audio.gaps import Gap, GapCause
+from detector.assembly import describe_stream
 from detector.errors import AudioFileError, DetectorError, ModelMismatchError, SettingsError
+from detector.events import Asked, Condition, Detection, Gap, GapCause, Progress, State
 from detector.flight.recorder import FlightRecorder
 from detector.flight.replay import replay
 from detector.settings import RecordSettings
@@ -20,22 +21,26 @@ def settings(folder, **changed):
 
 
 def hear(detector, recorder, samples, *, block=960):
-    """Feed samples as the daemon does; return what was heard."""
+    """Feed samples as the daemon does; return what was detected."""
     heard = []
     for first in range(0, len(samples), block):
         part = samples[first : first + block]
-        recorder.before(part, [], 0)
-        for detection in detector.feed(part):
-            recorder.note_detection(detection)
-            heard.append(detection)
-        recorder.after()
+        for event in detector.events(part):
+            recorder.hear(event)
+            if isinstance(event, Detection):
+                heard.append(event)
+        recorder.hear(Progress(part, detector.n_samples, 0, 0))
     return heard
 
 
 def lose(detector, recorder, n_skipped):
-    gap = Gap(detector.n_samples + n_skipped, GapCause.SKIP, n_skipped / 16000)
-    recorder.before(np.empty(0, dtype=np.int16), [gap], n_skipped)
+    recorder.hear(Gap(detector.n_samples + n_skipped, GapCause.SKIP, n_skipped / 16000))
     detector.skip(n_skipped)
+
+
+def reconfigure(detector, recorder, **settings):
+    detector.reconfigure(**settings)
+    recorder.hear(describe_stream(detector, "test", is_live=True))
 
 
 def kept(folder):
@@ -69,10 +74,10 @@ def test_gaps_strides_and_settings_are_heard_again_too(model, demo_samples, tmp_
         lose(detector, recorder, 1234)
         hear(detector, recorder, samples[30_000:50_001], block=block)
         detector.stride_factor = 2
-        recorder.note_stride()
+        recorder.hear(State(Condition.LISTENING, 2))
         lose(detector, recorder, 0)
         heard = hear(detector, recorder, samples[50_001:], block=block)
-        recorder.ask("asked")
+        recorder.hear(Asked("asked"))
     file = kept(tmp_path)[-1]
     again, detections = replay(file, None)
     assert (again.words, again.decision_settings.words["yes"].threshold) == (("yes",), 0.8)
@@ -90,7 +95,7 @@ def test_the_ring_and_what_is_kept_have_their_limits(detector, rng, tmp_path):
             hear(detector, recorder, minute, block=16000)
             *closed, _ = sorted((tmp_path / "ring").iterdir())  # the length of the last one is not written yet
             assert 10 <= sum(soundfile.info(file).duration for file in closed) <= 20.1
-            recorder.ask("asked")
+            recorder.hear(Asked("asked"))
         hear(detector, recorder, minute[: 16000 * 4], block=16000)
     files = kept(tmp_path)
     sizes = [file.stat().st_size + file.with_suffix(".json").stat().st_size for file in files]
@@ -107,7 +112,7 @@ def test_a_disk_that_takes_nothing_is_told_once_and_hearing_goes_on(
         for file in (tmp_path / "ring").iterdir():
             file.unlink()
         (tmp_path / "ring").rmdir()
-        recorder.note_settings()
+        reconfigure(detector, recorder, thresholds={"yes": 0.8765})
         heard = hear(detector, recorder, demo_samples[16000:])
         (tmp_path / "ring").mkdir()
         hear(detector, recorder, demo_samples)
@@ -126,8 +131,8 @@ def test_a_full_disk_leaves_nothing_behind(detector, demo_samples, tmp_path, mon
         file.touch()
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr(soundfile, "SoundFile", full)
     with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=1.0)) as recorder:
-        monkeypatch.setattr(soundfile, "SoundFile", full)
         hear(detector, recorder, demo_samples)
         assert not list((tmp_path / "ring").iterdir())
     assert 2 <= len(made) <= 4  # 21 s of sound, tried again every ten
@@ -153,7 +158,7 @@ def test_half_a_recording_counts_against_the_limit_too(detector, rng, tmp_path):
     os.utime(half, (0, 0))
     with FlightRecorder(detector, settings(tmp_path, minutes=0.5, most_mb=1.0)) as recorder:
         hear(detector, recorder, (rng.standard_normal(16000 * 6) * 1000).astype(np.int16))
-        recorder.ask("asked")
+        recorder.hear(Asked("asked"))
     assert len(kept(tmp_path)) == 1
     assert not half.exists()
 
@@ -177,8 +182,7 @@ def test_new_settings_do_not_lose_what_is_about_to_be_kept(model, demo_samples, 
             heard += hear(detector, recorder, demo_samples[first : first + 960])
             if heard:
                 break
-        detector.reconfigure(words=["no"], thresholds={"no": 0.9})
-        recorder.note_settings()
+        reconfigure(detector, recorder, words=["no"], thresholds={"no": 0.9})
         (file,) = kept(tmp_path)
         again, detections = replay(file, None)
     assert detections == heard
@@ -188,9 +192,9 @@ def test_new_settings_do_not_lose_what_is_about_to_be_kept(model, demo_samples, 
 def test_words_in_a_row_are_kept_to_the_end_of_the_last(detector, demo_samples, tmp_path):
     with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=3.0)) as recorder:
         hear(detector, recorder, demo_samples[: 5 * 16000])
-        recorder.ask("first")
+        recorder.hear(Asked("first"))
         hear(detector, recorder, np.zeros(2 * 16000, dtype=np.int16))
-        recorder.ask("second")
+        recorder.hear(Asked("second"))
         hear(detector, recorder, np.zeros(5 * 16000, dtype=np.int16))
     first = next(file for file in kept(tmp_path) if "first" in file.name or file == kept(tmp_path)[0])
     assert not any("second" in file.name for file in kept(tmp_path))
@@ -206,7 +210,7 @@ def test_a_folder_that_cannot_be_written_is_refused(detector, tmp_path):
 def test_what_cannot_be_replayed_is_told(detector, demo_samples, tmp_path):
     with FlightRecorder(detector, settings(tmp_path)) as recorder:
         hear(detector, recorder, demo_samples[: 5 * 16000])
-        recorder.ask("asked")
+        recorder.hear(Asked("asked"))
     file = kept(tmp_path)[0]
     with pytest.raises(AudioFileError, match="found no"):
         replay(tmp_path / "other.flac", None)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.audio.gaps import Gap, GapCause, Loss
 from detector.audio.ring import RingBuffer
+from detector.events import Gap, GapCause, Loss
 
 OVERFLOW = Loss(GapCause.OVERFLOW)
 

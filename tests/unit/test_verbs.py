@@ -225,7 +225,7 @@ def refuse(*_given, **_more):
 
 @pytest.mark.usefixtures("loaded")
 def test_detect_ends_quietly_when_nobody_reads(keyword_detector, short, monkeypatch):
-    monkeypatch.setattr("detector.outputs.console.Console.write", refuse)
+    monkeypatch.setattr("detector.outputs.console.Console._write_line", refuse)
     ended = keyword_detector("detect", short)
     assert (ended.code, ended.out, ended.err) == (0, "", "")
 
@@ -255,7 +255,7 @@ def test_replay_prints_what_it_detects(keyword_detector, kept):
 
 @pytest.mark.usefixtures("kept")
 def test_replay_ends_quietly_when_nobody_reads(keyword_detector, monkeypatch):
-    monkeypatch.setattr("detector.outputs.console.Console.write", refuse)
+    monkeypatch.setattr("detector.outputs.console.Console._write_line", refuse)
     assert keyword_detector("replay", "a.flac").code == 0
 
 

@@ -1,0 +1,169 @@
+"""The one scorer: samples of a stream in, scores of its windows out.
+
+A live stream, a recording, calibration, a benchmark and a replay all score by it, so that they agree to the bit.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.core.frontend import StreamingLogMel
+from detector.core.model import Model
+from detector.errors import SettingsError
+from detector.events import Scored
+from detector.types import Count, PositiveInt
+
+FRAMES_AT_ONCE = 64
+"""Frames that are computed in one call where many samples come at once: few enough to stay in a processor's cache."""
+SILENCE_AFTER_S = 1.0
+"""Silence that follows the end of a stream, so that a word that ends with it is scored in every position."""
+
+
+class ScorerState(msgspec.Struct, frozen=True):
+    """What a scorer remembers between two samples, by value."""
+
+    n_samples: Count
+    n_windows: Count
+    next_end: Count
+    full_at: Count
+    stride_factor: PositiveInt
+    frames: bytes
+    """float32, shape (n_frames, n_mels)."""
+    rest: bytes
+    """int16: what the front end keeps for its next frame."""
+
+
+class Scorer:
+    """Scores every window of a stream: 16 kHz (the manifest's rate), mono. One thread only.
+
+    A window is scored each `stride_factor` strides. The first ones, before a whole window was heard, are filled up with
+    silence: as many as the decision averages over, so that its average is complete when the first whole one is there.
+    """
+
+    def __init__(self, model: Model) -> None:
+        manifest = model.manifest
+        self.model = model
+        self.stride_factor = 1
+        """Windows are this many strides apart: more than one where a machine is too slow for the moment."""
+        self._frontend = StreamingLogMel(manifest.frontend)
+        self._window_samples, self._stride_samples = manifest.window_samples, manifest.stride_samples
+        self._rate_hz, self._n_frames = manifest.frontend.sample_rate_hz, manifest.n_frames
+        self._block_samples = FRAMES_AT_ONCE * manifest.frontend.hop_samples
+        n_averaged = manifest.decision.smoothing_windows - 1
+        self._n_partial = min(n_averaged, (manifest.window_samples - 1) // manifest.stride_samples)
+        self._frames: NDArray[np.float32]
+        self.reset()
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of the stream so far, skipped ones included."""
+        return self._n_samples
+
+    @property
+    def n_windows(self) -> int:
+        """Windows of the stream that were scored so far."""
+        return self._n_windows
+
+    @property
+    def next_end(self) -> int:
+        """Where the next window ends, in samples of the stream."""
+        return self._next_end
+
+    @property
+    def full_at(self) -> int:
+        """Where the first window ends that holds no silence from before the stream, or from before the last gap."""
+        return self._full_at
+
+    def reset(self) -> None:
+        """Begin a new stream: the next sample is the first."""
+        self._n_samples = self._n_windows = 0
+        self._begin_segment()
+
+    def skip(self, n_samples: int) -> None:
+        """Account for samples that were lost, 0 where nobody knows how many: no window spans the gap."""
+        self._n_samples += n_samples
+        self._begin_segment()
+
+    def feed(self, samples: NDArray[np.int16]) -> list[Scored]:
+        """Take the next samples, shape (n_samples,), and return the scores of the windows they complete.
+
+        Any split of a stream into calls gives the same scores.
+        """
+        if len(samples) <= self._block_samples:
+            return self._feed_block(samples)
+        blocks = range(0, len(samples), self._block_samples)
+        return [scored for first in blocks for scored in self._feed_block(samples[first : first + self._block_samples])]
+
+    def finish(self) -> list[Scored]:
+        """Return the scores of the windows that reach into the silence after the stream's last sample."""
+        return self.feed(self.silence_after())
+
+    def silence_after(self) -> NDArray[np.int16]:
+        """Return what follows the last sample: a second of silence; nothing if there was no sample."""
+        return np.zeros(round(SILENCE_AFTER_S * self._rate_hz) if self._n_samples else 0, dtype=np.int16)
+
+    def snapshot(self) -> ScorerState:
+        """Return all that is remembered: a scorer of the same model goes on from it to the bit."""
+        return ScorerState(
+            n_samples=self._n_samples,
+            n_windows=self._n_windows,
+            next_end=self._next_end,
+            full_at=self._full_at,
+            stride_factor=self.stride_factor,
+            frames=self._frames.tobytes(),
+            rest=self._frontend.rest.tobytes(),
+        )
+
+    def restore(self, state: ScorerState) -> None:
+        """Go on from where another scorer was.
+
+        Raises
+        ------
+        SettingsError
+            If it was of another model, or cannot have been.
+        """
+        if not self._can_be(state):
+            raise SettingsError("expected the state of a scorer of the same model, found another")
+        self._n_samples, self._n_windows = state.n_samples, state.n_windows
+        self._next_end, self._full_at = state.next_end, state.full_at
+        self.stride_factor = state.stride_factor
+        self._frames = np.frombuffer(state.frames, dtype=np.float32).reshape(self._frames.shape).copy()
+        self._frontend.restore(np.frombuffer(state.rest, dtype=np.int16))
+
+    def _can_be(self, state: ScorerState) -> bool:
+        frame_samples = self.model.manifest.frontend.frame_samples
+        return (
+            len(state.frames) == self._frames.nbytes
+            and bool(np.isfinite(np.frombuffer(state.frames, dtype=np.float32)).all())
+            and len(state.rest) in range(0, 2 * frame_samples, 2)
+            and state.next_end > state.n_samples
+        )
+
+    def _begin_segment(self) -> None:
+        """Begin after nothing: what is before the next sample is silence."""
+        self._full_at = self._n_samples + self._window_samples
+        self._next_end = self._full_at - self._n_partial * self._stride_samples
+        self._frontend.reset()
+        self._frames = np.full((self._n_frames, self.model.manifest.frontend.n_mels), -1.0, dtype=np.float32)
+
+    def _feed_block(self, samples: NDArray[np.int16]) -> list[Scored]:
+        """Compute the frames that some samples complete in one call, then score the windows that end among them."""
+        count_frames = self.model.manifest.frontend.count_frames
+        begin, end = self._full_at - self._window_samples, self._n_samples + len(samples)
+        n_before = count_frames(self._n_samples - begin)
+        frames = self._frames
+        new = self._frontend.feed(samples)
+        if len(new):
+            frames = np.concatenate((frames, new))
+        scored = []
+        while self._next_end <= end:
+            first = count_frames(self._next_end - begin) - n_before
+            scores = self.model.score(frames[first : first + self._n_frames])
+            scored.append(Scored(self._next_end, scores.tolist()))
+            self._next_end += self.stride_factor * self._stride_samples
+        self._n_windows += len(scored)
+        self._n_samples = end
+        self._frames = frames[-self._n_frames :]
+        return scored

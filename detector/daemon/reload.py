@@ -1,0 +1,36 @@
+"""Settings that change in a running daemon."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from detector.assembly import choose_thresholds
+from detector.core.detector import Detector
+from detector.errors import SettingsError
+from detector.settings import Settings, check_events, check_reload
+
+log = logging.getLogger(__name__)
+
+
+def reload(old: Settings, reread: Callable[[], Settings], detector: Detector) -> Settings | None:
+    """Read settings anew and let a detector go on with them.
+
+    What does not fit is refused in one line of the log, and nothing has changed.
+
+    Returns
+    -------
+    Settings or None
+        What is in effect from the next window on; None if it was refused.
+    """
+    try:
+        new = reread()
+        check_events(new)
+        check_reload(old, new)
+        detector.reconfigure(words=new.words, thresholds=choose_thresholds(new, detector.model.manifest))
+    except SettingsError as exc:
+        log.error("settings stay as they were: %s", exc)  # noqa: TRY400 - a known error is one line
+        return None
+    logging.getLogger().setLevel(new.log_level.upper())
+    log.warning("settings were read anew")
+    return new

@@ -1,0 +1,231 @@
+"""Whatever happens while the detector listens, as values: an event is a noun that encodes itself.
+
+Whoever acts on events is a `Listener`, with one method. The order of one turn: what was lost (`Gap`), then what was
+found in the samples (`Scored` for each window, `Detection`), then `Progress` with the samples themselves.
+
+Times in an event are samples of the stream, skipped ones included: the wall clock is the output's business.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Base of all events: immutable, safe between threads."""
+
+    def encode(self, stream: Opened, at: datetime | None = None) -> str:
+        """Return the event as one line of JSON, without its end.
+
+        Parameters
+        ----------
+        stream : Opened
+            The stream that it is of: model, source and sample rate.
+        at : datetime, optional
+            Wall clock, with its time zone; None where the time of day means nothing (recordings).
+        """
+        fields = self.describe(stream)
+        fields["at"] = None if at is None else at.isoformat(timespec="milliseconds")
+        fields["model"], fields["source"] = stream.model, stream.source
+        return msgspec.json.encode(fields).decode()
+
+    def describe(self, stream: Opened) -> dict[str, Any]:
+        """Return the event's own keys and values: times in seconds of the stream."""
+        raise NotImplementedError
+
+
+class Opened(Event, frozen=True):
+    """A source is open, or another has taken its place, or the settings of the detector have changed."""
+
+    source: str
+    """What a person calls it: a path, a device."""
+    is_live: bool
+    """Sound is handed over as it happens, so that the time of day means something."""
+    model: str
+    runtime: str
+    """The TFLite runtime that computes the scores."""
+    sample_rate_hz: int
+    thresholds: dict[str, float]
+    """The words listened for, and the score from which on each is reported."""
+
+    def describe(self, stream: Opened) -> dict[str, Any]:
+        """Return words and their thresholds, runtime and rate."""
+        del stream
+        return {
+            "event": "opened",
+            "thresholds": self.thresholds,
+            "runtime": self.runtime,
+            "sample_rate_hz": self.sample_rate_hz,
+        }
+
+
+class Scored(Event, frozen=True, array_like=True):
+    """The network has scored a window."""
+
+    end_sample: int
+    """Where the window ends."""
+    scores: list[float]
+    """In [0, 1], in the order of the model's labels."""
+
+    def describe(self, stream: Opened) -> dict[str, Any]:
+        """Return the window's end and its scores."""
+        return {
+            "event": "scored",
+            "time_s": round(self.end_sample / stream.sample_rate_hz, 6),
+            "scores": [round(score, 4) for score in self.scores],
+        }
+
+
+class Detection(Event, frozen=True):
+    """A keyword was detected."""
+
+    keyword: str
+    score: float
+    """Average score of the windows that decided, 0 to 1."""
+    time_s: float
+    """Seconds from the first sample of the stream to the end of the window in which the decision stood."""
+    start_s: float
+    """Estimated start of the word, in seconds from the first sample: when a window first held the whole word, minus
+    the word's usual length."""
+
+    def describe(self, stream: Opened) -> dict[str, Any]:
+        """Return the detection as the contract has it: no key "event"."""
+        del stream
+        return {
+            "keyword": self.keyword,
+            "score": round(self.score, 4),
+            "time_s": round(self.time_s, 6),
+            "start_s": round(self.start_s, 6),
+        }
+
+
+class GapCause(enum.Enum):
+    """Why audio is missing."""
+
+    OVERFLOW = "overflow"
+    """Nobody fetched samples in time, and they were dropped."""
+    SKIP = "skip"
+    """The detector was too late and skipped samples that had arrived."""
+    RECONNECT = "reconnect"
+    """The source was lost and came back."""
+    DRIFT = "drift"
+    """Fewer or more samples came than the clock says should have, and nothing reported a loss."""
+
+
+class Loss(NamedTuple):
+    """Something was lost on the way in."""
+
+    cause: GapCause
+    lost_s: float | None = None
+    """How much, in seconds, where that is known; below 0 if there is more than there should be."""
+
+
+class Gap(Event, frozen=True):
+    """A discontinuity: what precedes a sample in the stream is not what preceded it in the world.
+
+    Reported before the detector skips to `at_sample`.
+    """
+
+    at_sample: int
+    """Position of the first sample after it, counted from the first of the source, skipped ones included."""
+    cause: GapCause
+    lost_s: float | None = None
+
+    def describe(self, stream: Opened) -> dict[str, Any]:
+        """Return cause, place and length."""
+        return {
+            "event": "gap",
+            "cause": self.cause.value,
+            "time_s": round(self.at_sample / stream.sample_rate_hz, 6),
+            "at_sample": self.at_sample,
+            "lost_s": None if self.lost_s is None else round(self.lost_s, 3),
+        }
+
+
+class Condition(enum.Enum):
+    """How hearing stands."""
+
+    STARTING = "starting"
+    """No window was scored yet."""
+    LISTENING = "listening"
+    SILENT = "silent"
+    """Digital silence, or less than any microphone's own noise: muted?"""
+    CLIPPING = "clipping"
+    """The level is too high: loud sound is cut off."""
+    DEAF = "deaf"
+    """No samples arrive, and nothing says why."""
+    RECOVERING = "recovering"
+    """The microphone is lost and waited for."""
+
+
+class State(Event, frozen=True):
+    """How hearing stands has changed."""
+
+    condition: Condition
+    stride_factor: int = 1
+    """Windows are this many of the model's strides apart."""
+    before: Condition | None = None
+    """The condition that ended; None where only the stride has changed."""
+
+    def describe(self, stream: Opened) -> dict[str, Any]:
+        """Return condition and stride."""
+        del stream
+        return {"event": "state", "state": self.condition.value, "stride_factor": self.stride_factor}
+
+
+class Progress(Event, frozen=True, eq=False):
+    """A turn of the listening loop is over: several times a second, whether samples came or not."""
+
+    samples: NDArray[np.int16]
+    """What the detector was fed in this turn, shape (n,)."""
+    n_captured: int
+    """Samples that the source has delivered so far."""
+    n_waiting: int
+    """Those of them that were waiting when `samples` were taken, these included."""
+    n_skipped: int
+    """Samples that were skipped so far, because the detector was late."""
+
+    def describe(self, stream: Opened) -> dict[str, Any]:
+        """Return what was captured, waits and was skipped, in seconds, without the samples."""
+        rate_hz = stream.sample_rate_hz
+        return {
+            "event": "progress",
+            "captured_s": round(self.n_captured / rate_hz, 3),
+            "waiting_s": round(self.n_waiting / rate_hz, 3),
+            "skipped_s": round(self.n_skipped / rate_hz, 3),
+        }
+
+
+class Asked(Event, frozen=True):
+    """Somebody asks for what is around this moment to be kept."""
+
+    reason: str
+
+    def describe(self, stream: Opened) -> dict[str, Any]:
+        """Return the reason."""
+        del stream
+        return {"event": "asked", "reason": self.reason}
+
+
+class Closed(Event, frozen=True):
+    """Nothing more will happen in this stream."""
+
+    n_samples: int
+    """Of the stream, skipped ones included."""
+
+    def describe(self, stream: Opened) -> dict[str, Any]:
+        """Return the stream's length."""
+        return {"event": "closed", "time_s": round(self.n_samples / stream.sample_rate_hz, 6)}
+
+
+class Listener(Protocol):
+    """Acts on events."""
+
+    def hear(self, event: Event) -> None:
+        """Take an event; whatever does not concern the listener is ignored."""
