@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -14,49 +13,34 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import keras
 import msgspec
 import numpy as np
 
 import detector
 from detector.errors import SettingsError
 from training.dataset import TRAINING, Item, digest
-from training.files import write_whole
 from training.recipe import FOLDERS
+from training.run.run import Run
 from training.settings import TrainSettings
 
-PROVENANCE_FILE = "provenance.json"
 
+def describe_session(n_epochs_before: int) -> dict[str, Any]:
+    """Return what code and versions train from now on, after some epochs."""
+    import keras
 
-def note_provenance(run: Path, n_epochs_before: int) -> None:
-    """Add to a run's folder what trains it from now on."""
     backend: str = keras.backend.backend()
-    sessions = read_provenance(run)
-    sessions.append(
-        {
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "epochs_before": n_epochs_before,
-            "commit": _commit(),
-            "versions": {
-                "keyword-detector": detector.__version__,
-                "python": platform.python_version(),
-                "numpy": np.__version__,
-                "keras": keras.__version__,
-                backend: importlib.metadata.version(_backend_distribution(backend)),
-            },
-        }
-    )
-    write_whole({run / PROVENANCE_FILE: (json.dumps(sessions, indent=2) + "\n").encode()})
-
-
-def read_provenance(run: Path) -> list[dict[str, Any]]:
-    """Return what trained a run, start by start."""
-    file = run / PROVENANCE_FILE
-    try:
-        sessions: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
-    except ValueError as exc:
-        raise SettingsError(f"expected JSON in {file}, found: {exc}") from exc
-    return sessions
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "epochs_before": n_epochs_before,
+        "commit": _commit(),
+        "versions": {
+            "keyword-detector": detector.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "keras": keras.__version__,
+            backend: importlib.metadata.version(_backend_distribution(backend)),
+        },
+    }
 
 
 def name_folders(folders: Sequence[str]) -> dict[str, str]:
@@ -83,17 +67,21 @@ def check_licences(licences: Mapping[str, str], folders: Sequence[str]) -> None:
             raise SettingsError(f"expected the licence of one of {', '.join(names)}, found one of '{name}'")
 
 
-def describe_training(
-    settings: TrainSettings, items: Sequence[Item], run: Path, history: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Return what a manifest says of a training; nothing of the machine's own paths."""
+def describe_training(run: Run, settings: TrainSettings, items: Sequence[Item]) -> dict[str, Any]:
+    """Return what a manifest says of a training; nothing of the machine's own paths.
+
+    Raises
+    ------
+    SettingsError
+        If the run does not say what trained it, or its epochs cannot be read.
+    """
     folders = (*settings.data, *settings.synthetic, *settings.noise, *settings.speech)
     names = name_folders(folders)
     recipe = msgspec.to_builtins(settings)
     for key in FOLDERS:
         recipe[key] = [names[folder] for folder in recipe[key]]
     return {
-        "sessions": read_provenance(run),
+        "sessions": run.read_sessions(),
         "data": {
             names[folder]: {
                 "licence": settings.licences.get(names[folder], "not stated"),
@@ -102,7 +90,7 @@ def describe_training(
             for folder in folders
         },
         "settings": recipe,
-        "epochs": list(history),
+        "epochs": run.read_history(),
     }
 
 

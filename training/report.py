@@ -18,17 +18,15 @@ from tqdm import tqdm
 from detector.cli import bench
 from detector.core.detector import Detector
 from detector.core.frontend import LogMel
-from detector.core.manifest import read_manifest
 from detector.core.model import Model
 from detector.core.operating import describe_points, pick_points
 from detector.errors import SettingsError
 from training.dataset import VALIDATION, WaveformStore
 from training.evaluate_clips import ClipReport, choose_clips, fit_window
-from training.export import EVALUATION_FILE, MANIFEST_FILE, MODEL_FILE, Evaluation
 from training.layouts import index
 from training.pictures import curve_figure, draw_mel, learning_figure, to_svg
+from training.run.run import Run
 from training.settings import SILENCE, TrainSettings
-from training.train import HISTORY_FILE, read_history, read_settings
 
 MOST_MISTAKES = 24
 MEASURED_S = 10.0
@@ -46,7 +44,7 @@ class Mistakes(NamedTuple):
     """For the page, up to `MOST_MISTAKES` of them."""
 
 
-def write_report(run: Path, file: Path, *, cache: Path) -> None:
+def write_report(run: Run, file: Path, *, cache: Path) -> None:
     """Write the report of a finished run.
 
     Raises
@@ -54,15 +52,11 @@ def write_report(run: Path, file: Path, *, cache: Path) -> None:
     SettingsError
         If the run is not finished, or the file cannot be written.
     """
-    settings = read_settings(run)
-    if not (run / EVALUATION_FILE).exists():
-        raise SettingsError(f"expected a finished run in {run}, found no {EVALUATION_FILE}: go on with --resume")
-    manifest = read_manifest(run / MANIFEST_FILE)
-    model = Model(manifest, (run / MODEL_FILE).read_bytes())
-    history = read_history(run)
+    settings, evaluation, manifest = run.read_settings(), run.read_evaluation(), run.read_manifest()
+    model = Model(manifest, run.read_flatbuffer())
+    history = run.read_history()
     if not history:
-        raise SettingsError(f"expected the epochs of a run in {run}, found no {HISTORY_FILE}")
-    evaluation = msgspec.json.decode((run / EVALUATION_FILE).read_bytes(), type=Evaluation)
+        raise SettingsError(f"expected the epochs of a run in {run.folder}, found none: train anew in another folder")
     curve = manifest.operating_curve
     points = {} if curve is None else pick_points(curve, manifest.words, settings.decision.false_accepts_per_hour)
     costs = bench.measure(Detector(model), seconds=MEASURED_S)

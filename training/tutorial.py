@@ -26,13 +26,14 @@ from detector.errors import SettingsError
 from detector.samples import to_float
 from training.dataset import TESTING, TRAINING, VALIDATION, WORD, Item, WaveformStore
 from training.devices import needs_jit
+from training.epochs import fit_epoch
 from training.evaluate_clips import fit_window
 from training.files import write_whole
 from training.layouts import index_all_words
 from training.quantize import convert_to_int8
+from training.run.run import EVALUATION_FILE, MODEL_FILE, Epoch, Run
 from training.settings import TutorialSettings
 from training.statistics import Rate, proportion
-from training.train import BEST_FILE, show_epoch
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ DARKEST_DB, BRIGHTEST_DB = -100.0, 0.0
 VALIDATION_PART = 0.2
 """Of the clips, where they are divided at random."""
 LEARNING_RATE = 1e-3
-EVALUATION_FILE, MODEL_FILE = "evaluation.json", "model.tflite"
+MEASURED_AT_ONCE = 64
+"""Pictures of the validation in one call."""
 N_REPRESENTATIVE, N_TIMED = 100, 50
 
 
@@ -108,8 +110,8 @@ def divide(items: list[Item], split_by: str, seed: int) -> list[str]:
     return [VALIDATION if k in validation else TRAINING for k in range(len(items))]
 
 
-def train_tutorial(settings: TutorialSettings, run: Path, *, cache: Path) -> TutorialReport:
-    """Train the network on the clips of the keywords alone, measure it, and leave it in `run`.
+def train_tutorial(run: Run, settings: TutorialSettings, *, cache: Path) -> TutorialReport:
+    """Train the network on the clips of the keywords alone, measure it, and leave it in the folder of `run`.
 
     Testing speakers are left alone, however clips are divided.
 
@@ -118,8 +120,8 @@ def train_tutorial(settings: TutorialSettings, run: Path, *, cache: Path) -> Tut
     SettingsError
         If a keyword has no clips, or the folder is not empty.
     """
-    if run.exists() and any(run.iterdir()):
-        raise SettingsError(f"expected a new folder, found files in {run}: choose another")
+    if run.folder.exists() and any(run.folder.iterdir()):
+        raise SettingsError(f"expected a new folder, found files in {run.folder}: choose another")
     found = index_all_words(settings.data)
     items = [item for item in found if item.kind == WORD and item.word in settings.words and item.split != TESTING]
     splits = np.array(divide(items, settings.split_by, settings.seed))
@@ -127,47 +129,20 @@ def train_tutorial(settings: TutorialSettings, run: Path, *, cache: Path) -> Tut
         for split in (TRAINING, VALIDATION):
             if not any(item.word == word and other == split for item, other in zip(items, splits, strict=True)):
                 raise SettingsError(f"expected clips of '{word}' in the {split} split, found none")
-    run.mkdir(parents=True, exist_ok=True)
+    run.folder.mkdir(parents=True, exist_ok=True)
     store = WaveformStore.build(items, folder=cache, sample_rate_hz=RATE_HZ)
     clips = tqdm(range(len(items)), "drawing", unit="picture", disable=None)
     pictures = np.stack([draw(fit_window(store[k], RATE_HZ)) for k in clips])
     labels = np.array([settings.words.index(item.word) for item in items])
     is_training = splits == TRAINING
+    model = _fit(run, settings, pictures, labels, is_training)
 
-    keras.utils.set_random_seed(settings.seed)
-    model = build(pictures.shape[1:], len(settings.words))
-    model.compile(
-        keras.optimizers.Adam(LEARNING_RATE),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=needs_jit(),
-    )
-    log.info("%d parameters, %d clips an epoch", model.count_params(), is_training.sum())
-    best = run / BEST_FILE
-    rows = []
-    validation = pictures[~is_training].astype(np.float32)[..., None] / 255.0
-    for epoch in range(settings.epochs):
-        title = f"epoch {epoch + 1}/{settings.epochs}"
-        order = np.random.default_rng([settings.seed, epoch]).permutation(np.flatnonzero(is_training))
-        batches = Pictures(pictures, labels, order, settings.batch_size)
-        fitted = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=show_epoch(title, len(batches)))
-        measured = model.evaluate(validation, labels[~is_training], batch_size=64, verbose=0, return_dict=True)
-        row = {"epoch": epoch + 1, **{name: float(values[-1]) for name, values in fitted.history.items()}}
-        row |= {f"validation_{name}": float(measured[name]) for name in ("loss", "accuracy")}
-        rows.append(row)
-        log.info("%s: loss %.4f, validation accuracy %.4f", title, row["loss"], row["validation_accuracy"])
-        if row["validation_loss"] <= min(other["validation_loss"] for other in rows):
-            model.save(best)
-    write_whole({run / "history.jsonl": b"".join(msgspec.json.encode(row) + b"\n" for row in rows)})
-
-    model = keras.models.load_model(best)
     some = pictures[is_training][:N_REPRESENTATIVE].astype(np.float32) / 255.0
     flatbuffer = convert_to_int8(model, some)
-    (run / MODEL_FILE).write_bytes(flatbuffer)
     network = Network(flatbuffer)
-    truths = labels[~is_training]
-    answers = np.asarray(model.predict(validation, batch_size=64, verbose=0)).argmax(axis=1)
-    int8 = np.array([network.run(picture).argmax() for picture in validation[..., 0]])
+    validation, truths = pictures[~is_training].astype(np.float32) / 255.0, labels[~is_training]
+    answers = np.asarray(model.predict(validation[..., None], batch_size=MEASURED_AT_ONCE, verbose=0)).argmax(axis=1)
+    int8 = np.array([network.run(picture).argmax() for picture in validation])
     report = TutorialReport(
         split_by=settings.split_by,
         accuracy=proportion(int((answers == truths).sum()), len(truths)),
@@ -177,8 +152,43 @@ def train_tutorial(settings: TutorialSettings, run: Path, *, cache: Path) -> Tut
         size_bytes=len(flatbuffer),
         microseconds=1e6 * _time_s(lambda: network.run(some[0])),
     )
-    write_whole({run / EVALUATION_FILE: msgspec.json.format(msgspec.json.encode(report))})
+    evaluation = msgspec.json.format(msgspec.json.encode(report))
+    write_whole({run.folder / MODEL_FILE: flatbuffer, run.folder / EVALUATION_FILE: evaluation})
     return report
+
+
+def _fit(
+    run: Run,
+    settings: TutorialSettings,
+    pictures: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    is_training: NDArray[np.bool_],
+) -> keras.Model:
+    """Train on some of the pictures, shape (n, frames, frequencies); return the network that is best on the others."""
+    keras.utils.set_random_seed(settings.seed)
+    model = build(pictures.shape[1:], len(settings.words))
+    model.compile(
+        keras.optimizers.Adam(LEARNING_RATE),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=needs_jit(),
+    )
+    log.info("%d parameters, %d clips an epoch", model.count_params(), is_training.sum())
+    validation = pictures[~is_training].astype(np.float32)[..., None] / 255.0, labels[~is_training]
+    history: list[Epoch] = []
+    for n_before in range(settings.epochs):
+        order = np.random.default_rng([settings.seed, n_before]).permutation(np.flatnonzero(is_training))
+        epoch = fit_epoch(
+            model,
+            Pictures(pictures, labels, order, settings.batch_size),
+            validation,
+            number=n_before + 1,
+            n_epochs=settings.epochs,
+            measured_at_once=MEASURED_AT_ONCE,
+        )
+        history.append(epoch)
+        run.save_epoch(history, model)
+    return run.load_best()
 
 
 class Pictures(keras.utils.PyDataset):  # type: ignore[misc]

@@ -21,11 +21,11 @@ import tiny_words
 
 from detector.cli.bench import cpu_s
 from training.architectures import ARCHITECTURES, build_model
+from training.batches import Batches, make_targets
 from training.dataset import TRAINING, WaveformStore
 from training.features import SHARD_WINDOWS, FeatureStore, ShardMaker
 from training.layouts import index
 from training.settings import TrainSettings, WindowSettings
-from training.train import Batches, make_targets
 
 N_BATCHES = 8
 

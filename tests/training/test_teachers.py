@@ -30,8 +30,9 @@ def test_targets_are_labels_and_the_mean_answer_of_the_teachers(tmp_path, rng):
     import keras
 
     from training.architectures import build_model
+    from training.batches import make_targets
     from training.features import FeatureStore
-    from training.train import make_targets
+    from training.run.run import Run
 
     features = rng.integers(-100, 100, (50, 49, 40), dtype=np.int8)
     labels = rng.integers(3, size=50, dtype=np.uint8)
@@ -43,8 +44,9 @@ def test_targets_are_labels_and_the_mean_answer_of_the_teachers(tmp_path, rng):
         keras.utils.set_random_seed(k)
         model = build_model("ts-resnet-tiny", n_frames=49, n_mels=40, n_labels=3)
         answers.append(model(windows.read(np.arange(50))[..., None], training=False).numpy())
-        model.save(tmp_path / f"{k}.keras")
-        teachers.append(tmp_path / f"{k}.keras")
+        teachers.append(Run(tmp_path / f"teacher-{k}"))
+        teachers[k].folder.mkdir()
+        teachers[k].save_epoch([{"epoch": 1, "validation_loss": 0.5}], model)
     settings = TrainSettings(data=("words",), words=("yes",), imitation=0.6)
     targets = make_targets(settings, windows, teachers)
     np.testing.assert_allclose(targets, 0.6 * np.mean(answers, axis=0) + 0.4 * np.eye(3)[labels], atol=1e-5)
@@ -90,4 +92,4 @@ def test_a_run_trains_its_teachers_and_goes_on_with_them(tmp_path):
     settings_file.write_text(settings_file.read_text().replace('"epochs": 1', '"epochs": 3'))
     refused = run(*resume, command=KEYWORD_TRAINER, env=ENVIRONMENT, timeout=100)
     assert refused.returncode == 78
-    assert "expected the run of a teacher" in refused.stderr.splitlines()[-1]
+    assert "found another run in" in refused.stderr.splitlines()[-1]

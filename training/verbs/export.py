@@ -7,7 +7,6 @@ import logging
 from pathlib import Path
 
 from training.arguments import add_threshold, print_lines
-from training.backends import import_keras
 
 NAME = "export"
 SUMMARY = "copy the model of a finished run to a folder of models, under a name"
@@ -30,11 +29,11 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the pair of a finished run."""
-    import_keras()
     from training.export import export
+    from training.run.run import Run
 
     pair = export(
-        options.run,
+        Run(options.run),
         name=options.name,
         folder=options.to,
         thresholds=dict(options.threshold),

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from training.arguments import add_cache, print_lines
-from training.backends import import_keras
 
 NAME = "report"
 SUMMARY = "write one HTML page on a finished run: curves, figures, mistakes to listen to"
@@ -21,9 +20,9 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the page on a run."""
-    import_keras()
     from training.report import write_report
+    from training.run.run import Run
 
     file = options.out or options.run / "report.html"
-    write_report(options.run, file, cache=options.cache)
+    write_report(Run(options.run), file, cache=options.cache)
     print_lines([str(file)])

@@ -85,20 +85,27 @@ def run(options: argparse.Namespace) -> None:
             f"expected an architecture that becomes a model, found {TUTORIAL_CNN} or --split-by, which have a verb of "
             "their own: keyword-trainer tutorial"
         )
-    settings = None if options.resume else new_settings(given, options.root)
-    import_keras(options.backend)
     from training.provenance import check_licences
+    from training.run.run import Run
+
+    run = Run(options.out)
+    if options.resume:
+        settings = run.read_settings()
+    else:
+        settings = new_settings(given, options.root)
+        if run.is_begun:
+            raise SettingsError(f"expected a new folder, found a run in {run.folder}: add --resume or choose another")
+        check_licences(settings.licences, (*settings.data, *settings.synthetic, *settings.noise, *settings.speech))
+    import_keras(options.backend)
     from training.train import train
 
-    if settings is not None:
-        check_licences(settings.licences, (*settings.data, *settings.synthetic, *settings.noise, *settings.speech))
-    train(settings, options.out, cache=options.cache, n_workers=options.workers)
+    train(run, settings, cache=options.cache, n_workers=options.workers)
     if options.backend != "tensorflow":
         _finish_elsewhere(options)
         return
-    from training.export import finish
+    from training.finish import finish
 
-    evaluation = finish(options.out, cache=options.cache, n_workers=options.workers)
+    evaluation = finish(run, cache=options.cache, n_workers=options.workers)
     print_lines(evaluation.int8.lines())
     print_lines([f"before quantisation: {evaluation.float32.accuracy.percent()}"])
     log.info("next: keyword-trainer export %s --name NAME", options.out)

@@ -1,0 +1,1 @@
+"""The folder that a training makes, and what goes into it."""
