@@ -18,7 +18,7 @@ from detector.errors import AudioFileError, SettingsError
 from detector.types import NotNegative
 from training.augment import Audio, add, cut, fade, noise_factor, rms
 from training.dataset import NOISE, SPEECH, TRAINING, WORD, Item, WaveformStore, find_word, holds_any_word
-from training.files import write_whole
+from training.run.files import write_whole
 
 log = logging.getLogger(__name__)
 

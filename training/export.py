@@ -12,7 +12,7 @@ from detector.core.detector import override_thresholds
 from detector.core.manifest import Manifest, encode_manifest
 from detector.core.model import Model
 from detector.errors import SettingsError
-from training.files import write_whole
+from training.run.files import write_whole
 from training.run.run import Run
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from training.devices import choose_precision, choose_strategy, describe_devices
 from training.epochs import fit_epoch
 from training.features import FeatureStore
 from training.layouts import index
-from training.provenance import describe_session
+from training.run.provenance import describe_session
 from training.run.run import Run
 from training.settings import TrainSettings
 

@@ -28,9 +28,9 @@ from training.dataset import TESTING, TRAINING, VALIDATION, WORD, Item, Waveform
 from training.devices import needs_jit
 from training.epochs import fit_epoch
 from training.evaluate_clips import fit_window
-from training.files import write_whole
 from training.layouts import index_all_words
 from training.quantize import convert_to_int8
+from training.run.files import write_whole
 from training.run.run import EVALUATION_FILE, MODEL_FILE, Epoch, Run
 from training.settings import TutorialSettings
 from training.statistics import Rate, proportion

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from detector.errors import SettingsError
-from training.recipe import new_settings, read_recipe
+from training.run.recipe import new_settings, read_recipe
 
 RECIPE = """
 words = ["yes", "no"]

@@ -293,7 +293,7 @@ def test_a_recipe_is_a_run(data, tmp_path):
 def test_the_recipes_that_ship_fit(data):
     import msgspec
 
-    from training.recipe import read_recipe
+    from training.run.recipe import read_recipe
     from training.settings import TrainSettings
 
     recipes = sorted((Path(__file__).parents[2] / "models" / "recipes").glob("*.toml"))

@@ -21,7 +21,7 @@ import msgspec
 from detector.core.manifest import Manifest, encode_manifest, read_manifest
 from detector.errors import SettingsError
 from training.evaluate_clips import ClipReport
-from training.files import write_whole
+from training.run.files import write_whole
 from training.settings import TrainSettings
 
 if TYPE_CHECKING:

@@ -58,8 +58,8 @@ def run(options: argparse.Namespace) -> None:
     from detector.core.manifest import encode_manifest, read_manifest
     from detector.core.model import Model, find_model
     from detector.core.operating import describe_points, pick_points
-    from training.files import write_whole
     from training.operating import calibrate, with_points
+    from training.run.files import write_whole
 
     file = find_model(options.model)
     manifest = read_manifest(file)

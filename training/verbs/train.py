@@ -14,7 +14,7 @@ from detector.cli.options import add_option, take_given
 from detector.errors import DetectorError, SettingsError
 from training.arguments import add_cache, not_negative, parse_assignment, parse_count, print_lines
 from training.backends import BACKENDS, import_keras
-from training.recipe import new_settings
+from training.run.recipe import new_settings
 from training.settings import TrainSettings
 
 NAME = "train"
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
             f"expected an architecture that becomes a model, found {TUTORIAL_CNN} or --split-by, which have a verb of "
             "their own: keyword-trainer tutorial"
         )
-    from training.provenance import check_licences
+    from training.run.provenance import check_licences
     from training.run.run import Run
 
     run = Run(options.out)

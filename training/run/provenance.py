@@ -19,7 +19,7 @@ import numpy as np
 import detector
 from detector.errors import SettingsError
 from training.dataset import TRAINING, Item, digest
-from training.recipe import FOLDERS
+from training.run.recipe import FOLDERS
 from training.run.run import Run
 from training.settings import TrainSettings
 
