@@ -13,7 +13,7 @@ from types import FrameType
 import detector
 from detector.cli.arguments import Parser
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
-from training.backends import INSTALL
+from training.network.backends import INSTALL
 from training.verbs import VERBS
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from training.dataset import SPEECH, TRAINING, VALIDATION, WORD, Item, WaveformS
 from training.evaluate_clips import evaluate_clips, gather_clips
 from training.features import FeatureStore
 from training.layouts import index
+from training.network.quantize import balance, convert_to_int8, iterate_scores, soften, to_float32
 from training.operating import calibrate, with_points
-from training.quantize import balance, convert_to_int8, iterate_scores, soften, to_float32
 from training.run.provenance import describe_training
 from training.run.run import Evaluation, Run
 from training.settings import TrainSettings

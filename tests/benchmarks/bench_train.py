@@ -20,11 +20,11 @@ import numpy as np
 import tiny_words
 
 from detector.cli.bench import cpu_s
-from training.architectures import ARCHITECTURES, build_model
-from training.batches import Batches, make_targets
 from training.dataset import TRAINING, WaveformStore
 from training.features import SHARD_WINDOWS, FeatureStore, ShardMaker
 from training.layouts import index
+from training.network.architectures import ARCHITECTURES, build_model
+from training.network.batches import Batches, make_targets
 from training.settings import TrainSettings, WindowSettings
 
 N_BATCHES = 8

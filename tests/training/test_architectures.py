@@ -13,7 +13,7 @@ NAMES = ["ds-cnn", "ds-cnn-tiny", "ds-cnn-wide", "cnn", "tc-resnet", "ts-resnet"
 
 
 def test_every_architecture_is_tried_here():
-    from training.architectures import ARCHITECTURES
+    from training.network.architectures import ARCHITECTURES
 
     assert sorted(ARCHITECTURES) == sorted(NAMES)
 
@@ -23,8 +23,8 @@ def test_an_architecture_quantises_and_keeps_its_answers(name, rng):
     import keras
 
     from detector.core.model import Network
-    from training.architectures import build_model
-    from training.quantize import convert_to_int8
+    from training.network.architectures import build_model
+    from training.network.quantize import convert_to_int8
 
     keras.utils.set_random_seed(1)
     model = build_model(name, n_frames=49, n_mels=40, n_labels=4)
@@ -49,7 +49,7 @@ def test_an_architecture_quantises_and_keeps_its_answers(name, rng):
 def test_batch_normalisation_is_that_of_keras(rng):
     import keras
 
-    from training.architectures import BatchNormalization
+    from training.network.architectures import BatchNormalization
 
     x = (rng.standard_normal((64, 5, 4, 3)) * [0.5, 1.0, 3.0] + [0.0, 2.0, -1.0]).astype(np.float32)
     ours, theirs = BatchNormalization(momentum=0.9), keras.layers.BatchNormalization(momentum=0.9)
@@ -63,13 +63,13 @@ def test_batch_normalisation_is_that_of_keras(rng):
 
 @pytest.mark.parametrize("name", ["ds-cnn-tiny", "ts-resnet-tiny"])
 def test_a_tiny_one_is_tiny(name):
-    from training.architectures import build_model
+    from training.network.architectures import build_model
 
     assert build_model(name, n_frames=49, n_mels=40, n_labels=4).count_params() <= 15_000
 
 
 def test_an_architecture_that_there_is_not_is_refused():
-    from training.architectures import ARCHITECTURES, build_model
+    from training.network.architectures import ARCHITECTURES, build_model
 
     with pytest.raises(SettingsError, match=f"expected an architecture of {', '.join(ARCHITECTURES)}, found"):
         build_model("transformer", n_frames=49, n_mels=40, n_labels=4)

@@ -15,7 +15,7 @@ def nvidia_smi(tmp_path, monkeypatch):
 
 
 def test_a_gpu_that_the_framework_does_not_see_is_warned_of(nvidia_smi, monkeypatch):
-    from training import devices
+    from training.network import devices
 
     monkeypatch.setattr(devices, "list_gpus", list)
     first, warning = devices.describe_devices()
@@ -25,7 +25,7 @@ def test_a_gpu_that_the_framework_does_not_see_is_warned_of(nvidia_smi, monkeypa
 
 
 def test_a_gpu_that_is_seen_is_named_and_trains_in_mixed_precision(nvidia_smi, monkeypatch):
-    from training import devices
+    from training.network import devices
 
     monkeypatch.setattr(devices, "list_gpus", lambda: ["/physical_device:GPU:0"])
     (line,) = devices.describe_devices()
@@ -35,7 +35,7 @@ def test_a_gpu_that_is_seen_is_named_and_trains_in_mixed_precision(nvidia_smi, m
 
 
 def test_a_precision_that_there_is_not_is_refused(monkeypatch):
-    from training import devices
+    from training.network import devices
 
     monkeypatch.setattr(devices, "list_gpus", list)
     assert devices.choose_precision("auto") == "float32"

@@ -31,7 +31,7 @@ def test_decoding_shows_a_bar_on_a_terminal_alone(tmp_path, monkeypatch, is_term
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_an_epoch_shows_a_bar_on_a_terminal_alone_and_costs_nothing_elsewhere(monkeypatch, is_terminal):
-    from training.epochs import show_epoch
+    from training.network.epochs import show_epoch
 
     monkeypatch.setattr(sys, "stderr", Stderr(is_terminal=is_terminal))
     callbacks = show_epoch("epoch 1/2", 10)

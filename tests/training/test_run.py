@@ -173,7 +173,7 @@ def test_a_full_disk_leaves_the_weights_that_were_there(run):
 def test_networks_are_loaded_as_they_were_saved(run, rng):
     import keras
 
-    from training.architectures import build_model
+    from training.network.architectures import build_model
 
     keras.utils.set_random_seed(1)
     model = build_model("ts-resnet-tiny", n_frames=49, n_mels=40, n_labels=4)

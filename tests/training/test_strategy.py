@@ -19,8 +19,8 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 import keras
-from training.architectures import build_model
-from training.devices import choose_strategy
+from training.network.architectures import build_model
+from training.network.devices import choose_strategy
 
 assert len(tf.config.list_logical_devices("CPU")) == 2
 assert choose_strategy("auto").distribution is None
@@ -60,7 +60,7 @@ def test_a_batch_divided_among_two_devices_trains_as_on_one():
 
 
 def test_a_strategy_that_there_is_not_is_refused():
-    from training.devices import choose_strategy
+    from training.network.devices import choose_strategy
 
     with pytest.raises(SettingsError, match="expected a strategy of auto, one, mirrored"):
         choose_strategy("many")

@@ -29,9 +29,9 @@ def test_a_teacher_sees_the_pupils_windows_and_has_no_teachers():
 def test_targets_are_labels_and_the_mean_answer_of_the_teachers(tmp_path, rng):
     import keras
 
-    from training.architectures import build_model
-    from training.batches import make_targets
     from training.features import FeatureStore
+    from training.network.architectures import build_model
+    from training.network.batches import make_targets
     from training.run.run import Run
 
     features = rng.integers(-100, 100, (50, 49, 40), dtype=np.int8)

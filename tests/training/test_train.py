@@ -308,7 +308,7 @@ def test_the_recipes_that_ship_fit(data):
 def test_the_quantised_network_is_int8_throughout_and_runtimes_agree(trained, rng):
     import warnings
 
-    from training.quantize import EXPECTED_OPS, list_ops
+    from training.network.quantize import EXPECTED_OPS, list_ops
 
     flatbuffer = trained[1].with_suffix(".tflite").read_bytes()
     with warnings.catch_warnings():
@@ -454,7 +454,7 @@ def test_a_command_line_that_cannot_be_parsed_is_2():
 def test_labels_are_balanced_and_softened():
     import keras
 
-    from training.quantize import balance, soften
+    from training.network.quantize import balance, soften
 
     # A network that passes its features on: logits of silence, unknown and one keyword, biased towards unknown.
     features = keras.Input((1, 3, 1))

@@ -214,7 +214,7 @@ class Run:
 def _load(file: Path, *, with_optimiser: bool) -> keras.Model:
     import keras
 
-    import training.architectures  # noqa: F401 - registers the layers of our own
+    import training.network.architectures  # noqa: F401 - registers the layers of our own
 
     try:
         return keras.models.load_model(file, compile=with_optimiser)

@@ -13,7 +13,7 @@ from pathlib import Path
 from detector.cli.options import add_option, take_given
 from detector.errors import DetectorError, SettingsError
 from training.arguments import add_cache, not_negative, parse_assignment, parse_count, print_lines
-from training.backends import BACKENDS, import_keras
+from training.network.backends import BACKENDS, import_keras
 from training.run.recipe import new_settings
 from training.settings import TrainSettings
 
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
             raise SettingsError(f"expected a new folder, found a run in {run.folder}: add --resume or choose another")
         check_licences(settings.licences, (*settings.data, *settings.synthetic, *settings.noise, *settings.speech))
     import_keras(options.backend)
-    from training.train import train
+    from training.network.train import train
 
     train(run, settings, cache=options.cache, n_workers=options.workers)
     if options.backend != "tensorflow":

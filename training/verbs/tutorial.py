@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detector.cli.options import add_option, take_given
 from training.arguments import add_cache, not_negative, print_report
-from training.backends import import_keras
+from training.network.backends import import_keras
 from training.settings import TutorialSettings, convert_settings
 
 NAME = "tutorial"

@@ -13,13 +13,13 @@ import keras
 import numpy as np
 
 from detector.errors import SettingsError
-from training.architectures import build_model, check_architecture
-from training.batches import Batches, make_targets
 from training.dataset import TRAINING, VALIDATION, Item, WaveformStore, describe_items
-from training.devices import choose_precision, choose_strategy, describe_devices, needs_jit
-from training.epochs import fit_epoch
 from training.features import FeatureStore
 from training.layouts import index
+from training.network.architectures import build_model, check_architecture
+from training.network.batches import Batches, make_targets
+from training.network.devices import choose_precision, choose_strategy, describe_devices, needs_jit
+from training.network.epochs import fit_epoch
 from training.run.provenance import describe_session
 from training.run.run import Run
 from training.settings import TrainSettings

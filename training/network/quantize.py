@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from detector.core.model import find_interpreter
 from detector.errors import ModelFormatError
 from detector.process.stderr import native_messages_to_log
-from training.architectures import build_model
+from training.network.architectures import build_model
 
 EXPECTED_OPS = frozenset(
     {
