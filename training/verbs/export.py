@@ -29,7 +29,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the pair of a finished run."""
-    from training.export import export
+    from training.export.export import export
     from training.run.run import Run
 
     pair = export(

@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> None:
     if options.backend != "tensorflow":
         _finish_elsewhere(options)
         return
-    from training.finish import finish
+    from training.export.finish import finish
 
     evaluation = finish(run, cache=options.cache, n_workers=options.workers)
     print_lines(evaluation.int8.lines())
