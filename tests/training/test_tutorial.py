@@ -41,7 +41,7 @@ def test_it_learns_two_words_from_pictures(data, tmp_path, split_by, n_validatio
 
 
 def test_a_picture_is_as_large_as_the_tutorials_and_a_tone_is_a_line_in_it():
-    from training.tutorial import draw
+    from training.learn.tutorial import draw
 
     tone = np.rint(32767 * np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)).astype(np.int16)
     picture = draw(tone)

@@ -31,8 +31,8 @@ def run(options: argparse.Namespace) -> None:
     given["data"] = [str(Path(folder).resolve()) for folder in given["data"]]
     settings = convert_settings(TutorialSettings, given)
     import_keras()
+    from training.learn.tutorial import train_tutorial
     from training.run.run import Run
-    from training.tutorial import train_tutorial
 
     report = train_tutorial(Run(options.out), settings, cache=options.cache)
     print_report(report, as_json=False)
