@@ -7,7 +7,7 @@ import tiny_words
 from commands import KEYWORD_TRAINER, assert_one_line, run
 
 from detector.core.frontend import FrontendSettings, LogMel
-from training.views import bands_hz, mel_db, mfcc, spectrogram_db, view
+from training.report.views import bands_hz, mel_db, mfcc, spectrogram_db, view
 
 SETTINGS = FrontendSettings()
 

@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> None:
         write_whole({file: encode_manifest(with_points(manifest, curve, points))})
         log.info("wrote %s", file)
     if options.picture:
-        from training.pictures import draw_curve
+        from training.report.figures import draw_curve
 
         draw_curve(curve, points, options.picture, title=manifest.name)
     if options.json:

@@ -31,9 +31,9 @@ def run(options: argparse.Namespace) -> None:
     """Draw clips, or write a tree of images."""
     from detector.core.model import load_model
     from training.dataset import read_recording
-    from training.images import write_images
-    from training.pictures import draw_clips
-    from training.views import view
+    from training.report.figures import draw_clips
+    from training.report.images import write_images
+    from training.report.views import view
 
     if bool(options.clips) != (options.out is not None) or not (options.clips or options.images):
         raise SettingsError("expected CLIP... and --out PNG, or --data DIR and --images DIR")

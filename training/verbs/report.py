@@ -20,7 +20,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the page on a run."""
-    from training.report import write_report
+    from training.report.report import write_report
     from training.run.run import Run
 
     file = options.out or options.run / "report.html"

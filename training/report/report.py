@@ -24,7 +24,7 @@ from detector.errors import SettingsError
 from training.dataset import VALIDATION, WaveformStore
 from training.evaluate_clips import ClipReport, choose_clips, fit_window
 from training.layouts import index
-from training.pictures import curve_figure, draw_mel, learning_figure, to_svg
+from training.report.figures import curve_figure, draw_mel, learning_figure, to_svg
 from training.run.run import Run
 from training.settings import SILENCE, TrainSettings
 
@@ -63,7 +63,10 @@ def write_report(run: Run, file: Path, *, cache: Path) -> None:
     counts = dict(zip(evaluation.int8.labels, evaluation.int8.confusion, strict=True))
     mistakes = _find_mistakes(settings, model, cache=cache)
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("training"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("training.report"),
+        autoescape=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     page = environment.get_template("report.html").render(
         name=manifest.name,

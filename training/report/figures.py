@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from detector.core.frontend import FrontendSettings
 from detector.core.manifest import Manifest, OperatingCurve, OperatingPoint
 from detector.errors import SettingsError
-from training.views import Views, bands_hz, mel_db
+from training.report.views import Views, bands_hz, mel_db
 
 MOST_BANDS = 4
 """Intervals of more words than this would hide each other."""

@@ -13,7 +13,7 @@ from detector.core.frontend import FrontendSettings, LogMel
 from detector.errors import SettingsError
 from training.dataset import WORD, Item, WaveformStore
 from training.evaluate_clips import fit_window
-from training.views import mel_db, mfcc, spectrogram_db
+from training.report.views import mel_db, mfcc, spectrogram_db
 
 SMALLEST_PIXELS = 160
 """Each value is drawn as so many equal pixels that no image is smaller than this, either way."""
