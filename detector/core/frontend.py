@@ -153,8 +153,13 @@ class LogMel:
         settings = self.settings
         if samples.shape[-1] < settings.frame_samples:
             return np.empty((*samples.shape[:-1], 0, settings.n_mels), dtype=np.float32)
-        frames = np.lib.stride_tricks.sliding_window_view(samples, settings.frame_samples, axis=-1)
-        frames = frames[..., :: settings.hop_samples, :]
+        *outer, step = samples.strides
+        frames = np.lib.stride_tricks.as_strided(  # a third of the cost of sliding_window_view
+            samples,
+            (*samples.shape[:-1], settings.count_frames(samples.shape[-1]), settings.frame_samples),
+            (*outer, settings.hop_samples * step, step),
+            writeable=False,
+        )
         spectrum = np.fft.rfft(frames * self._window, settings.fft_samples)[..., self._bins]
         power = spectrum.real**2 + spectrum.imag**2
         rising = np.add.reduceat(power * self._rise, self._run_starts, axis=-1)

@@ -150,20 +150,24 @@ class Scorer:
 
     def _feed_block(self, samples: NDArray[np.int16]) -> list[Scored]:
         """Compute the frames that some samples complete in one call, then score the windows that end among them."""
-        count_frames = self.model.manifest.frontend.count_frames
-        begin, end = self._full_at - self._window_samples, self._n_samples + len(samples)
-        n_before = count_frames(self._n_samples - begin)
-        frames = self._frames
+        end = self._n_samples + len(samples)
         new = self._frontend.feed(samples)
-        if len(new):
-            frames = np.concatenate((frames, new))
-        scored = []
-        while self._next_end <= end:
-            first = count_frames(self._next_end - begin) - n_before
-            scores = self.model.score(frames[first : first + self._n_frames])
-            scored.append(Scored(self._next_end, scores.tolist()))
-            self._next_end += self.stride_factor * self._stride_samples
+        frames = np.concatenate((self._frames, new)) if len(new) else self._frames
+        scored = self._score_until(end, frames) if self._next_end <= end else []
         self._n_windows += len(scored)
         self._n_samples = end
-        self._frames = frames[-self._n_frames :]
+        if len(new):
+            self._frames = frames[-self._n_frames :]
+        return scored
+
+    def _score_until(self, end: int, frames: NDArray[np.float32]) -> list[Scored]:
+        """Score the windows that end up to sample `end`, which completes the last of some frames, (n, n_mels)."""
+        count_frames, begin = self.model.manifest.frontend.count_frames, self._full_at - self._window_samples
+        n_after_start = count_frames(end - begin) - len(frames)
+        scored = []
+        while self._next_end <= end:
+            last = count_frames(self._next_end - begin) - n_after_start
+            scores = self.model.score(frames[last - self._n_frames : last])
+            scored.append(Scored(self._next_end, scores.tolist()))
+            self._next_end += self.stride_factor * self._stride_samples
         return scored
