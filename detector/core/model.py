@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from detector.core.frontend import LogMel
 from detector.core.manifest import Manifest, read_manifest
+from detector.core.native import native_messages_to_log
 from detector.errors import ModelError, ModelFormatError, ModelMismatchError, ModelNotFoundError
-from detector.process.stderr import native_messages_to_log
 
 RUNTIMES = (
     ("ai_edge_litert.interpreter", "Interpreter"),

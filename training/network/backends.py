@@ -6,8 +6,8 @@ import importlib
 import logging
 import os
 
+from detector.core.native import native_messages_to_log
 from detector.errors import SettingsError
-from detector.process.stderr import native_messages_to_log
 
 INSTALL = "pip install 'keyword-detector[train]', or in a checkout .venv/bin/pip install -e '.[train]'"
 """What training needs."""

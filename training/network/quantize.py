@@ -13,8 +13,8 @@ import scipy.special
 from numpy.typing import NDArray
 
 from detector.core.model import find_interpreter
+from detector.core.native import native_messages_to_log
 from detector.errors import ModelFormatError
-from detector.process.stderr import native_messages_to_log
 from training.network.architectures import build_model
 
 EXPECTED_OPS = frozenset(

@@ -1,0 +1,242 @@
+"""What the daemon looks after, turn by turn, with a clock that the test turns."""
+
+import logging
+
+import numpy as np
+import pytest
+from clocks import Clock
+
+from detector.daemon.daemon import Daemon
+from detector.daemon.lateness import LATE_S
+from detector.errors import SettingsError
+from detector.events import Asked, Condition, Opened, Progress, State
+from detector.process.supervisor import Watchdog
+from detector.settings import RecordSettings, Settings
+
+STRIDE = 960
+
+
+class Source:
+    name = "a microphone"
+
+    def __init__(self, *, is_live=True, can_wait=False):
+        self.is_live, self.can_wait, self.is_waiting = is_live, can_wait, False
+
+
+class Supervisor:
+    """Takes notifications, or is behind."""
+
+    def __init__(self):
+        self.sent, self.takes = [], True
+
+    def send(self, **fields):
+        self.sent.append(fields)
+        return True
+
+    def ready(self):
+        self.sent.append("ready")
+        return self.takes
+
+    def reloading(self):
+        self.sent.append("reloading")
+
+
+class Signal:
+    """A request that the test makes."""
+
+    def __init__(self):
+        self.is_set = False
+
+    def take(self):
+        was_set, self.is_set = self.is_set, False
+        return was_set
+
+
+class Console:
+    as_json = with_events = False
+
+
+class Outlet:
+    trouble = None
+
+    def __init__(self):
+        self.finished = []
+
+    def finish(self, timeout_s):
+        self.finished.append(timeout_s)
+
+
+class Keeper:
+    def __init__(self):
+        self.heard = []
+
+    def hear(self, event):
+        self.heard.append(event)
+
+    def of(self, kind):
+        return [event for event in self.heard if isinstance(event, kind)]
+
+
+class World:
+    """A daemon and all around it."""
+
+    def __init__(self, detector, settings=None, source=None, reread=None):
+        self.detector, self.source = detector, source or Source()
+        self.clock, self.keeper, self.supervisor = Clock(), Keeper(), Supervisor()
+        self.keep, self.hangup, self.console, self.output = Signal(), Signal(), Console(), Outlet()
+        self.n_captured = 0
+        self.daemon = Daemon(
+            settings or Settings(),
+            detector,
+            self.source,
+            self.keeper,
+            console=self.console,
+            notifier=self.supervisor,
+            watchdog=Watchdog(self.supervisor, 30.0),
+            output=self.output,
+            log_output=None,
+            keep=self.keep,
+            hangup=self.hangup,
+            reread=reread,
+            clock=self.clock,
+        )
+
+    def turn(self, samples=None, *, seconds=0.06, waiting_s=0.0):
+        """Let a turn of the listening loop pass."""
+        samples = np.full(STRIDE, 100, dtype=np.int16) if samples is None else samples
+        samples = (samples * np.where(np.arange(len(samples)) % 2, 1, -1)).astype(np.int16)
+        self.clock.advance(seconds)
+        self.n_captured += len(samples)
+        self.detector.feed(samples)
+        self.daemon.hear(Progress(samples, self.n_captured, round(waiting_s * 16000), 0))
+
+    def run(self, seconds, **options):
+        for _ in range(round(seconds / 0.06)):
+            self.turn(**options)
+
+
+def test_it_is_ready_once_a_window_was_scored_and_says_so_until_it_is_taken(detector):
+    world = World(detector)
+    world.supervisor.takes = False
+    world.run(0.6)
+    assert "ready" not in world.supervisor.sent
+    world.run(0.6)
+    assert world.supervisor.sent.count("ready") > 1
+    world.supervisor.takes = True
+    world.turn()
+    n_sent = world.supervisor.sent.count("ready")
+    world.run(3)
+    assert world.supervisor.sent.count("ready") == n_sent
+    assert world.keeper.of(State) == [State(Condition.LISTENING, 1, Condition.STARTING)]
+
+
+def test_the_watchdog_is_fed_while_samples_come_and_windows_are_scored(detector):
+    world = World(detector)
+    world.run(35)
+    assert world.supervisor.sent.count({"WATCHDOG": 1}) == 4
+    world.run(35, samples=np.empty(0, dtype=np.int16))
+    assert world.supervisor.sent.count({"WATCHDOG": 1}) == 5, "once more for what came since the last"
+    world.run(35, samples=np.empty(0, dtype=np.int16))
+    assert world.supervisor.sent.count({"WATCHDOG": 1}) == 5
+
+
+def test_silence_deafness_and_waiting_are_states(detector):
+    world = World(detector)
+    world.run(2)
+    world.run(12, samples=np.zeros(STRIDE))
+    world.run(5, samples=np.empty(0, dtype=np.int16))
+    world.source.is_waiting = True
+    world.turn(np.empty(0, dtype=np.int16))
+    world.source.is_waiting = False
+    world.run(12)
+    expected = [Condition.LISTENING, Condition.SILENT, Condition.DEAF, Condition.RECOVERING]
+    assert [state.condition for state in world.keeper.of(State)] == [*expected, Condition.LISTENING]
+    assert [state.before for state in world.keeper.of(State)] == [Condition.STARTING, *expected]
+
+
+def test_the_health_of_a_recording_is_nobodys_business(detector):
+    world = World(detector, source=Source(is_live=False, can_wait=True))
+    world.run(15, samples=np.zeros(STRIDE), waiting_s=2 * LATE_S)
+    assert world.keeper.of(State) == []
+    assert detector.stride_factor == 1
+
+
+def test_a_late_detector_widens_its_stride_and_the_change_is_an_event(detector):
+    world = World(detector)
+    world.run(2)
+    world.turn(waiting_s=LATE_S + 0.1)
+    assert detector.stride_factor == 2
+    assert world.keeper.heard[-1] == State(Condition.LISTENING, 2)
+    world.run(11)
+    assert detector.stride_factor == 1
+    assert world.keeper.of(State)[-1] == State(Condition.LISTENING, 1)
+
+
+def test_a_request_to_keep_is_an_event_and_a_warning_where_nothing_is_recorded(detector, caplog):
+    for folder in (None, "somewhere"):
+        world = World(detector, Settings(record=RecordSettings(folder=folder)))
+        world.keep.is_set = True
+        world.turn()
+        world.turn()
+        assert world.keeper.of(Asked) == [Asked("asked")]
+    warned = [record.message for record in caplog.records]
+    assert warned == ["nothing is recorded, so nothing can be kept: expected --record at the start"]
+
+
+def test_a_reload_takes_over_what_may_change_and_opens_the_stream_anew(detector, caplog):
+    caplog.set_level(logging.WARNING)
+    world = World(detector, reread=lambda: Settings(words=("no",), threshold=0.9, json=True, events=True))
+    world.run(2)
+    world.hangup.is_set = True
+    world.turn()
+    assert world.supervisor.sent[-2:] == ["reloading", "ready"]
+    assert (detector.words, detector.thresholds) == (("no",), {"no": 0.9})
+    assert (world.console.as_json, world.console.with_events) == (True, True)
+    (opened,) = world.keeper.of(Opened)
+    assert (opened.source, opened.thresholds) == ("a microphone", {"no": 0.9})
+    assert [record.message for record in caplog.records] == ["settings were read anew"]
+
+
+@pytest.mark.parametrize(
+    ("reread", "message"),
+    [
+        (lambda: Settings(device="other"), "expected the same device as at the start"),
+        (lambda: Settings(threshold=2.0), "above 0 and at most 1"),
+        (lambda: Settings(words=("maybe",)), "found 'maybe'"),
+        (lambda: Settings(events=True), "expected --json with --events"),
+    ],
+)
+def test_a_reload_that_does_not_fit_changes_nothing(detector, caplog, reread, message):
+    world = World(detector, reread=reread)
+    before = detector.thresholds
+    world.hangup.is_set = True
+    world.turn()
+    assert detector.thresholds == before
+    assert world.keeper.of(Opened) == []
+    (record,) = caplog.records
+    assert record.message.startswith("settings stay as they were: ")
+    assert message in record.message
+    assert world.supervisor.sent.count("reloading") == 0, "it was not ready yet"
+
+
+def test_a_reload_of_a_file_that_cannot_be_read_is_one_line(detector, caplog):
+    def missing():
+        raise SettingsError("expected settings in a.toml, found that it cannot be read")
+
+    world = World(detector, reread=missing)
+    world.hangup.is_set = True
+    world.turn()
+    assert [record.message for record in caplog.records] == [
+        "settings stay as they were: expected settings in a.toml, found that it cannot be read"
+    ]
+
+
+def test_lines_that_wait_are_written_at_each_turn_and_trouble_is_reported_once(detector, caplog):
+    world = World(detector)
+    world.turn()
+    assert world.output.finished == [0.0]
+    world.output.trouble = "No space left on device"
+    world.run(1)
+    assert [record.message for record in caplog.records] == [
+        "detections wait, they cannot be written: No space left on device"
+    ]

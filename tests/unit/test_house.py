@@ -1,0 +1,108 @@
+"""Where things stand and who may know whom, read from the imports: wherever they are, inside functions too."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import detector
+
+PACKAGE = Path(detector.__file__).parent
+ROOT_MODULES = {
+    "__init__",
+    "__main__",
+    "assembly",
+    "batch",
+    "errors",
+    "events",
+    "samples",
+    "settings",
+    "types",
+}
+FOLDERS = {"audio", "cli", "core", "daemon", "flight", "outputs", "process"}
+
+FORBIDDEN = {
+    "core": {"audio", "outputs", "process", "daemon", "cli", "flight", "assembly", "batch"},
+    "audio": {"core", "outputs", "daemon", "cli", "flight", "assembly", "batch"},
+    "outputs": {"core", "audio", "flight", "daemon", "cli", "assembly", "batch"},
+    "flight": {"outputs", "daemon", "cli", "assembly", "batch"},
+    "process": {"core", "audio", "outputs", "flight", "daemon", "cli", "assembly", "batch", "events"},
+    "daemon": {"cli", "batch"},
+    "events": {"core", "audio", "outputs", "process", "flight", "daemon", "cli"},
+    "errors": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
+    "types": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
+    "samples": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
+    "settings": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
+    "assembly": {"outputs", "flight", "daemon", "cli", "batch"},
+    "batch": {"outputs", "flight", "daemon", "cli", "process"},
+}
+"""What a folder or a module of the root must not import, as far as it is forbidden in part."""
+OF_ONE_MODULE = {
+    "sounddevice": {"audio/devices.py"},
+    "soxr": {"audio/resample.py"},
+    "threading": {
+        "audio/capture.py",
+        "audio/devices.py",
+        "audio/ring.py",
+        "outputs/fanout.py",
+        "process/outlet.py",
+    },
+}
+"""Libraries that only these modules import."""
+
+
+def find_imports(file, package):
+    """Return the modules that a file imports, named from within the package; of others, their first names."""
+    inside, outside = set(), set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            first, _, rest = name.partition(".")
+            if first == package:
+                inside.add(rest)
+            else:
+                outside.add(first)
+    return inside, outside
+
+
+def files_of(package):
+    return sorted(package.rglob("*.py"))
+
+
+def is_within(module, place):
+    return module == place or module.startswith(f"{place}.")
+
+
+@pytest.mark.parametrize("file", files_of(PACKAGE), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_arrows_point_one_way(file):
+    inside, outside = find_imports(file, "detector")
+    place = file.relative_to(PACKAGE)
+    own = place.parts[0] if len(place.parts) > 1 else place.stem
+    for forbidden in FORBIDDEN.get(own, ()):
+        assert not [module for module in inside if is_within(module, forbidden)]
+    for library, owners in OF_ONE_MODULE.items():
+        assert library not in outside or str(place) in owners
+
+
+def test_the_root_holds_what_everybody_needs_and_nothing_else():
+    assert {file.stem for file in PACKAGE.glob("*.py")} == ROOT_MODULES
+    assert {folder.parent.name for folder in PACKAGE.glob("*/__init__.py")} == FOLDERS
+
+
+TRAINING = PACKAGE.parent / "training"
+NOT_FOR_TRAINING = ("audio.capture", "audio.microphone", "daemon", "outputs", "flight", "cli", "batch")
+SHARED_BY_COMMANDS = ("cli.arguments", "cli.options", "cli.bench")
+"""How both commands read their arguments, and how the cost of detection is measured."""
+
+
+@pytest.mark.skipif(not TRAINING.is_dir(), reason="needs the package training: a checkout or the whole wheel")
+def test_training_imports_what_detects_and_nothing_that_listens():
+    for file in files_of(TRAINING):
+        inside, _ = find_imports(file, "detector")
+        for module in inside:
+            is_shared = any(is_within(module, place) for place in SHARED_BY_COMMANDS)
+            assert is_shared or not any(is_within(module, place) for place in NOT_FOR_TRAINING), (file, module)
