@@ -1,13 +1,18 @@
-"""Runs the command as a user does, in a process of its own."""
+"""Runs the commands: as a user does, in a process of its own, or in this one, which costs no start."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -33,6 +38,39 @@ def run(
     if not text:
         finished.stdout, finished.stderr = finished.stdout.decode(), finished.stderr.decode()
     return finished
+
+
+def call(*arguments: object, command: Sequence[str] = KEYWORD_DETECTOR) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end in this process, where what it needs has been imported already.
+
+    For what a command answers. What a process does, such as signals, pipes and its exit, needs `run` or `start`.
+    """
+    parser = importlib.import_module("detector.cli.parser" if command is KEYWORD_DETECTOR else "training.cli")
+    with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
+        with _as_a_process_has_them(), contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            try:
+                code = parser.run([str(argument) for argument in arguments])
+            except SystemExit as exc:  # of the parser of the command line
+                code = int(exc.code or 0)
+        stdout.seek(0)
+        stderr.seek(0)
+        return subprocess.CompletedProcess(arguments, code, stdout.read(), stderr.read())
+
+
+@contextlib.contextmanager
+def _as_a_process_has_them() -> Iterator[None]:
+    """Give a command a log and warnings that nobody has set up; put back afterwards what it changes for good."""
+    root = logging.getLogger()
+    handlers, level, on_terminate = root.handlers[:], root.level, signal.getsignal(signal.SIGTERM)
+    root.handlers.clear()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        signal.signal(signal.SIGTERM, on_terminate)
 
 
 def start(*arguments: object, command: Sequence[str] = KEYWORD_DETECTOR, **options: Any) -> subprocess.Popen[str]:

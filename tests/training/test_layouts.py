@@ -130,7 +130,6 @@ def test_a_table_that_is_not_there_is_told(tmp_path):
         list(index_words(str(tmp_path / "words.csv")))
 
 
-@pytest.mark.tensorflow
 def write_records(folder, split, clips):
     """Write clips, each the number of its label and its samples, as TensorFlow Datasets does."""
     import tensorflow as tf
@@ -144,6 +143,7 @@ def write_records(folder, split, clips):
             out.write(tf.train.Example(features=tf.train.Features(feature=int64)).SerializeToString())
 
 
+@pytest.mark.tensorflow
 def test_what_tensorflow_datasets_prepares_is_read_with_its_own_splits(tmp_path, rng):
     folder = tmp_path / "speech_commands" / "0.0.3"
     sounds = [rng.integers(-32768, 32767, 16000) for _ in range(4)]
@@ -185,6 +185,7 @@ def test_no_clip_is_taken_for_another(tmp_path):
     assert count(table) == 9
 
 
+@pytest.mark.tensorflow
 def test_every_record_of_tensorflow_datasets_counts(tmp_path, rng):
     write_records(tmp_path, "train", [(1, rng.integers(-9, 9, 1600)) for _ in range(5)])
     assert count(tmp_path) == 5
