@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -235,3 +236,15 @@ def test_what_cannot_be_replayed_is_told(detector, demo_samples, tmp_path):
     file.write_bytes(b"no sound")
     with pytest.raises(AudioFileError, match="unreadable"):
         replay(file, None)
+
+
+def test_a_flight_of_the_first_format_replays_as_it_was():
+    """Kept by the first recorder, of four seconds of the demo: tests/recordings/flight-1.json."""
+    file = Path(__file__).parent.parent / "recordings" / "flight-1.flac"
+    detector, detections = replay(file, "yes-no")
+    kept_then = json.loads(file.with_suffix(".json").read_text())
+    assert [(d.keyword, d.time_s, d.start_s) for d in detections] == [
+        (d["keyword"], d["time_s"], d["start_s"]) for d in kept_then["detections"]
+    ]
+    assert len(detections) == 2
+    assert detector.n_windows == len(kept_then["windows"])
