@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from training.dataset import SPLITS, TESTING, choose_split
+from training.data.items import SPLITS, TESTING, choose_split
 
 RATE_HZ = 16000
 WORDS = {"up": (300.0, 2500.0), "down": (2500.0, 300.0), "flat": (900.0, 900.0), "other": (1500.0, 1500.0)}

@@ -20,12 +20,12 @@ import numpy as np
 import tiny_words
 
 from detector.cli.bench import cpu_s
-from training.dataset import TRAINING, WaveformStore
-from training.features import SHARD_WINDOWS, FeatureStore, ShardMaker
-from training.layouts import index
+from training.data.items import TRAINING, WaveformStore
+from training.data.layouts import index
 from training.network.architectures import ARCHITECTURES, build_model
 from training.network.batches import Batches, make_targets
-from training.settings import TrainSettings, WindowSettings
+from training.run.settings import TrainSettings, WindowSettings
+from training.windows.features import SHARD_WINDOWS, FeatureStore, ShardMaker
 
 N_BATCHES = 8
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.dataset import VALIDATION, read_recording
-from training.layouts import find_recordings, index_noise, index_words
+from training.data.items import VALIDATION, read_recording
+from training.data.layouts import find_recordings, index_noise, index_words
 
 pytestmark = pytest.mark.recordings
 

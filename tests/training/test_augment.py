@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.augment import (
+from training.windows.augment import (
     change_speed,
     cut,
     db_to_factor,

@@ -6,7 +6,7 @@ import pytest
 
 from detector.cli.options import take_given
 from training import cli, verbs
-from training.settings import SynthesisSettings, TrainSettings, TutorialSettings, convert_settings
+from training.run.settings import SynthesisSettings, TrainSettings, TutorialSettings, convert_settings
 
 EVERY_OPTION_OF_TRAIN = {
     "--data a --data b": {"data": ("a", "b")},

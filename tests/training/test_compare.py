@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from detector import Detection
-from training.compare import bootstrap, compare
-from training.compose import Truth, TruthWord
+from training.evaluate.compare import bootstrap, compare
+from training.evaluate.streams import Truth, TruthWord
 
 WORDS = ("yes", "no")
 TRUTH = Truth([TruthWord("yes", 10.0 * k, 10.0 * k + 0.5) for k in range(1, 201)], hours=0.5)

@@ -12,7 +12,10 @@ import tiny_words
 
 from detector import Detection
 from detector.errors import AudioFileError, SettingsError
-from training.compose import (
+from training.data.items import NOISE, SPEECH, TRAINING, VALIDATION, WaveformStore
+from training.data.layouts import index_folders
+from training.evaluate.judge import judge
+from training.evaluate.streams import (
     SPEECH_GAP_S,
     Truth,
     TruthWord,
@@ -23,9 +26,6 @@ from training.compose import (
     word_pieces,
     write_stream,
 )
-from training.dataset import NOISE, SPEECH, TRAINING, VALIDATION, WaveformStore
-from training.judge import judge
-from training.layouts import index_folders
 
 
 def test_a_truth_file_is_read_and_others_are_refused(tmp_path):

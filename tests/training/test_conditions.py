@@ -5,9 +5,17 @@ import pytest
 
 from detector import Detector
 from detector.errors import SettingsError
-from training.compose import Truth, TruthWord
-from training.conditions import CONDITIONS, apply, detect_passages, detect_stream, level_words, speech_level, table
-from training.judge import judge
+from training.evaluate.conditions import (
+    CONDITIONS,
+    apply,
+    detect_passages,
+    detect_stream,
+    level_words,
+    speech_level,
+    table,
+)
+from training.evaluate.judge import judge
+from training.evaluate.streams import Truth, TruthWord
 
 RATE_HZ = 16000
 

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from detector.errors import AudioFileError, SettingsError
-from training.dataset import (
+from training.data.items import (
     NOISE,
     SPEECH,
     SPLITS,
@@ -20,7 +20,7 @@ from training.dataset import (
     holds_any_word,
     read_recording,
 )
-from training.layouts import index_folders, index_noise, index_speech, index_words
+from training.data.layouts import index_folders, index_noise, index_speech, index_words
 
 SILENCE = np.zeros(1600, dtype=np.int16)
 

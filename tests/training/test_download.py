@@ -12,9 +12,9 @@ import pytest
 from commands import KEYWORD_TRAINER, assert_one_line, run
 
 from detector.errors import DetectorError, SettingsError
-from training import download as module
-from training.download import ARCHIVES, Archive, download
-from training.layouts import index_words
+from training.data import download as module
+from training.data.download import ARCHIVES, Archive, download
+from training.data.layouts import index_words
 
 
 @pytest.fixture(scope="module")

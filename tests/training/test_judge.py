@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector import Detection
-from training.compose import Truth, TruthWord
-from training.judge import judge, match
+from training.evaluate.judge import judge, match
+from training.evaluate.streams import Truth, TruthWord
 
 WORDS = ("yes", "no")
 TRUTH = Truth(

@@ -5,9 +5,9 @@ import pytest
 import soundfile
 
 from detector.errors import AudioFileError, SettingsError
-from training.dataset import NOISE, TESTING, TRAINING, VALIDATION, WORD, WaveformStore, choose_split, read_item
-from training.layouts import index, index_all_words, index_folders, index_words
-from training.settings import TrainSettings
+from training.data.items import NOISE, TESTING, TRAINING, VALIDATION, WORD, WaveformStore, choose_split, read_item
+from training.data.layouts import index, index_all_words, index_folders, index_words
+from training.run.settings import TrainSettings
 
 
 def write(path, samples=None, rate_hz=16000):

@@ -15,12 +15,11 @@ from detector.core.manifest import OperatingCurve, OperatingPoint
 from detector.core.operating import pick_points
 from detector.errors import SettingsError
 from detector.events import Scored
-from training import operating
-from training.compose import Truth, TruthWord
-from training.conditions import detect_stream
-from training.dataset import VALIDATION, WaveformStore
-from training.layouts import index_folders
-from training.operating import (
+from training.data.items import VALIDATION, WaveformStore
+from training.data.layouts import index_folders
+from training.evaluate import curve as operating
+from training.evaluate.conditions import detect_stream
+from training.evaluate.curve import (
     THRESHOLDS,
     calibrate,
     measure_curve,
@@ -28,6 +27,7 @@ from training.operating import (
     with_points,
     with_thresholds,
 )
+from training.evaluate.streams import Truth, TruthWord
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from detector.errors import SettingsError
-from training.conditions import ROOMS
-from training.rooms import reverberate, simulate_room, simulate_rooms
+from training.evaluate.conditions import ROOMS
+from training.windows.rooms import reverberate, simulate_room, simulate_rooms
 
 
 def test_responses_begin_with_the_direct_sound_and_keep_the_energy(rng):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from detector.errors import DetectorError, SettingsError
-from training.evaluate_clips import ClipReport
+from training.evaluate.clips import ClipReport
+from training.evaluate.intervals import proportion
 from training.run.run import Evaluation, Run
-from training.settings import TrainSettings
-from training.statistics import proportion
+from training.run.settings import TrainSettings
 
 SETTINGS = TrainSettings(data=("words",), words=("up", "down"), epochs=3, seed=7)
 

@@ -4,7 +4,7 @@ import pytest
 
 from detector.errors import SettingsError
 from detector.types import fields_of
-from training.settings import (
+from training.run.settings import (
     DecisionRecipe,
     SynthesisSettings,
     TeacherSettings,
@@ -12,7 +12,7 @@ from training.settings import (
     TutorialSettings,
     convert_settings,
 )
-from training.window_settings import VariationSettings, WindowSettings
+from training.windows.settings import VariationSettings, WindowSettings
 
 KINDS = [
     DecisionRecipe,

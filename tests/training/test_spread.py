@@ -7,10 +7,10 @@ import pytest
 import tiny_words
 
 from detector.errors import SettingsError
-from training.dataset import VALIDATION, WaveformStore
-from training.layouts import index_folders
-from training.settings import SILENCE
-from training.spread import measure_spread
+from training.data.items import VALIDATION, WaveformStore
+from training.data.layouts import index_folders
+from training.evaluate.shifts import measure_spread
+from training.run.settings import SILENCE
 
 
 class Listener:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.statistics import hourly_rate, interval_by_group, mean_of_proportions, proportion
+from training.evaluate.intervals import hourly_rate, interval_by_group, mean_of_proportions, proportion
 
 
 @pytest.mark.parametrize(

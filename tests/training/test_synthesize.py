@@ -12,12 +12,12 @@ from detector.errors import DetectorError, SettingsError
 
 pytest.importorskip("tqdm", reason="needs the extra train: pip install 'keyword-detector[train-cpu]'")
 
-from training import synthesize as synthesis
-from training import voices as engines
-from training.layouts import index_words
-from training.settings import SynthesisSettings
-from training.vocabulary import differs_by_one, read_vocabulary, sort_vocabulary
-from training.voices import LANGUAGES, describe_engines, find_voices, pronounce, speak
+from training.data.layouts import index_words
+from training.run.settings import SynthesisSettings
+from training.synthesis import synthesize as synthesis
+from training.synthesis import voices as engines
+from training.synthesis.vocabulary import differs_by_one, read_vocabulary, sort_vocabulary
+from training.synthesis.voices import LANGUAGES, describe_engines, find_voices, pronounce, speak
 
 needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="needs espeak-ng: apt-get install espeak-ng"

@@ -10,7 +10,7 @@ import pytest
 import tiny_words
 from commands import KEYWORD_TRAINER, assert_one_line, run
 
-from training.settings import TeacherSettings, TrainSettings, VariationSettings
+from training.run.settings import TeacherSettings, TrainSettings, VariationSettings
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore")]  # TensorFlow's own warnings
 
@@ -29,10 +29,10 @@ def test_a_teacher_sees_the_pupils_windows_and_has_no_teachers():
 def test_targets_are_labels_and_the_mean_answer_of_the_teachers(tmp_path, rng):
     import keras
 
-    from training.features import FeatureStore
     from training.network.architectures import build_model
     from training.network.batches import make_targets
     from training.run.run import Run
+    from training.windows.features import FeatureStore
 
     features = rng.integers(-100, 100, (50, 49, 40), dtype=np.int8)
     labels = rng.integers(3, size=50, dtype=np.uint8)

@@ -307,7 +307,7 @@ def test_the_recipes_that_ship_fit(data):
     import msgspec
 
     from training.run.recipe import read_recipe
-    from training.settings import TrainSettings
+    from training.run.settings import TrainSettings
 
     recipes = sorted((Path(__file__).parents[2] / "models" / "recipes").glob("*.toml"))
     assert {file.stem for file in recipes} == {"commands", "yes-no", "yes-no-tiny"}

@@ -1,6 +1,6 @@
 import numpy as np
 
-from training.vary import mask_features, mix, warp_features
+from training.windows.vary import mask_features, mix, warp_features
 
 
 def test_masks_blank_out_runs_of_frames_and_bands(rng):

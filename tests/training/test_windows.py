@@ -7,12 +7,12 @@ import pytest
 import tiny_words
 
 from detector.core.frontend import LogMel, StreamingLogMel
-from training import features
-from training.dataset import NOISE, SPEECH, TRAINING, VALIDATION, WORD, WaveformStore
-from training.features import FeatureStore, ShardMaker, compute_features
-from training.layouts import index
-from training.settings import SILENCE, UNKNOWN, TrainSettings, WindowSettings
-from training.windows import WindowComposer
+from training.data.items import NOISE, SPEECH, TRAINING, VALIDATION, WORD, WaveformStore
+from training.data.layouts import index
+from training.run.settings import SILENCE, UNKNOWN, TrainSettings, WindowSettings
+from training.windows import features
+from training.windows.composer import WindowComposer
+from training.windows.features import FeatureStore, ShardMaker, compute_features
 
 
 @pytest.fixture(scope="module")

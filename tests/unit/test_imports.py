@@ -50,9 +50,9 @@ def test_training_leaves_threads_and_the_command_line_of_the_detector_alone():
     forbidden = ["detector.audio.capture", "detector.cli.parser", "detector.daemon.listen", "detector.outputs.console"]
     for module in (
         "training.cli",
-        "training.compose",
-        "training.judge",
-        "training.evaluate_clips",
-        "training.features",
+        "training.evaluate.streams",
+        "training.evaluate.judge",
+        "training.evaluate.clips",
+        "training.windows.features",
     ):
         assert imported(module, forbidden) == []

@@ -15,15 +15,15 @@ from detector.core.frontend import LogMel
 from detector.core.manifest import FORMAT_VERSION, ClipAccuracy, GoldenVector, Manifest
 from detector.core.model import Model, Network
 from detector.core.operating import describe_points, pick_points
-from training.dataset import SPEECH, TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word
-from training.evaluate_clips import evaluate_clips, gather_clips
-from training.features import FeatureStore
-from training.layouts import index
+from training.data.items import SPEECH, TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word
+from training.data.layouts import index
+from training.evaluate.clips import evaluate_clips, gather_clips
+from training.evaluate.curve import calibrate, with_points
 from training.network.quantize import balance, convert_to_int8, iterate_scores, soften, to_float32
-from training.operating import calibrate, with_points
 from training.run.provenance import describe_training
 from training.run.run import Evaluation, Run
-from training.settings import TrainSettings
+from training.run.settings import TrainSettings
+from training.windows.features import FeatureStore
 
 log = logging.getLogger(__name__)
 

@@ -24,16 +24,16 @@ from tqdm import tqdm
 from detector.core.model import Network
 from detector.errors import SettingsError
 from detector.samples import to_float
-from training.dataset import TESTING, TRAINING, VALIDATION, WORD, Item, WaveformStore
-from training.evaluate_clips import fit_window
-from training.layouts import index_all_words
+from training.data.items import TESTING, TRAINING, VALIDATION, WORD, Item, WaveformStore
+from training.data.layouts import index_all_words
+from training.evaluate.clips import fit_window
+from training.evaluate.intervals import Rate, proportion
 from training.network.devices import needs_jit
 from training.network.epochs import fit_epoch
 from training.network.quantize import convert_to_int8
 from training.run.files import write_whole
 from training.run.run import EVALUATION_FILE, MODEL_FILE, Epoch, Run
-from training.settings import TutorialSettings
-from training.statistics import Rate, proportion
+from training.run.settings import TutorialSettings
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.features import FeatureStore
 from training.run.run import Run
-from training.settings import TrainSettings
-from training.vary import mask_features, mix, warp_features
+from training.run.settings import TrainSettings
+from training.windows.features import FeatureStore
+from training.windows.vary import mask_features, mix, warp_features
 
 ORDER_SALT, VARIATION_SALT = 2, 3
 """They keep the random numbers of order and variation apart from those of the windows."""

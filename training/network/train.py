@@ -13,16 +13,16 @@ import keras
 import numpy as np
 
 from detector.errors import SettingsError
-from training.dataset import TRAINING, VALIDATION, Item, WaveformStore, describe_items
-from training.features import FeatureStore
-from training.layouts import index
+from training.data.items import TRAINING, VALIDATION, Item, WaveformStore, describe_items
+from training.data.layouts import index
 from training.network.architectures import build_model, check_architecture
 from training.network.batches import Batches, make_targets
 from training.network.devices import choose_precision, choose_strategy, describe_devices, needs_jit
 from training.network.epochs import fit_epoch
 from training.run.provenance import describe_session
 from training.run.run import Run
-from training.settings import TrainSettings
+from training.run.settings import TrainSettings
+from training.windows.features import FeatureStore
 
 log = logging.getLogger(__name__)
 

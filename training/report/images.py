@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from detector.core.frontend import FrontendSettings, LogMel
 from detector.errors import SettingsError
-from training.dataset import WORD, Item, WaveformStore
-from training.evaluate_clips import fit_window
+from training.data.items import WORD, Item, WaveformStore
+from training.evaluate.clips import fit_window
 from training.report.views import mel_db, mfcc, spectrogram_db
 
 SMALLEST_PIXELS = 160

@@ -21,12 +21,12 @@ from detector.core.frontend import LogMel
 from detector.core.model import Model
 from detector.core.operating import describe_points, pick_points
 from detector.errors import SettingsError
-from training.dataset import VALIDATION, WaveformStore
-from training.evaluate_clips import ClipReport, choose_clips, fit_window
-from training.layouts import index
+from training.data.items import VALIDATION, WaveformStore
+from training.data.layouts import index
+from training.evaluate.clips import ClipReport, choose_clips, fit_window
 from training.report.figures import curve_figure, draw_mel, learning_figure, to_svg
 from training.run.run import Run
-from training.settings import SILENCE, TrainSettings
+from training.run.settings import SILENCE, TrainSettings
 
 MOST_MISTAKES = 24
 MEASURED_S = 10.0

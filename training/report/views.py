@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from detector.core.frontend import FrontendSettings, LogMel, hz_to_mel, mel_to_hz
 from detector.core.model import Model
 from detector.samples import to_float
-from training.operating import score_stream
+from training.evaluate.curve import score_stream
 
 N_MFCC = 13
 FLOOR_DB = -100.0

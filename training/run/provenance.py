@@ -18,10 +18,10 @@ import numpy as np
 
 import detector
 from detector.errors import SettingsError
-from training.dataset import TRAINING, Item, digest
+from training.data.items import TRAINING, Item, digest
 from training.run.recipe import FOLDERS
 from training.run.run import Run
-from training.settings import TrainSettings
+from training.run.settings import TrainSettings
 
 
 def describe_session(n_epochs_before: int) -> dict[str, Any]:

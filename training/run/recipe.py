@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsError
-from training.settings import TrainSettings, convert_settings
+from training.run.settings import TrainSettings, convert_settings
 
 FOLDERS = ("data", "synthetic", "noise", "speech")
 

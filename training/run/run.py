@@ -20,9 +20,9 @@ import msgspec
 
 from detector.core.manifest import Manifest, encode_manifest, read_manifest
 from detector.errors import SettingsError
-from training.evaluate_clips import ClipReport
+from training.evaluate.clips import ClipReport
 from training.run.files import write_whole
-from training.settings import TrainSettings
+from training.run.settings import TrainSettings
 
 if TYPE_CHECKING:
     import keras

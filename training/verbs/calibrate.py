@@ -10,8 +10,16 @@ import msgspec
 
 from detector.cli.arguments import parse_words
 from detector.errors import SettingsError
-from training.arguments import add_cache, add_seed, add_speech, add_split, open_recordings, parse_rate, print_lines
-from training.settings import DecisionRecipe
+from training.run.settings import DecisionRecipe
+from training.verbs.arguments import (
+    add_cache,
+    add_seed,
+    add_speech,
+    add_split,
+    open_recordings,
+    parse_rate,
+    print_lines,
+)
 
 NAME = "calibrate"
 SUMMARY = "measure a model's operating curve, write it and the default thresholds into the manifest"
@@ -58,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     from detector.core.manifest import encode_manifest, read_manifest
     from detector.core.model import Model, find_model
     from detector.core.operating import describe_points, pick_points
-    from training.operating import calibrate, with_points
+    from training.evaluate.curve import calibrate, with_points
     from training.run.files import write_whole
 
     file = find_model(options.model)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from detector.errors import SettingsError
-from training.arguments import add_seed, print_report
+from training.verbs.arguments import add_seed, print_report
 
 NAME = "compare"
 SUMMARY = "decide whether one model is better than another on a recording, by a paired bootstrap"
@@ -25,10 +25,10 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Compare two models on one recording."""
     from detector.core.detector import Detector
-    from training.compare import compare
-    from training.compose import read_truth
-    from training.conditions import detect_stream
-    from training.dataset import read_recording
+    from training.data.items import read_recording
+    from training.evaluate.compare import compare
+    from training.evaluate.conditions import detect_stream
+    from training.evaluate.streams import read_truth
 
     listeners = [Detector.load(name) for name in (options.first, options.second)]
     if set(listeners[0].words) != set(listeners[1].words):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detector.cli.arguments import parse_words
 from detector.errors import SettingsError
-from training.arguments import (
+from training.verbs.arguments import (
     add_cache,
     add_data,
     add_noise,
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
     """Compose a recording and its truth."""
     import numpy as np
 
-    from training.compose import (
+    from training.evaluate.streams import (
         SPEECH_GAP_S,
         Piece,
         compose,

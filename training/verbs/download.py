@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from training.arguments import print_lines
+from training.verbs.arguments import print_lines
 
 NAME = "download"
 SUMMARY = "fetch recordings to begin with: resumed, verified, unpacked"
@@ -23,7 +23,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Fetch an archive and unpack it."""
-    from training.download import ARCHIVES, download
+    from training.data.download import ARCHIVES, download
 
     archive = ARCHIVES[options.name]
     if options.url:

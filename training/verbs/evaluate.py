@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from training.arguments import (
+from training.verbs.arguments import (
     add_cache,
     add_data,
     add_noise,
@@ -42,8 +42,8 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Measure clip accuracy, or how much scores depend on where windows fall."""
     from detector.core.model import load_model
-    from training.evaluate_clips import evaluate_clips, gather_clips
-    from training.spread import measure_spread
+    from training.evaluate.clips import evaluate_clips, gather_clips
+    from training.evaluate.shifts import measure_spread
 
     model = load_model(options.model)
     items, store = open_recordings(options, model.manifest.frontend.sample_rate_hz)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from training.arguments import (
+from training.verbs.arguments import (
     add_cache,
     add_noise,
     add_seed,
@@ -58,10 +58,10 @@ def run(options: argparse.Namespace) -> None:
     import numpy as np
 
     from detector.core.detector import Detector
-    from training.compose import read_truth, untrained_noises
-    from training.conditions import CONDITIONS, apply, detect_passages, table
-    from training.dataset import read_recording
-    from training.judge import judge
+    from training.data.items import read_recording
+    from training.evaluate.conditions import CONDITIONS, apply, detect_passages, table
+    from training.evaluate.judge import judge
+    from training.evaluate.streams import read_truth, untrained_noises
 
     listener = Detector.load(options.model, thresholds=dict(options.threshold))
     rate_hz = listener.model.manifest.frontend.sample_rate_hz

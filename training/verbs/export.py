@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from training.arguments import add_threshold, print_lines
+from training.verbs.arguments import add_threshold, print_lines
 
 NAME = "export"
 SUMMARY = "copy the model of a finished run to a folder of models, under a name"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from detector.errors import SettingsError
-from training.arguments import add_cache, add_data, add_noise, open_recordings, print_lines
+from training.verbs.arguments import add_cache, add_data, add_noise, open_recordings, print_lines
 
 NAME = "inspect"
 SUMMARY = "draw recordings from waveform to scores, or a tree of spectrogram images"
@@ -30,7 +30,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Draw clips, or write a tree of images."""
     from detector.core.model import load_model
-    from training.dataset import read_recording
+    from training.data.items import read_recording
     from training.report.figures import draw_clips
     from training.report.images import write_images
     from training.report.views import view

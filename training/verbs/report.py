@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.arguments import add_cache, print_lines
+from training.verbs.arguments import add_cache, print_lines
 
 NAME = "report"
 SUMMARY = "write one HTML page on a finished run: curves, figures, mistakes to listen to"

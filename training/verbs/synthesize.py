@@ -7,8 +7,8 @@ from pathlib import Path
 
 from detector.cli.options import add_option, take_given
 from detector.errors import SettingsError
-from training.arguments import not_negative, parse_count, print_lines
-from training.settings import SynthesisSettings, convert_settings
+from training.run.settings import SynthesisSettings, convert_settings
+from training.verbs.arguments import not_negative, parse_count, print_lines
 
 NAME = "synthesize"
 SUMMARY = "speak words with espeak-ng, and flite where installed: negatives of the whole dictionary"
@@ -29,7 +29,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Speak words with speech synthesisers."""
-    from training.synthesize import synthesize
+    from training.synthesis.synthesize import synthesize
 
     given = take_given(vars(options), SynthesisSettings)
     if not given.get("vocabulary") and not given.get("also"):

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from detector.cli.options import add_option, take_given
-from training.arguments import add_cache, not_negative, print_report
 from training.network.backends import import_keras
-from training.settings import TutorialSettings, convert_settings
+from training.run.settings import TutorialSettings, convert_settings
+from training.verbs.arguments import add_cache, not_negative, print_report
 
 NAME = "tutorial"
 SUMMARY = "train the network of beginners' tutorials, on pictures of the keywords alone, to compare with"

@@ -16,10 +16,10 @@ from detector.core.model import Model
 from detector.core.scorer import Scorer
 from detector.errors import SettingsError
 from detector.events import Detection, Scored
-from training.compose import SPEECH_GAP_S, Truth, compose, speech_pieces, word_pieces
-from training.dataset import Item, WaveformStore
-from training.judge import judge
-from training.statistics import hourly_rate
+from training.data.items import Item, WaveformStore
+from training.evaluate.intervals import hourly_rate
+from training.evaluate.judge import judge
+from training.evaluate.streams import SPEECH_GAP_S, Truth, compose, speech_pieces, word_pieces
 
 THRESHOLDS = tuple(round(float(x), 4) for x in 1.0 / (1.0 + np.exp(-np.linspace(-4.0, 6.0, 81))))
 """From 0.018 to 0.998, equally spaced in the logit."""

@@ -17,10 +17,10 @@ from detector.core.detector import Detector
 from detector.errors import SettingsError
 from detector.events import Detection
 from detector.samples import INT16_SCALE, to_int16
-from training.augment import Audio, db_to_factor, rms
-from training.compose import Truth, noise_bed
-from training.judge import StreamReport
-from training.rooms import reverberate, simulate_room
+from training.evaluate.judge import StreamReport
+from training.evaluate.streams import Truth, noise_bed
+from training.windows.augment import Audio, db_to_factor, rms
+from training.windows.rooms import reverberate, simulate_room
 
 CONDITIONS = (
     "clean",

@@ -12,7 +12,7 @@ from detector.core.frontend import FrontendSettings
 from detector.core.manifest import DecisionSettings, check_timing
 from detector.errors import SettingsError
 from detector.types import NotNegative, Positive, PositiveInt, Probability, Text, describe
-from training.window_settings import VariationSettings, WindowSettings, check_numbers
+from training.windows.settings import VariationSettings, WindowSettings, check_numbers
 
 SILENCE = "silence"
 UNKNOWN = "unknown"

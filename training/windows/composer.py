@@ -14,10 +14,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augment import Audio, add, change_speed, cut, db_to_factor, equalise, fade, noise_factor, rms, tilt
-from training.dataset import NOISE, SPEECH, WORD, Item, WaveformStore, find_word, holds_any_word
-from training.rooms import reverberate, simulate_rooms
-from training.settings import SILENCE, UNKNOWN, TrainSettings
+from training.data.items import NOISE, SPEECH, WORD, Item, WaveformStore, find_word, holds_any_word
+from training.run.settings import SILENCE, UNKNOWN, TrainSettings
+from training.windows.augment import (
+    Audio,
+    add,
+    change_speed,
+    cut,
+    db_to_factor,
+    equalise,
+    fade,
+    noise_factor,
+    rms,
+    tilt,
+)
+from training.windows.rooms import reverberate, simulate_rooms
 
 FADE_S = 0.005
 PAUSE_LEVEL = 0.2

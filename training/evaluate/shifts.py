@@ -12,9 +12,9 @@ from tqdm import tqdm
 from detector.core.frontend import LogMel
 from detector.core.model import Model
 from detector.errors import SettingsError
-from training.compose import SELF_NOISE
-from training.dataset import WORD, Item, WaveformStore, find_word
-from training.features import compute_features
+from training.data.items import WORD, Item, WaveformStore, find_word
+from training.evaluate.streams import SELF_NOISE
+from training.windows.features import compute_features
 
 
 class Spread(msgspec.Struct, frozen=True):

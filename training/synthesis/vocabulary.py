@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from detector.errors import SettingsError
-from training.layouts import find_words, read_transcripts
-from training.voices import Phonemes, pronounce
+from training.data.layouts import find_words, read_transcripts
+from training.synthesis.voices import Phonemes, pronounce
 
 
 class Vocabulary(msgspec.Struct, frozen=True):

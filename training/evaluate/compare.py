@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from detector.events import Detection
-from training.compose import Truth
-from training.judge import match
-from training.statistics import CONFIDENCE, FEWEST_GROUPS, N_RESAMPLES, decimals, hours, percentile_interval
+from training.evaluate.intervals import CONFIDENCE, FEWEST_GROUPS, N_RESAMPLES, decimals, hours, percentile_interval
+from training.evaluate.judge import match
+from training.evaluate.streams import Truth
 
 SEGMENT_S = 60.0
 """False accepts come in bursts, so whole minutes are resampled."""

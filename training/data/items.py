@@ -1,6 +1,6 @@
 """Recordings to train on: what is known of each, its split, and its samples, decoded once.
 
-Where they are found is a matter of `training.layouts`.
+Where they are found is a matter of `training.data.layouts`.
 """
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ import msgspec
 import soundfile
 
 from detector.errors import SettingsError
-from training.dataset import NOISE, SILENCE_FOLDER, SPEECH, TESTING, TRAINING, VALIDATION, WORD, Item, choose_split
-from training.settings import TrainSettings
-from training.tfds import SPLIT_NAMES, index_records
+from training.data.items import NOISE, SILENCE_FOLDER, SPEECH, TESTING, TRAINING, VALIDATION, WORD, Item, choose_split
+from training.data.tfds import SPLIT_NAMES, index_records
+from training.run.settings import TrainSettings
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from tqdm import tqdm
 from detector.core.frontend import LogMel
 from detector.core.manifest import Manifest
 from detector.errors import SettingsError
-from training.dataset import NOISE, TRAINING, VALIDATION, WORD, Item, WaveformStore
-from training.features import compute_features
-from training.settings import SILENCE, UNKNOWN, TrainSettings
-from training.statistics import Rate, mean_of_proportions, proportion
+from training.data.items import NOISE, TRAINING, VALIDATION, WORD, Item, WaveformStore
+from training.evaluate.intervals import Rate, mean_of_proportions, proportion
+from training.run.settings import SILENCE, UNKNOWN, TrainSettings
+from training.windows.features import compute_features
 
 Score = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Features of one window, (n_frames, n_mels), to scores, (n_labels,)."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from detector.errors import SettingsError
-from training.dataset import NOISE, SILENCE_FOLDER, TESTING, TRAINING, VALIDATION, WORD, Item, read_record
+from training.data.items import NOISE, SILENCE_FOLDER, TESTING, TRAINING, VALIDATION, WORD, Item, read_record
 
 SPLIT_NAMES = {"train": TRAINING, "validation": VALIDATION, "test": TESTING}
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from detector.errors import AudioFileError, SettingsError
 from detector.types import NotNegative
-from training.augment import Audio, add, cut, fade, noise_factor, rms
-from training.dataset import NOISE, SPEECH, TRAINING, WORD, Item, WaveformStore, find_word, holds_any_word
+from training.data.items import NOISE, SPEECH, TRAINING, WORD, Item, WaveformStore, find_word, holds_any_word
 from training.run.files import write_whole
+from training.windows.augment import Audio, add, cut, fade, noise_factor, rms
 
 log = logging.getLogger(__name__)
 

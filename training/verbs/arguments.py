@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from detector.cli.options import add_option
-from training.dataset import ALL, SPLITS, VALIDATION
-from training.settings import TrainSettings
+from training.data.items import ALL, SPLITS, VALIDATION
+from training.run.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from training.dataset import Item, WaveformStore
+    from training.data.items import Item, WaveformStore
 
 
 def parse_count(text: str) -> int:
@@ -131,8 +131,8 @@ def add_threshold(verb: argparse.ArgumentParser, text: str) -> None:
 
 def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> tuple[list[Item], WaveformStore]:
     """Return the recordings below the folders that options name, and their samples."""
-    from training.dataset import WaveformStore
-    from training.layouts import index_folders
+    from training.data.items import WaveformStore
+    from training.data.layouts import index_folders
 
     items = index_folders(
         data=getattr(options, "data", ()),

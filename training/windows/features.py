@@ -28,9 +28,9 @@ from tqdm import tqdm
 
 from detector.core.frontend import LogMel
 from detector.core.model import dequantize, quantize
-from training.dataset import TRAINING, VALIDATION, Item, WaveformStore
-from training.settings import TrainSettings
-from training.windows import WindowComposer
+from training.data.items import TRAINING, VALIDATION, Item, WaveformStore
+from training.run.settings import TrainSettings
+from training.windows.composer import WindowComposer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ Windows = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """Features, shape (n, n_frames, n_mels), and positions of the labels, shape (n,)."""
 
 _SALTS = {TRAINING: 0, VALIDATION: 1}
-_CODE = ("windows.py", "augment.py", "rooms.py", "features.py", "dataset.py", "../detector/core/frontend.py")
+_CODE = ("composer.py", "augment.py", "rooms.py", "features.py", "../data/items.py", "../../detector/core/frontend.py")
 
 
 def compute_features(log_mel: LogMel, windows: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.events import Detection
-from training.compose import VALID_AFTER_END_S, Truth, TruthWord
-from training.statistics import Rate, hourly_rate, interval_by_group, percents, proportion
+from training.evaluate.intervals import Rate, hourly_rate, interval_by_group, percents, proportion
+from training.evaluate.streams import VALID_AFTER_END_S, Truth, TruthWord
 
 TICK_S = 1e-6
 """Times are compared to this: half a sample at any rate, and more than what floating point loses."""

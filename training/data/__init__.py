@@ -1,0 +1,1 @@
+"""Recordings: where they are found, what is known of them, their samples."""

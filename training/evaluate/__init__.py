@@ -1,0 +1,1 @@
+"""Events, clips, curves and intervals: what a model is worth."""
