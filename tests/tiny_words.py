@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from training.data.items import SPLITS, TESTING, choose_split
+from training.data.items import SPLITS, Split, choose_split
 
 RATE_HZ = 16000
 WORDS = {"up": (300.0, 2500.0), "down": (2500.0, 300.0), "flat": (900.0, 900.0), "other": (1500.0, 1500.0)}
@@ -66,5 +66,5 @@ def make(folder: Path) -> Path:
         (speech / speaker / f"{speaker}-1.trans.txt").write_text(
             "".join(f"{speaker}-1-000{k} {'FLAT OTHER' if k else 'FLAT UP'}\n" for k in range(3))
         )
-    assert TESTING in speakers
+    assert Split.TESTING in speakers
     return root

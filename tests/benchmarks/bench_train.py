@@ -20,7 +20,8 @@ import numpy as np
 import tiny_words
 
 from detector.cli.bench import cpu_s
-from training.data.items import TRAINING, WaveformStore
+from training.data.collection import Collection
+from training.data.items import Split
 from training.data.layouts import index
 from training.network.architectures import ARCHITECTURES, build_model
 from training.network.batches import Batches, make_targets
@@ -39,10 +40,10 @@ def main() -> None:
             data=(str(data),), words=words, steps_per_epoch=N_BATCHES, windows=WindowSettings(n_rooms=50)
         )
         items = index(settings)
-        waveforms = WaveformStore.build(items, folder=Path(folder), sample_rate_hz=16000)
-        maker = ShardMaker(settings, items, waveforms, TRAINING)
+        collection = Collection.open(items, cache=Path(folder), sample_rate_hz=16000)
+        maker = ShardMaker(settings, collection, Split.TRAINING)
         compose_us = 1e6 * cpu_s(lambda: maker.make(0, SHARD_WINDOWS)) / SHARD_WINDOWS
-        windows = FeatureStore.build(settings, items, waveforms, TRAINING, n_windows=SHARD_WINDOWS, n_workers=1)
+        windows = FeatureStore.build(settings, collection, Split.TRAINING, n_windows=SHARD_WINDOWS, n_workers=1)
         targets = make_targets(settings, windows, ())
         batches = Batches(settings, windows, targets, 0)
         n_windows = N_BATCHES * settings.batch_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.data.items import VALIDATION, read_recording
+from training.data.items import Split, read_recording
 from training.data.layouts import find_recordings, index_noise, index_words
 
 pytestmark = pytest.mark.recordings
@@ -25,7 +25,7 @@ def clips(data_folder):
     """Some clips of validation speakers, by word."""
     by_word = {}
     for item in index_words(str(data_folder / "speech_commands")):
-        if item.split == VALIDATION:
+        if item.split == Split.VALIDATION:
             by_word.setdefault(item.word, []).append(item.path)
     return {word: paths[:N_CLIPS] for word, paths in by_word.items()}
 
@@ -46,7 +46,7 @@ def test_other_words_fire_next_to_nothing(detector, clips):
 
 
 def test_noise_fires_next_to_nothing(detector, data_folder):
-    items = [item for item in index_noise(str(data_folder / "noise")) if item.split == VALIDATION]
+    items = [item for item in index_noise(str(data_folder / "noise")) if item.split == Split.VALIDATION]
     fired = [item.path for item in items if heard_in(detector, item.path)]
     assert len(items) > 20
     assert len(fired) <= 1

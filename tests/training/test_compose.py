@@ -12,7 +12,8 @@ import tiny_words
 
 from detector import Detection
 from detector.errors import AudioFileError, SettingsError
-from training.data.items import NOISE, SPEECH, TRAINING, VALIDATION, WaveformStore
+from training.data.collection import Collection
+from training.data.items import Kind, Split
 from training.data.layouts import index_folders
 from training.evaluate.judge import judge
 from training.evaluate.streams import (
@@ -44,24 +45,23 @@ def test_a_truth_file_is_read_and_others_are_refused(tmp_path):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The tiny data set: items and their samples."""
+    """The tiny data set."""
     folder = tmp_path_factory.mktemp("tiny")
     items = index_folders(
         data=[str(tiny_words.make(folder))], noise=[], speech=[str(folder / "speech")], validation_speakers=["12"]
     )
-    build = {"folder": folder / "cache", "sample_rate_hz": 16000}
-    return items, WaveformStore.build(items, **build)
+    return Collection.open(items, cache=folder / "cache", sample_rate_hz=16000)
 
 
 def words(made, *, n_words=None, snr_db=None, only=(), seed=3):
     rng = np.random.default_rng(seed)
-    pieces = word_pieces(*made, split=VALIDATION, n_words=n_words, sample_rate_hz=16000, rng=rng, only=only)
-    noises = untrained_noises(*made) if snr_db is not None else ()
+    pieces = word_pieces(made, split=Split.VALIDATION, n_words=n_words, sample_rate_hz=16000, rng=rng, only=only)
+    noises = untrained_noises(made) if snr_db is not None else ()
     return compose(pieces, gap_s=(0.4, 2.0), sample_rate_hz=16000, rng=rng, noises=noises, snr_db=snr_db)
 
 
 def speech(made, **changes):
-    pieces = speech_pieces(*made, split=VALIDATION, **({"without": []} | changes))
+    pieces = speech_pieces(made, split=Split.VALIDATION, **({"without": []} | changes))
     return compose(pieces, gap_s=SPEECH_GAP_S, sample_rate_hz=16000, rng=np.random.default_rng(3))
 
 
@@ -126,7 +126,7 @@ def test_confusable_utterances_are_marked_and_their_time_does_not_count(made):
 
 def test_time_between_two_confusable_utterances_is_exempt_once(made):
     """Half a second apart, the second begins before the first's three quarters of a second are over."""
-    pieces = 3 * speech_pieces(*made, split=VALIDATION, without=[], only=["up"], confusable=["up"])
+    pieces = 3 * speech_pieces(made, split=Split.VALIDATION, without=[], only=["up"], confusable=["up"])
     samples, truth = compose(pieces, gap_s=SPEECH_GAP_S, sample_rate_hz=16000, rng=np.random.default_rng(3))
     assert len(truth.confusable) == 3
     first, last = truth.confusable[0].start_s, truth.confusable[-1].end_s + 0.75
@@ -134,8 +134,8 @@ def test_time_between_two_confusable_utterances_is_exempt_once(made):
 
 
 def test_words_and_speech_can_be_mixed(made):
-    pieces = word_pieces(*made, split=VALIDATION, n_words=5, sample_rate_hz=16000, rng=np.random.default_rng(1))
-    pieces = [pieces[0], *speech_pieces(*made, split=VALIDATION, without=[]), *pieces[1:]]
+    pieces = word_pieces(made, split=Split.VALIDATION, n_words=5, sample_rate_hz=16000, rng=np.random.default_rng(1))
+    pieces = [pieces[0], *speech_pieces(made, split=Split.VALIDATION, without=[]), *pieces[1:]]
     samples, truth = compose(pieces, gap_s=(1.0, 1.0), sample_rate_hz=16000, rng=np.random.default_rng(1))
     assert len(truth.words) == 5
     starts = [word.start_s for word in truth.words]
@@ -145,29 +145,28 @@ def test_words_and_speech_can_be_mixed(made):
 
 
 def test_no_clip_is_heard_twice_and_words_are_said_equally_often(made):
-    draw = {"split": VALIDATION, "sample_rate_hz": 16000}
-    pieces = word_pieces(*made, rng=np.random.default_rng(1), **draw)
+    draw = {"split": Split.VALIDATION, "sample_rate_hz": 16000}
+    pieces = word_pieces(made, rng=np.random.default_rng(1), **draw)
     assert len({piece.sound.tobytes() for piece in pieces}) == len(pieces) == 32
-    some = word_pieces(*made, rng=np.random.default_rng(1), n_words=12, **draw)
+    some = word_pieces(made, rng=np.random.default_rng(1), n_words=12, **draw)
     assert Counter(piece.word for piece in some) == dict.fromkeys(tiny_words.WORDS, 3)
     assert [piece.word for piece in some] != sorted(piece.word for piece in some)
     with pytest.raises(SettingsError, match="expected 33 word clips in the validation split, found 32"):
-        word_pieces(*made, rng=np.random.default_rng(1), n_words=33, **draw)
+        word_pieces(made, rng=np.random.default_rng(1), n_words=33, **draw)
 
 
 def test_clips_fade_in_and_out(made):
-    items, store = made
-    draw = {"split": VALIDATION, "sample_rate_hz": 16000}
-    for piece in word_pieces(items, store, rng=np.random.default_rng(1), **draw):
+    draw = {"split": Split.VALIDATION, "sample_rate_hz": 16000}
+    for piece in word_pieces(made, rng=np.random.default_rng(1), **draw):
         assert piece.sound[0] == piece.sound[-1] == 0
 
 
 def test_utterances_without_a_transcript_are_left_out_and_counted(made, caplog):
-    items, store = made
-    unknown = [msgspec.structs.replace(item, transcript="") if item.kind == SPEECH else item for item in items]
-    n_unknown = sum(item.kind == SPEECH and item.split == VALIDATION for item in items)
+    items = made.items
+    unknown = [msgspec.structs.replace(item, transcript="") if item.kind == Kind.SPEECH else item for item in items]
+    n_unknown = sum(item.kind == Kind.SPEECH and item.split == Split.VALIDATION for item in items)
     with pytest.raises(SettingsError, match="found none that fit"), caplog.at_level(logging.INFO):
-        speech((unknown, store), without=["up"])
+        speech(Collection(unknown, made.store), without=["up"])
     assert f"{n_unknown} utterances have no transcript" in caplog.text
 
 
@@ -199,13 +198,13 @@ def test_a_truth_may_be_written_by_hand(tmp_path):
 
 
 def test_noises_of_the_training_split_are_left_out_unless_all_are_asked_for(made, caplog):
-    items, store = made
+    items = made.items
     with caplog.at_level(logging.INFO):
-        assert len(untrained_noises(items, store)) < sum(item.kind == NOISE for item in items)
+        assert len(untrained_noises(made)) < sum(item.kind == Kind.NOISE for item in items)
     assert "are of the training split and left out" in caplog.text
-    of_training = [msgspec.structs.replace(item, split=TRAINING) for item in items]
+    of_training = [msgspec.structs.replace(item, split=Split.TRAINING) for item in items]
     with pytest.raises(SettingsError, match="--split all takes them"):
-        untrained_noises(of_training, store)
+        untrained_noises(Collection(of_training, made.store))
 
 
 def test_what_cannot_be_written_leaves_what_was_there(made, tmp_path, monkeypatch):
@@ -228,6 +227,6 @@ def test_what_cannot_be_written_leaves_what_was_there(made, tmp_path, monkeypatc
 
 
 def test_the_truth_knows_who_speaks(made):
-    items, _ = made
-    speakers = {item.speaker for item in items if item.split == VALIDATION}
+    items = made.items
+    speakers = {item.speaker for item in items if item.split == Split.VALIDATION}
     assert {word.speaker for word in words(made)[1].words} <= speakers - {""}

@@ -7,13 +7,9 @@ import soundfile
 
 from detector.errors import AudioFileError, SettingsError
 from training.data.items import (
-    NOISE,
-    SPEECH,
     SPLITS,
-    TESTING,
-    TRAINING,
-    VALIDATION,
-    WORD,
+    Kind,
+    Split,
     WaveformStore,
     choose_split,
     find_word,
@@ -35,14 +31,14 @@ def test_the_split_rule_is_the_official_one(data_folder):
     # The folder holds training and validation speakers only, chosen by the official rule, a tenth of them validation.
     speakers = {item.speaker for item in index_words(str(data_folder / "speech_commands"))}
     splits = [choose_split(speaker) for speaker in speakers]
-    assert TESTING not in splits
-    assert 0.08 < splits.count(VALIDATION) / len(splits) < 0.14
+    assert Split.TESTING not in splits
+    assert 0.08 < splits.count(Split.VALIDATION) / len(splits) < 0.14
 
 
 def test_the_split_of_a_speaker_is_a_matter_of_its_name_alone():
     splits = [choose_split(f"speaker {k}") for k in range(5000)]
     assert splits == [choose_split(f"speaker {k}") for k in range(5000)]
-    for split, share in ((VALIDATION, 0.1), (TESTING, 0.1), (TRAINING, 0.8)):
+    for split, share in ((Split.VALIDATION, 0.1), (Split.TESTING, 0.1), (Split.TRAINING, 0.8)):
         assert splits.count(split) / 5000 == pytest.approx(share, abs=0.02)
     assert set(splits) == set(SPLITS)
 
@@ -55,7 +51,12 @@ def test_speech_commands_are_found_as_people_unpack_them(tmp_path, below):
     (root / "README.md").write_text("words")
     items = index_folders(data=[str(tmp_path)], noise=[], speech=[], validation_speakers=[])
     found = [(item.kind, item.word, item.speaker) for item in items]
-    assert found == [(WORD, "no", "bb"), (WORD, "yes", "aa"), (WORD, "yes", "aa"), (NOISE, "", "hum")]
+    assert found == [
+        (Kind.WORD, "no", "bb"),
+        (Kind.WORD, "yes", "aa"),
+        (Kind.WORD, "yes", "aa"),
+        (Kind.NOISE, "", "hum"),
+    ]
 
 
 def test_the_lists_of_the_archive_beat_the_rule(tmp_path):
@@ -63,7 +64,12 @@ def test_the_lists_of_the_archive_beat_the_rule(tmp_path):
         write(tmp_path / f"yes/s{k}_nohash_0.wav")
     (tmp_path / "validation_list.txt").write_text("yes/s1_nohash_0.wav\n")
     (tmp_path / "testing_list.txt").write_text("yes/s2_nohash_0.wav\n")
-    assert [item.split for item in index_words(str(tmp_path))] == [TRAINING, VALIDATION, TESTING, TRAINING]
+    assert [item.split for item in index_words(str(tmp_path))] == [
+        Split.TRAINING,
+        Split.VALIDATION,
+        Split.TESTING,
+        Split.TRAINING,
+    ]
 
 
 def test_a_clip_that_stands_in_two_versions_counts_once(tmp_path):
@@ -85,7 +91,7 @@ def test_a_folder_that_is_missing_or_holds_no_clips_is_named(tmp_path):
 def test_lists_hold_words_of_several_words(tmp_path):
     write(tmp_path / "hey computer/s1_nohash_0.wav")
     (tmp_path / "testing_list.txt").write_text("hey computer/s1_nohash_0.wav\n")
-    assert [item.split for item in index_words(str(tmp_path))] == [TESTING]
+    assert [item.split for item in index_words(str(tmp_path))] == [Split.TESTING]
 
 
 def test_takes_of_an_esc_50_source_are_one_source_and_numbered_noises_are_not(tmp_path):
@@ -110,7 +116,7 @@ def test_folders_without_recordings_and_speakers_that_are_not_there_are_named(tm
 def test_without_named_speakers_at_least_one_of_several_is_set_aside(tmp_path):
     for speaker in (1, 2, 3):
         write(tmp_path / f"{speaker}/{speaker}-1-0000.flac")
-    assert VALIDATION in [item.split for item in index_speech(str(tmp_path), [])]
+    assert Split.VALIDATION in [item.split for item in index_speech(str(tmp_path), [])]
 
 
 def test_cuts_of_one_noise_stay_in_one_split(tmp_path):
@@ -122,7 +128,7 @@ def test_cuts_of_one_noise_stay_in_one_split(tmp_path):
         splits.setdefault(item.speaker, set()).add(item.split)
     assert len(splits) == 30
     assert all(len(found) == 1 for found in splits.values())
-    assert set.union(*splits.values()) == {TRAINING, VALIDATION}
+    assert set.union(*splits.values()) == {Split.TRAINING, Split.VALIDATION}
 
 
 def test_librispeech_is_read_with_its_transcripts_and_named_speakers(tmp_path):
@@ -131,8 +137,8 @@ def test_librispeech_is_read_with_its_transcripts_and_named_speakers(tmp_path):
     (tmp_path / "19/198/19-198.trans.txt").write_text("19-198-0000 OH 'NO' I KNOW\n")
     items = list(index_speech(str(tmp_path), ["26"]))
     assert [(item.kind, item.speaker, item.split) for item in items] == [
-        (SPEECH, "19", TRAINING),
-        (SPEECH, "26", VALIDATION),
+        (Kind.SPEECH, "19", Split.TRAINING),
+        (Kind.SPEECH, "26", Split.VALIDATION),
     ]
     assert holds_any_word(items[0], ["no"])
     assert not holds_any_word(items[0], ["now", "yes"])
@@ -144,7 +150,7 @@ def test_lj_speech_is_read_with_its_transcripts_as_one_speaker(tmp_path):
     write(root / "LJ001-0001.wav")
     (root / "metadata.csv").write_text("LJ001-0001|No. 7, said he|No, seven, said he\n")
     (item,) = index_speech(str(root), ["ljspeech"])
-    assert (item.speaker, item.split, item.transcript) == ("ljspeech", VALIDATION, "NO SEVEN SAID HE")
+    assert (item.speaker, item.split, item.transcript) == ("ljspeech", Split.VALIDATION, "NO SEVEN SAID HE")
 
 
 def test_a_word_is_found_between_its_first_and_last_loud_ten_milliseconds(rng):

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from detector.errors import AudioFileError, SettingsError
-from training.data.items import NOISE, TESTING, TRAINING, VALIDATION, WORD, WaveformStore, choose_split, read_item
+from training.data.items import Kind, Split, WaveformStore, choose_split, read_item
 from training.data.layouts import index, index_all_words, index_folders, index_words
 from training.run.settings import TrainSettings
 
@@ -25,18 +25,22 @@ def test_any_tree_of_words_will_do_and_a_speaker_stays_in_one_split(tmp_path):
     (tmp_path / "mine" / "notes.txt").write_text("")
     splits = {speaker: choose_split(speaker) for speaker in ("anna", "ben", "7")}
     assert found(tmp_path) == [
-        (WORD, "good bye", "7", splits["7"]),
-        (WORD, "good bye", "anna", splits["anna"]),
-        (WORD, "hello", "anna", splits["anna"]),
-        (WORD, "hello", "anna", splits["anna"]),
-        (WORD, "hello", "ben", splits["ben"]),
+        (Kind.WORD, "good bye", "7", splits["7"]),
+        (Kind.WORD, "good bye", "anna", splits["anna"]),
+        (Kind.WORD, "hello", "anna", splits["anna"]),
+        (Kind.WORD, "hello", "anna", splits["anna"]),
+        (Kind.WORD, "hello", "ben", splits["ben"]),
     ]
 
 
 def test_the_separate_test_set_knows_silence_and_unknown_words(tmp_path):
     for name in ("_silence_/0.wav", "_unknown_/ab_nohash_0.wav", "yes/ab_nohash_0.wav"):
         write(tmp_path / name)
-    assert [(kind, word) for kind, word, *_ in found(tmp_path)] == [(NOISE, ""), (WORD, "_unknown_"), (WORD, "yes")]
+    assert [(kind, word) for kind, word, *_ in found(tmp_path)] == [
+        (Kind.NOISE, ""),
+        (Kind.WORD, "_unknown_"),
+        (Kind.WORD, "yes"),
+    ]
 
 
 def test_a_table_names_files_and_the_parts_of_them_that_are_words(tmp_path, rng):
@@ -81,29 +85,29 @@ def test_a_table_that_does_not_fit_is_one_line_that_says_where(tmp_path, text, m
 @pytest.mark.parametrize("n_speakers", [2, 6, 40])
 def test_where_the_rule_leaves_nobody_to_measure_on_or_to_train_on_somebody_is_set_aside(tmp_path, n_speakers):
     """Names that all fall into one split of the rule: training, or testing."""
-    for split in (TRAINING, TESTING):
+    for split in (Split.TRAINING, Split.TESTING):
         names = [name for name in map("speaker{}".format, range(1000)) if choose_split(name) == split][:n_speakers]
         for name in names:
             for word in ("hey", "other"):
                 write(tmp_path / split / word / f"{name}-1.wav")
         items = list(index_words(str(tmp_path / split)))
-        aside = {item.speaker for item in items if item.split == VALIDATION}
+        aside = {item.speaker for item in items if item.split == Split.VALIDATION}
         assert len(aside) == max(1, n_speakers // 10)
-        assert {item.split for item in items} == {TRAINING, VALIDATION}
-        assert not aside & {item.speaker for item in items if item.split == TRAINING}
+        assert {item.split for item in items} == {Split.TRAINING, Split.VALIDATION}
+        assert not aside & {item.speaker for item in items if item.split == Split.TRAINING}
 
 
 def test_who_is_set_aside_in_one_folder_is_set_aside_in_all(tmp_path):
     """Two people leave nobody to measure on by the rule; in a larger folder they would be trained on."""
-    trained = [name for name in map("speaker{}".format, range(1000)) if choose_split(name) == TRAINING]
-    validated = [name for name in map("speaker{}".format, range(1000)) if choose_split(name) == VALIDATION]
+    trained = [name for name in map("speaker{}".format, range(1000)) if choose_split(name) == Split.TRAINING]
+    validated = [name for name in map("speaker{}".format, range(1000)) if choose_split(name) == Split.VALIDATION]
     for folder, names in (("few", trained[:2]), ("many", [*trained[:5], *validated[:2]])):
         for name in names:
             write(tmp_path / folder / "hey" / f"{name}-1.wav")
     items = index_all_words([str(tmp_path / "few"), str(tmp_path / "many")])
     splits = {name: {item.split for item in items if item.speaker == name} for name in (*trained[:5], *validated[:2])}
     assert all(len(split) == 1 for split in splits.values()), splits
-    assert sorted(split for name in trained[:2] for split in splits[name]) == [TRAINING, VALIDATION]
+    assert sorted(split for name in trained[:2] for split in splits[name]) == [Split.TRAINING, Split.VALIDATION]
 
 
 def test_one_speaker_cannot_be_trained_and_measured_on_and_is_named(tmp_path):
@@ -152,10 +156,10 @@ def test_what_tensorflow_datasets_prepares_is_read_with_its_own_splits(tmp_path,
     write_records(folder, "test", [(0, sounds[3])])
     items = list(index_words(str(tmp_path / "speech_commands")))
     assert [(item.kind, item.word, item.split) for item in items] == [
-        (WORD, "down", TESTING),
-        (WORD, "yes", TRAINING),
-        (NOISE, "", TRAINING),
-        (WORD, "_unknown_", VALIDATION),
+        (Kind.WORD, "down", Split.TESTING),
+        (Kind.WORD, "yes", Split.TRAINING),
+        (Kind.NOISE, "", Split.TRAINING),
+        (Kind.WORD, "_unknown_", Split.VALIDATION),
     ]
     np.testing.assert_array_equal(read_item(items[1], 16000), sounds[0])
     store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
@@ -168,7 +172,7 @@ def test_what_tensorflow_datasets_prepares_is_read_with_its_own_splits(tmp_path,
 
 def count(*names):
     folders = index_folders(data=[str(name) for name in names], noise=(), speech=(), validation_speakers=())
-    return sum(item.kind == WORD for item in folders)
+    return sum(item.kind == Kind.WORD for item in folders)
 
 
 def test_no_clip_is_taken_for_another(tmp_path):
@@ -242,10 +246,10 @@ def test_a_tree_for_each_split_keeps_the_splits(tmp_path):
     for name in ("train/yes/a-1.wav", "train/no/b-1.wav", "Val/yes/c-1.wav", "test/yes/d-1.wav"):
         write(tmp_path / "mine" / name)
     assert {(word, speaker, split) for _, word, speaker, split in found(tmp_path)} == {
-        ("yes", "a", TRAINING),
-        ("no", "b", TRAINING),
-        ("yes", "c", VALIDATION),
-        ("yes", "d", TESTING),
+        ("yes", "a", Split.TRAINING),
+        ("no", "b", Split.TRAINING),
+        ("yes", "c", Split.VALIDATION),
+        ("yes", "d", Split.TESTING),
     }
 
 

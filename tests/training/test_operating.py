@@ -15,7 +15,8 @@ from detector.core.manifest import OperatingCurve, OperatingPoint
 from detector.core.operating import pick_points
 from detector.errors import SettingsError
 from detector.events import Scored
-from training.data.items import VALIDATION, WaveformStore
+from training.data.collection import Collection
+from training.data.items import Split
 from training.data.layouts import index_folders
 from training.evaluate import curve as operating
 from training.evaluate.conditions import detect_stream
@@ -135,7 +136,7 @@ def test_a_calibrated_manifest_holds_curve_and_thresholds(manifest):
 
 def test_a_keyword_without_clips_is_not_said_to_be_never_missed(model, tmp_path):
     items = index_folders(data=[str(tiny_words.make(tmp_path))], noise=[], speech=[], validation_speakers=[])
-    store = WaveformStore.build(items, folder=tmp_path, sample_rate_hz=16000)
+    collection = Collection.open(items, cache=tmp_path, sample_rate_hz=16000)
     limits = model.manifest.decision.words["yes"]
     decision = msgspec.structs.replace(model.manifest.decision, words=dict.fromkeys(("up", "left"), limits))
     manifest = msgspec.structs.replace(
@@ -143,7 +144,7 @@ def test_a_keyword_without_clips_is_not_said_to_be_never_missed(model, tmp_path)
     )
     listener = types.SimpleNamespace(manifest=manifest)
     with pytest.raises(SettingsError, match="expected clips of left in the validation split, found none"):
-        calibrate(listener, items, store, split=VALIDATION, skip_words=())
+        calibrate(listener, collection, split=Split.VALIDATION, skip_words=())
 
 
 def test_each_hearing_of_running_speech_begins_a_little_later(model, tmp_path, monkeypatch):
@@ -151,7 +152,7 @@ def test_each_hearing_of_running_speech_begins_a_little_later(model, tmp_path, m
     data = str(tiny_words.make(folder))
     speech = [str(folder / "speech")]
     items = index_folders(data=[data], noise=[], speech=speech, validation_speakers=["12"])
-    store = WaveformStore.build(items, folder=folder, sample_rate_hz=16000)
+    collection = Collection.open(items, cache=folder, sample_rate_hz=16000)
     limits = model.manifest.decision.words["yes"]
     decision = msgspec.structs.replace(model.manifest.decision, words={"up": limits})
     manifest = msgspec.structs.replace(
@@ -164,7 +165,7 @@ def test_each_hearing_of_running_speech_begins_a_little_later(model, tmp_path, m
         return scores_of(manifest, 10)
 
     monkeypatch.setattr(operating, "score_stream", listen)
-    calibrate(types.SimpleNamespace(manifest=manifest), items, store, split=VALIDATION, skip_words=())
+    calibrate(types.SimpleNamespace(manifest=manifest), collection, split=Split.VALIDATION, skip_words=())
     first, second, third = heard[:3]  # before the single words
     stride = manifest.stride_samples
     assert [len(first) - len(later) for later in (second, third)] == [stride // 3, 2 * stride // 3]

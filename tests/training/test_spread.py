@@ -7,7 +7,8 @@ import pytest
 import tiny_words
 
 from detector.errors import SettingsError
-from training.data.items import VALIDATION, WaveformStore
+from training.data.collection import Collection
+from training.data.items import Split
 from training.data.layouts import index_folders
 from training.evaluate.shifts import measure_spread
 from training.run.settings import SILENCE
@@ -29,7 +30,7 @@ class Listener:
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     items = index_folders(data=[str(tiny_words.make(folder))], noise=[], speech=[], validation_speakers=[])
-    return items, WaveformStore.build(items, folder=folder, sample_rate_hz=16000)
+    return Collection.open(items, cache=folder, sample_rate_hz=16000)
 
 
 def spread(model, made, manifest, *, levels=(), n_clips=3):
@@ -44,7 +45,7 @@ def spread(model, made, manifest, *, levels=(), n_clips=3):
         decision=msgspec.structs.replace(manifest.decision, words=dict.fromkeys(words, limits)),
     )
     listener = Listener(renamed, levels)
-    return measure_spread(listener, *made, split=VALIDATION, n_offsets=40, n_clips_per_word=n_clips, seed=0)
+    return measure_spread(listener, made, split=Split.VALIDATION, n_offsets=40, n_clips_per_word=n_clips, seed=0)
 
 
 def test_a_score_that_never_changes_has_no_spread(model, made):
@@ -66,9 +67,9 @@ def test_a_score_that_follows_the_samples_has_one(model, made):
 
 def test_a_split_without_the_keywords_is_refused(model, made):
     with pytest.raises(SettingsError, match="expected clips of yes, no"):
-        measure_spread(model, *made, split=VALIDATION, n_offsets=4, n_clips_per_word=2, seed=0)
+        measure_spread(model, made, split=Split.VALIDATION, n_offsets=4, n_clips_per_word=2, seed=0)
 
 
 def test_more_offsets_than_a_window_has_samples_are_refused(model, made):
     with pytest.raises(SettingsError, match="expected at most 16000 offsets"):
-        measure_spread(model, *made, split=VALIDATION, n_offsets=16001, n_clips_per_word=2, seed=0)
+        measure_spread(model, made, split=Split.VALIDATION, n_offsets=16001, n_clips_per_word=2, seed=0)

@@ -5,6 +5,7 @@ Where they are found is a matter of `training.data.layouts`.
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import math
 from collections import Counter
@@ -23,11 +24,27 @@ from detector.audio.resample import resample
 from detector.errors import AudioFileError, SettingsError
 from detector.samples import to_float, to_int16
 
-TRAINING, VALIDATION, TESTING = "training", "validation", "testing"
-SPLITS = (TRAINING, VALIDATION, TESTING)
-ALL = "all"
-"""In place of a split: every recording, where no training has heard any of them."""
-WORD, SPEECH, NOISE = "word", "speech", "noise"
+
+class Kind(enum.StrEnum):
+    """What a recording is of."""
+
+    WORD = "word"
+    SPEECH = "speech"
+    """Running speech."""
+    NOISE = "noise"
+
+
+class Split(enum.StrEnum):
+    """What a recording is for; whole speakers, and sources of noise, are in one split."""
+
+    TRAINING = "training"
+    VALIDATION = "validation"
+    TESTING = "testing"
+    ALL = "all"
+    """In place of a split: every recording, where no training was fed any of them."""
+
+
+SPLITS = (Split.TRAINING, Split.VALIDATION, Split.TESTING)
 SILENCE_FOLDER = "_silence_"
 """Of the test set that Speech Commands offers apart: no words."""
 TFDS_RATE_HZ = 16000
@@ -39,7 +56,7 @@ class Item(msgspec.Struct, frozen=True):
 
     path: str
     kind: str
-    """WORD, SPEECH or NOISE."""
+    """WORD, Kind.SPEECH or Kind.NOISE."""
     split: str
     word: str = ""
     speaker: str = ""
@@ -53,7 +70,7 @@ class Item(msgspec.Struct, frozen=True):
     """The folder or table it was found in, as the settings name it."""
 
 
-def choose_split(name: str, *, validation_percent: float = 10.0, testing_percent: float = 10.0) -> str:
+def choose_split(name: str, *, validation_percent: float = 10.0, testing_percent: float = 10.0) -> Split:
     """Return the split of a speaker by the official Speech Commands rule (Warden 2018, section 6).
 
     The SHA-1 of the name decides, so that a speaker never changes sides when recordings are added.
@@ -63,19 +80,19 @@ def choose_split(name: str, *, validation_percent: float = 10.0, testing_percent
         100.0 / largest
     )
     if percent < validation_percent:
-        return VALIDATION
-    return TESTING if percent < validation_percent + testing_percent else TRAINING
+        return Split.VALIDATION
+    return Split.TESTING if percent < validation_percent + testing_percent else Split.TRAINING
 
 
 def describe_items(items: Sequence[Item]) -> list[str]:
     """Return a line for each kind of recording: how many there are in each split."""
     lines = []
-    for kind in (WORD, SPEECH, NOISE):
+    for kind in (Kind.WORD, Kind.SPEECH, Kind.NOISE):
         counts = Counter(item.split for item in items if item.kind == kind)
         speakers = {item.speaker for item in items if item.kind == kind}
         if counts:
             parts = ", ".join(f"{counts[split]} {split}" for split in SPLITS if counts[split])
-            lines.append(f"{kind}: {parts}" + (f"; {len(speakers)} speakers" if kind != NOISE else ""))
+            lines.append(f"{kind}: {parts}" + (f"; {len(speakers)} speakers" if kind != Kind.NOISE else ""))
     return lines
 
 
@@ -183,16 +200,16 @@ class WaveformStore:
         if len(self._samples) != n_samples:
             raise SettingsError(f"expected {n_samples} samples in {file}, found {len(self._samples)}: delete this file")
 
+    def __reduce__(self) -> tuple[type[WaveformStore], tuple[Path]]:
+        """Go to another process as a file's name, not as its samples."""
+        return type(self), (self.file,)
+
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
     def __getitem__(self, position: int) -> NDArray[np.int16]:
         """Return all samples of a recording, as a read-only view."""
         return self._samples[self._offsets[position] : self._offsets[position + 1]]
-
-    def is_audible(self, position: int) -> bool:
-        """Tell whether a recording holds anything but digital silence."""
-        return bool(self[position].any())
 
     @classmethod
     def build(cls, items: Sequence[Item], *, folder: Path, sample_rate_hz: int) -> WaveformStore:

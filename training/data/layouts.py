@@ -27,7 +27,7 @@ import msgspec
 import soundfile
 
 from detector.errors import SettingsError
-from training.data.items import NOISE, SILENCE_FOLDER, SPEECH, TESTING, TRAINING, VALIDATION, WORD, Item, choose_split
+from training.data.items import SILENCE_FOLDER, Item, Kind, Split, choose_split
 from training.data.tfds import SPLIT_NAMES, index_records
 from training.run.settings import TrainSettings
 
@@ -45,11 +45,11 @@ ELSEWHERE = {
 """What people have in place of clips."""
 FEWEST_SPEAKERS = 2
 SPLIT_FOLDERS = SPLIT_NAMES | {
-    "training": TRAINING,
-    "val": VALIDATION,
-    "valid": VALIDATION,
-    "dev": VALIDATION,
-    "testing": TESTING,
+    "training": Split.TRAINING,
+    "val": Split.VALIDATION,
+    "valid": Split.VALIDATION,
+    "dev": Split.VALIDATION,
+    "testing": Split.TESTING,
 }
 
 
@@ -112,8 +112,8 @@ def index_all_words(names: Sequence[str]) -> list[Item]:
 
 def _keep_apart(items: Sequence[Item]) -> list[Item]:
     """Set a speaker aside everywhere who is set aside in one of several folders."""
-    aside = {item.speaker: item.split for item in items if item.split == TESTING}
-    aside |= {item.speaker: item.split for item in items if item.split == VALIDATION}
+    aside = {item.speaker: item.split for item in items if item.split == Split.TESTING}
+    aside |= {item.speaker: item.split for item in items if item.split == Split.VALIDATION}
     aside.pop("", None)  # nobody knows who it is
     return [msgspec.structs.replace(item, split=aside.get(item.speaker, item.split)) for item in items]
 
@@ -141,10 +141,10 @@ def _index_tree(root: Path) -> list[Item]:
         for path in find_recordings(folder):
             # Deeper than WORD/FILE it is the folder that says who speaks.
             speaker = _speaker_of(path.stem) if path.parent == folder else path.relative_to(folder).parts[0]
-            split = listed.get(f"{folder.name}/{path.stem}", TRAINING) if listed else choose_split(speaker)
-            kind, word = (NOISE, "") if folder.name == SILENCE_FOLDER else (WORD, folder.name)
+            split = listed.get(f"{folder.name}/{path.stem}", Split.TRAINING) if listed else choose_split(speaker)
+            kind, word = (Kind.NOISE, "") if folder.name == SILENCE_FOLDER else (Kind.WORD, folder.name)
             items.append(Item(path=str(path), kind=kind, split=split, word=word, speaker=speaker))
-            n_unnamed += kind == WORD and path.parent == folder and path.stem.isdecimal()
+            n_unnamed += kind == Kind.WORD and path.parent == folder and path.stem.isdecimal()
     if n_unnamed:
         log.warning(
             "%d clips below %s have a number for a name: each is taken for another speaker's. If they are of one, a "
@@ -158,7 +158,7 @@ def _index_tree(root: Path) -> list[Item]:
 def _read_lists(root: Path) -> dict[str, str]:
     """Return the splits of the clips that the official lists name, as WORD/STEM; of the others it is training."""
     listed: dict[str, str] = {}
-    for split in (VALIDATION, TESTING):
+    for split in (Split.VALIDATION, Split.TESTING):
         file = root / f"{split}_list.txt"
         if file.is_file():
             lines = file.read_text(encoding="utf-8").splitlines()
@@ -197,15 +197,16 @@ def divide_few(items: Sequence[Item]) -> list[Item]:
 
     One in ten, at least one, is set aside for validation: those with the lowest hash, so that order plays no part.
     """
-    words = [item for item in items if item.kind == WORD]
-    if {TRAINING, VALIDATION} <= {item.split for item in words}:
+    words = [item for item in items if item.kind == Kind.WORD]
+    if {Split.TRAINING, Split.VALIDATION} <= {item.split for item in words}:
         return list(items)
     speakers = sorted({item.speaker for item in words}, key=lambda name: hashlib.sha256(name.encode()).digest())
     if len(speakers) < FEWEST_SPEAKERS:
         return list(items)
     set_aside = set(speakers[: max(1, len(speakers) // 10)])
     return [
-        msgspec.structs.replace(item, split=VALIDATION if item.speaker in set_aside else TRAINING) for item in items
+        msgspec.structs.replace(item, split=Split.VALIDATION if item.speaker in set_aside else Split.TRAINING)
+        for item in items
     ]
 
 
@@ -251,7 +252,7 @@ def _index_table(file: Path) -> list[Item]:
         items.append(
             Item(
                 path=str(path),
-                kind=WORD,
+                kind=Kind.WORD,
                 split=choose_split(speaker),
                 word=word,
                 speaker=speaker,
@@ -289,7 +290,7 @@ def index_noise(name: str) -> Iterator[Item]:
     for path in _find_some_recordings(name):
         source = re.sub(r"-(?!\d+$)[^-]*$", "", re.sub(r"^(\d-\d+-[A-Z])-\d+$", r"\1", path.stem))
         split = choose_split(source, validation_percent=20.0, testing_percent=0.0)
-        yield Item(path=str(path), kind=NOISE, split=split, speaker=source)
+        yield Item(path=str(path), kind=Kind.NOISE, split=split, speaker=source)
 
 
 def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item]:
@@ -310,13 +311,13 @@ def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item
     speakers = [root.resolve().name if metadata.is_file() else path.stem.split("-")[0] for path in paths]
     set_aside = set(validation_speakers)
     if not validation_speakers:
-        set_aside = {speaker for speaker in speakers if choose_split(speaker, testing_percent=0.0) == VALIDATION}
+        set_aside = {speaker for speaker in speakers if choose_split(speaker, testing_percent=0.0) == Split.VALIDATION}
         if not set_aside and len(set(speakers)) > 1:
             set_aside = {min(speakers)}
     for path, speaker in zip(paths, speakers, strict=True):
-        split = VALIDATION if speaker in set_aside else TRAINING
+        split = Split.VALIDATION if speaker in set_aside else Split.TRAINING
         words = find_words(transcripts.get(path.stem, ""))
-        yield Item(path=str(path), kind=SPEECH, split=split, speaker=speaker, transcript=" ".join(words))
+        yield Item(path=str(path), kind=Kind.SPEECH, split=split, speaker=speaker, transcript=" ".join(words))
 
 
 def read_transcripts(file: Path) -> dict[str, str]:
@@ -350,7 +351,7 @@ def index_folders(
     """
     items = index_all_words(data)
     for name in synthetic:
-        items += [msgspec.structs.replace(item, split=TRAINING) for item in index_words(name)]
+        items += [msgspec.structs.replace(item, split=Split.TRAINING) for item in index_words(name)]
     for name in data:
         for folder in sorted(Path(name).rglob(NOISE_FOLDER)):
             items += _of_folder(name, index_noise(str(folder)))
@@ -358,7 +359,7 @@ def index_folders(
         items += _of_folder(name, index_noise(name))
     for name in speech:
         items += _of_folder(name, index_speech(name, validation_speakers))
-    speakers = {item.speaker for item in items if item.kind == SPEECH}
+    speakers = {item.speaker for item in items if item.kind == Kind.SPEECH}
     for speaker in validation_speakers:
         if speaker not in speakers:
             raise SettingsError(
@@ -394,11 +395,11 @@ def index(settings: TrainSettings) -> list[Item]:
         synthetic=settings.synthetic,
     )
     for word in settings.words:
-        clips = [item for item in items if item.kind == WORD and item.word == word]
+        clips = [item for item in items if item.kind == Kind.WORD and item.word == word]
         if not clips:
             found = ", ".join(sorted({item.word for item in items if item.word}))
             raise SettingsError(f"expected clips of '{word}' in the training split, found none (words: {found})")
-        for split in (TRAINING, VALIDATION):
+        for split in (Split.TRAINING, Split.VALIDATION):
             if not any(item.split == split for item in clips):
                 speakers = sorted({item.speaker for item in clips})
                 names = f"{', '.join(speakers[:3])}{', ...' if len(speakers) > 3 else ''}"

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from detector.errors import SettingsError
-from training.data.items import NOISE, SILENCE_FOLDER, TESTING, TRAINING, VALIDATION, WORD, Item, read_record
+from training.data.items import SILENCE_FOLDER, Item, Kind, Split, read_record
 
-SPLIT_NAMES = {"train": TRAINING, "validation": VALIDATION, "test": TESTING}
+SPLIT_NAMES = {"train": Split.TRAINING, "validation": Split.VALIDATION, "test": Split.TESTING}
 
 
 def index_records(files: Sequence[Path]) -> Iterator[Item]:
@@ -43,8 +43,8 @@ def index_records(files: Sequence[Path]) -> Iterator[Item]:
         for place in read_record_places(file):
             features = Example.FromString(read_record(file, place)).features.feature
             word = names[features["label"].int64_list.value[0]]
-            kind = NOISE if word == SILENCE_FOLDER else WORD
-            yield Item(path=str(file), kind=kind, split=split, word="" if kind == NOISE else word, record=place)
+            kind = Kind.NOISE if word == SILENCE_FOLDER else Kind.WORD
+            yield Item(path=str(file), kind=kind, split=split, word="" if kind == Kind.NOISE else word, record=place)
 
 
 def read_record_places(file: Path) -> Iterator[tuple[int, int]]:

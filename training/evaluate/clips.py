@@ -12,7 +12,8 @@ from tqdm import tqdm
 from detector.core.frontend import LogMel
 from detector.core.manifest import Manifest
 from detector.errors import SettingsError
-from training.data.items import NOISE, TRAINING, VALIDATION, WORD, Item, WaveformStore
+from training.data.collection import Collection
+from training.data.items import Split
 from training.evaluate.intervals import Rate, mean_of_proportions, proportion
 from training.run.settings import SILENCE, UNKNOWN, TrainSettings
 from training.windows.features import compute_features
@@ -67,19 +68,16 @@ def fit_window(samples: NDArray[np.int16], n_samples: int) -> NDArray[np.int16]:
 
 
 def choose_clips(
-    items: Sequence[Item], words: Sequence[str], split: str, rng: np.random.Generator
+    collection: Collection, words: Sequence[str], split: str, rng: np.random.Generator
 ) -> list[tuple[int, str]]:
     """Choose the clips of a split: all of the keywords, and equal counts of every other word as `unknown`.
 
     Returns
     -------
     list of (int, str)
-        Positions in `items`, and the label each should get.
+        Positions in the collection, and the label each should get.
     """
-    by_word: dict[str, list[int]] = {}
-    for position, item in enumerate(items):
-        if item.kind == WORD and item.split == split:
-            by_word.setdefault(item.word, []).append(position)
+    by_word = collection.words(split)
     chosen = [(position, word) for word in words for position in by_word.get(word, [])]
     if not chosen:
         raise SettingsError(f"expected clips of {', '.join(words)} in the {split} split, found none")
@@ -91,34 +89,33 @@ def choose_clips(
 
 
 def cut_silence(
-    items: Sequence[Item], store: WaveformStore, n_windows: int, n_samples: int, rng: np.random.Generator
+    collection: Collection, n_windows: int, n_samples: int, rng: np.random.Generator
 ) -> list[NDArray[np.int16]]:
     """Cut windows out of the noise recordings that are not trained on, as many from each; as recorded."""
-    noises = [position for position, item in enumerate(items) if item.kind == NOISE and item.split != TRAINING]
+    noises = collection.untrained_noises()
     windows = []
     for k in range(n_windows if noises else 0):
-        samples = store[noises[k % len(noises)]]
+        samples = collection[noises[k % len(noises)]]
         start = int(rng.integers(0, max(1, len(samples) - n_samples + 1)))
         windows.append(fit_window(samples[start : start + n_samples], n_samples))
     return windows
 
 
 def gather_clips(
-    items: Sequence[Item],
-    store: WaveformStore,
+    collection: Collection,
     model: Manifest | TrainSettings,
     *,
-    split: str = VALIDATION,
+    split: str = Split.VALIDATION,
     seed: int = 0,
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Return the features of a split's clips, shape (n, n_frames, n_mels), and the label each should get."""
     if SILENCE not in model.labels or UNKNOWN not in model.labels:
         raise SettingsError(f"expected a model with the labels {SILENCE} and {UNKNOWN}, found {model.labels}")
     rng = np.random.default_rng(seed)
-    chosen = choose_clips(items, model.words, split, rng)
+    chosen = choose_clips(collection, model.words, split, rng)
     n_silent = sum(label in model.words for _, label in chosen) // len(model.words)
-    windows = [fit_window(store[position], model.window_samples) for position, _ in chosen]
-    silent = cut_silence(items, store, n_silent, model.window_samples, rng)
+    windows = [fit_window(collection[position], model.window_samples) for position, _ in chosen]
+    silent = cut_silence(collection, n_silent, model.window_samples, rng)
     features = compute_features(LogMel(model.frontend), np.stack([*windows, *silent]))
     return features, [label for _, label in chosen] + [SILENCE] * len(silent)
 

@@ -16,7 +16,7 @@ from detector.core.model import Model
 from detector.core.scorer import Scorer
 from detector.errors import SettingsError
 from detector.events import Detection, Scored
-from training.data.items import Item, WaveformStore
+from training.data.collection import Collection
 from training.evaluate.intervals import hourly_rate
 from training.evaluate.judge import judge
 from training.evaluate.streams import SPEECH_GAP_S, Truth, compose, speech_pieces, word_pieces
@@ -52,8 +52,7 @@ def with_points(manifest: Manifest, curve: OperatingCurve, points: Mapping[str, 
 
 def calibrate(
     model: Model,
-    items: Sequence[Item],
-    store: WaveformStore,
+    collection: Collection,
     *,
     split: str,
     skip_words: Sequence[str],
@@ -72,13 +71,13 @@ def calibrate(
     manifest = model.manifest
     rate_hz = manifest.frontend.sample_rate_hz
     rng = np.random.default_rng(seed)
-    clips = word_pieces(items, store, split=split, sample_rate_hz=rate_hz, rng=rng, only=manifest.words)
+    clips = word_pieces(collection, split=split, sample_rate_hz=rate_hz, rng=rng, only=manifest.words)
     untried = set(manifest.words) - {piece.word for piece in clips}
     if untried:
         raise SettingsError(f"expected clips of {', '.join(sorted(untried))} in the {split} split, found none")
     spoken, spoken_truth = compose(clips, gap_s=GAP_S, sample_rate_hz=rate_hz, rng=rng)
     without = (*manifest.words, *skip_words)
-    utterances = speech_pieces(items, store, split=split, without=without)
+    utterances = speech_pieces(collection, split=split, without=without)
     running = []
     for k in range(N_HEARINGS):
         speech, running_truth = compose(utterances, gap_s=SPEECH_GAP_S, sample_rate_hz=rate_hz, rng=rng)

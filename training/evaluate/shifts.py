@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +10,8 @@ from tqdm import tqdm
 from detector.core.frontend import LogMel
 from detector.core.model import Model
 from detector.errors import SettingsError
-from training.data.items import WORD, Item, WaveformStore, find_word
+from training.data.collection import Collection
+from training.data.items import find_word
 from training.evaluate.streams import SELF_NOISE
 from training.windows.features import compute_features
 
@@ -33,8 +32,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 def measure_spread(
     model: Model,
-    items: Sequence[Item],
-    store: WaveformStore,
+    collection: Collection,
     *,
     split: str,
     n_offsets: int,
@@ -54,14 +52,14 @@ def measure_spread(
     rng = np.random.default_rng(seed)
     log_mel = LogMel(manifest.frontend)
     chosen: list[tuple[int, str]] = []
+    clips = collection.words(split)
     for word in manifest.words:
-        clips = [k for k, item in enumerate(items) if item.kind == WORD and item.split == split and item.word == word]
-        chosen += [(int(k), word) for k in rng.permutation(clips)[:n_clips_per_word]]
+        chosen += [(int(k), word) for k in rng.permutation(clips.get(word, []))[:n_clips_per_word]]
     if not chosen:
         raise SettingsError(f"expected clips of {', '.join(manifest.words)} in the {split} split, found none")
     spreads = []
     for position, word in tqdm(chosen, "shifting", unit="clip", disable=None):
-        stream, start = _surround(store[position], manifest.window_samples, manifest.frontend.sample_rate_hz, rng)
+        stream, start = _surround(collection[position], manifest.window_samples, manifest.frontend.sample_rate_hz, rng)
         first = start - n_offsets // 2
         windows = np.lib.stride_tricks.sliding_window_view(stream, manifest.window_samples)[first : first + n_offsets]
         label = manifest.labels.index(word)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from detector.errors import AudioFileError, SettingsError
 from detector.types import NotNegative
-from training.data.items import NOISE, SPEECH, TRAINING, WORD, Item, WaveformStore, find_word, holds_any_word
+from training.data.collection import Collection
+from training.data.items import find_word, holds_any_word
 from training.run.files import write_whole
 from training.windows.augment import Audio, add, cut, fade, noise_factor, rms
 
@@ -64,8 +65,7 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def word_pieces(
-    items: Sequence[Item],
-    store: WaveformStore,
+    collection: Collection,
     *,
     split: str,
     sample_rate_hz: int,
@@ -85,10 +85,7 @@ def word_pieces(
     SettingsError
         If the split has no such clips, or fewer than `n_words`.
     """
-    clips: dict[str, list[int]] = {}
-    for position, item in enumerate(items):
-        if item.kind == WORD and item.split == split and (not only or item.word in only):
-            clips.setdefault(item.word, []).append(position)
+    clips = collection.words(split, only)
     n_clips = sum(len(positions) for positions in clips.values())
     if n_clips < (n_words or 1):
         raise SettingsError(f"expected {n_words or 'some'} word clips in the {split} split, found {n_clips or 'none'}")
@@ -96,17 +93,16 @@ def word_pieces(
     in_turn = [position for turn in itertools.zip_longest(*shuffled) for position in turn if position is not None]
     pieces = []
     for position in rng.permutation(in_turn[:n_words]).tolist():
-        samples = store[position]
+        samples = collection[position]
         first, last = find_word(samples, sample_rate_hz)
         faded = fade(samples.astype(np.float32), sample_rate_hz // 50)
-        said = {"word": items[position].word, "speaker": items[position].speaker}
-        pieces.append(Piece(_to_samples(faded), first, last, **said))
+        item = collection.items[position]
+        pieces.append(Piece(_to_samples(faded), first, last, word=item.word, speaker=item.speaker))
     return pieces
 
 
 def speech_pieces(
-    items: Sequence[Item],
-    store: WaveformStore,
+    collection: Collection,
     *,
     split: str,
     without: Sequence[str],
@@ -123,7 +119,7 @@ def speech_pieces(
     SettingsError
         If no utterance fits.
     """
-    utterances = [(k, item) for k, item in enumerate(items) if item.kind == SPEECH and item.split == split]
+    utterances = [(k, collection.items[k]) for k in collection.speech(split)]
     n_unknown = sum(not item.transcript for _, item in utterances)
     if n_unknown:
         log.info("%d utterances have no transcript and are left out: a keyword may be said in them", n_unknown)
@@ -132,7 +128,7 @@ def speech_pieces(
         is_wanted = bool(item.transcript) and not holds_any_word(item, without)
         if is_wanted and (not only or holds_any_word(item, only)):
             held = [word for word in confusable if holds_any_word(item, [word])]
-            pieces.append(Piece(store[position], 0, len(store[position]), confusable=" ".join(held)))
+            pieces.append(Piece(collection[position], 0, len(collection[position]), confusable=" ".join(held)))
     if not pieces:
         raise SettingsError(f"expected utterances of running speech in the {split} split, found none that fit")
     return pieces
@@ -188,7 +184,7 @@ def compose(
     return _to_samples(stream), truth
 
 
-def untrained_noises(items: Sequence[Item], store: WaveformStore) -> list[NDArray[np.int16]]:
+def untrained_noises(collection: Collection) -> list[NDArray[np.int16]]:
     """Return the noise recordings that no training on their folders hears.
 
     Raises
@@ -196,18 +192,17 @@ def untrained_noises(items: Sequence[Item], store: WaveformStore) -> list[NDArra
     SettingsError
         If there is none.
     """
-    audible = [k for k, item in enumerate(items) if item.kind == NOISE and store.is_audible(k)]
-    chosen = [k for k in audible if items[k].split != TRAINING]
-    if not chosen and audible:
+    n_all, chosen = len(collection.noises()), collection.untrained_noises()
+    if not chosen and n_all:
         raise SettingsError(
-            f"expected noise that is not trained on, found {len(audible)} recordings of the training split: "
+            f"expected noise that is not trained on, found {n_all} recordings of the training split: "
             "--split all takes them, if nothing was trained on this folder"
         )
     if not chosen:
         raise SettingsError("expected noise recordings to mix in, found none: name a folder with --noise")
-    if len(chosen) < len(audible):
-        log.info("%d of %d noises are of the training split and left out", len(audible) - len(chosen), len(audible))
-    return [store[k] for k in chosen]
+    if len(chosen) < n_all:
+        log.info("%d of %d noises are of the training split and left out", n_all - len(chosen), n_all)
+    return [collection[k] for k in chosen]
 
 
 def noise_bed(noises: Sequence[NDArray[np.int16]], n_samples: int, rng: np.random.Generator) -> Audio:

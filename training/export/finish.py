@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,8 @@ from detector.core.frontend import LogMel
 from detector.core.manifest import FORMAT_VERSION, ClipAccuracy, GoldenVector, Manifest
 from detector.core.model import Model, Network
 from detector.core.operating import describe_points, pick_points
-from training.data.items import SPEECH, TRAINING, VALIDATION, WORD, Item, WaveformStore, find_word
+from training.data.collection import Collection
+from training.data.items import Split, find_word
 from training.data.layouts import index
 from training.evaluate.clips import evaluate_clips, gather_clips
 from training.evaluate.curve import calibrate, with_points
@@ -41,26 +41,24 @@ def finish(run: Run, *, cache: Path, n_workers: int = 1) -> Evaluation:
     settings = run.read_settings()
     network = to_float32(run.load_best(), settings.architecture)
     items = index(settings)
-    rate_hz = settings.frontend.sample_rate_hz
-    store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz)
+    collection = Collection.open(items, cache=cache, sample_rate_hz=settings.frontend.sample_rate_hz)
     windows = FeatureStore.build(
         settings,
-        items,
-        store,
-        TRAINING,
+        collection,
+        Split.TRAINING,
         n_windows=N_REPRESENTATIVE,
         n_workers=n_workers,
     )
-    features, truths = gather_clips(items, store, settings)
+    features, truths = gather_clips(collection, settings)
     offsets = balance(network, features, np.array([settings.labels.index(truth) for truth in truths]))
     log.info("balanced: silence %+.2f, keywords %+.2f", *offsets)
     soften(network, settings.temperature)
     flatbuffer = convert_to_int8(network, windows.read(np.arange(N_REPRESENTATIVE)))
-    manifest = describe(run, settings, items, store, flatbuffer)
+    manifest = describe(run, settings, collection, flatbuffer)
     int8_scores = Model(manifest, flatbuffer).score
-    int8 = evaluate_clips(int8_scores, features, truths, manifest, split=VALIDATION)
+    int8 = evaluate_clips(int8_scores, features, truths, manifest, split=Split.VALIDATION)
     floats = iterate_scores(network, features)
-    float32 = evaluate_clips(lambda _: next(floats), features, truths, manifest, split=VALIDATION)
+    float32 = evaluate_clips(lambda _: next(floats), features, truths, manifest, split=Split.VALIDATION)
     accuracy = int8.accuracy
     manifest = msgspec.structs.replace(
         manifest,
@@ -71,12 +69,11 @@ def finish(run: Run, *, cache: Path, n_workers: int = 1) -> Evaluation:
             measured_on=f"clips of validation speakers, mean of the recalls of {', '.join(int8.present())}",
         ),
     )
-    if any(item.kind == SPEECH and item.split == VALIDATION for item in items):
+    if collection.speech(Split.VALIDATION):
         curve = calibrate(
             Model(manifest, flatbuffer),
-            items,
-            store,
-            split=VALIDATION,
+            collection,
+            split=Split.VALIDATION,
             skip_words=(*settings.skip_words, *settings.confusable),
         )
         points = pick_points(curve, manifest.words, settings.decision.false_accepts_per_hour)
@@ -90,9 +87,7 @@ def finish(run: Run, *, cache: Path, n_workers: int = 1) -> Evaluation:
     return evaluation
 
 
-def describe(
-    run: Run, settings: TrainSettings, items: Sequence[Item], store: WaveformStore, flatbuffer: bytes
-) -> Manifest:
+def describe(run: Run, settings: TrainSettings, collection: Collection, flatbuffer: bytes) -> Manifest:
     """Return the manifest of a quantised network, its clip accuracy still to be measured."""
     network, log_mel = Network(flatbuffer), LogMel(settings.frontend)
     waveform = golden_waveform(settings.window_samples, settings.frontend.sample_rate_hz)
@@ -110,11 +105,11 @@ def describe(
         window_s=settings.window_s,
         stride_s=settings.decision.stride_s,
         decision=settings.decision.decide(
-            {word: _median_duration_s(word, items, store, settings.frontend.sample_rate_hz) for word in settings.words}
+            {word: _median_duration_s(word, collection, settings.frontend.sample_rate_hz) for word in settings.words}
         ),
         sha256=hashlib.sha256(flatbuffer).hexdigest(),
         golden=tuple(golden),
-        training=describe_training(run, settings, items),
+        training=describe_training(run, settings, collection.items),
     )
 
 
@@ -138,10 +133,7 @@ def golden_waveform(n_samples: int, sample_rate_hz: int) -> NDArray[np.int16]:
     return np.rint(4000.0 * voice + 900.0 * hiss + 20.0 * rng.standard_normal(n_samples)).astype(np.int16)
 
 
-def _median_duration_s(word: str, items: Sequence[Item], store: WaveformStore, sample_rate_hz: int) -> float:
-    spans = [
-        find_word(store[position], sample_rate_hz)
-        for position, item in enumerate(items)
-        if item.kind == WORD and item.word == word and item.split == TRAINING
-    ]
+def _median_duration_s(word: str, collection: Collection, sample_rate_hz: int) -> float:
+    clips = collection.words(Split.TRAINING, [word])[word]
+    spans = [find_word(collection[position], sample_rate_hz) for position in clips]
     return float(np.median([last - first for first, last in spans])) / sample_rate_hz

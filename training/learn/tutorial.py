@@ -24,7 +24,8 @@ from tqdm import tqdm
 from detector.core.model import Network
 from detector.errors import SettingsError
 from detector.samples import to_float
-from training.data.items import TESTING, TRAINING, VALIDATION, WORD, Item, WaveformStore
+from training.data.collection import Collection
+from training.data.items import Item, Kind, Split
 from training.data.layouts import index_all_words
 from training.evaluate.clips import fit_window
 from training.evaluate.intervals import Rate, proportion
@@ -107,7 +108,7 @@ def divide(items: list[Item], split_by: str, seed: int) -> list[str]:
         return [item.split for item in items]
     order = np.random.default_rng(seed).permutation(len(items))
     validation = set(order[: round(VALIDATION_PART * len(items))].tolist())
-    return [VALIDATION if k in validation else TRAINING for k in range(len(items))]
+    return [Split.VALIDATION if k in validation else Split.TRAINING for k in range(len(items))]
 
 
 def train_tutorial(run: Run, settings: TutorialSettings, *, cache: Path) -> TutorialReport:
@@ -123,18 +124,19 @@ def train_tutorial(run: Run, settings: TutorialSettings, *, cache: Path) -> Tuto
     if run.folder.exists() and any(run.folder.iterdir()):
         raise SettingsError(f"expected a new folder, found files in {run.folder}: choose another")
     found = index_all_words(settings.data)
-    items = [item for item in found if item.kind == WORD and item.word in settings.words and item.split != TESTING]
+    of_words = [item for item in found if item.kind == Kind.WORD and item.word in settings.words]
+    items = [item for item in of_words if item.split != Split.TESTING]
     splits = np.array(divide(items, settings.split_by, settings.seed))
     for word in settings.words:
-        for split in (TRAINING, VALIDATION):
+        for split in (Split.TRAINING, Split.VALIDATION):
             if not any(item.word == word and other == split for item, other in zip(items, splits, strict=True)):
                 raise SettingsError(f"expected clips of '{word}' in the {split} split, found none")
     run.folder.mkdir(parents=True, exist_ok=True)
-    store = WaveformStore.build(items, folder=cache, sample_rate_hz=RATE_HZ)
+    collection = Collection.open(items, cache=cache, sample_rate_hz=RATE_HZ)
     clips = tqdm(range(len(items)), "drawing", unit="picture", disable=None)
-    pictures = np.stack([draw(fit_window(store[k], RATE_HZ)) for k in clips])
+    pictures = np.stack([draw(fit_window(collection[k], RATE_HZ)) for k in clips])
     labels = np.array([settings.words.index(item.word) for item in items])
-    is_training = splits == TRAINING
+    is_training = splits == Split.TRAINING
     model = _fit(run, settings, pictures, labels, is_training)
 
     some = pictures[is_training][:N_REPRESENTATIVE].astype(np.float32) / 255.0

@@ -6,14 +6,14 @@ What it leaves in the folder of the run, and goes on with, is a matter of `train
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from detector.errors import SettingsError
-from training.data.items import TRAINING, VALIDATION, Item, WaveformStore, describe_items
+from training.data.collection import Collection
+from training.data.items import Split, describe_items
 from training.data.layouts import index
 from training.network.architectures import build_model, check_architecture
 from training.network.batches import Batches, make_targets
@@ -69,10 +69,11 @@ def train(run: Run, settings: TrainSettings, *, cache: Path, n_workers: int) -> 
     if not run.is_begun:
         run.begin(settings)
     teachers = _train_teachers(run, settings, cache=cache, n_workers=n_workers)
-    windows = _compose(settings, items, cache=cache, n_workers=n_workers)
-    targets = make_targets(settings, windows[TRAINING], teachers)
-    validation_x = windows[VALIDATION].read(np.arange(len(windows[VALIDATION])))[..., None]
-    validation = validation_x, make_targets(settings, windows[VALIDATION], ())
+    collection = Collection.open(items, cache=cache, sample_rate_hz=settings.frontend.sample_rate_hz)
+    windows = _compose(settings, collection, n_workers=n_workers)
+    targets = make_targets(settings, windows[Split.TRAINING], teachers)
+    validation_x = windows[Split.VALIDATION].read(np.arange(len(windows[Split.VALIDATION])))[..., None]
+    validation = validation_x, make_targets(settings, windows[Split.VALIDATION], ())
 
     keras.utils.set_random_seed(settings.seed)
     strategy = choose_strategy(settings.strategy)
@@ -85,7 +86,7 @@ def train(run: Run, settings: TrainSettings, *, cache: Path, n_workers: int) -> 
 
     for n_before in range(n_done, settings.epochs):
         _seed(model, settings.seed, n_before)
-        batches = Batches(settings, windows[TRAINING], targets, n_before)
+        batches = Batches(settings, windows[Split.TRAINING], targets, n_before)
         epoch = fit_epoch(
             model,
             batches,
@@ -109,17 +110,16 @@ def _train_teachers(run: Run, settings: TrainSettings, *, cache: Path, n_workers
     return teachers
 
 
-def _compose(settings: TrainSettings, items: Sequence[Item], *, cache: Path, n_workers: int) -> dict[str, FeatureStore]:
+def _compose(settings: TrainSettings, collection: Collection, *, n_workers: int) -> dict[str, FeatureStore]:
     """Compose the windows of training and validation, by split."""
-    store = WaveformStore.build(items, folder=cache, sample_rate_hz=settings.frontend.sample_rate_hz)
-    inaudible = [item.path for position, item in enumerate(items) if not store.is_audible(position)]
+    inaudible = collection.find_inaudible()
     if inaudible:
-        log.warning("%d recordings without sound are left out, the first is %s", len(inaudible), inaudible[0])
+        log.warning("%d recordings without sound are left out, the first is %s", len(inaudible), inaudible[0].path)
     n_seen = settings.epochs * settings.steps_per_epoch * settings.batch_size
     n_training = min(settings.distinct_windows, n_seen)
-    n_windows = {TRAINING: n_training, VALIDATION: min(settings.validation_windows, n_training)}
+    n_windows = {Split.TRAINING: n_training, Split.VALIDATION: min(settings.validation_windows, n_training)}
     return {
-        split: FeatureStore.build(settings, items, store, split, n_windows=n, n_workers=n_workers)
+        split: FeatureStore.build(settings, collection, split, n_windows=n, n_workers=n_workers)
         for split, n in n_windows.items()
     }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from tqdm import tqdm
 
 from detector.core.frontend import FrontendSettings, LogMel
 from detector.errors import SettingsError
-from training.data.items import WORD, Item, WaveformStore
+from training.data.collection import Collection
+from training.data.items import Item
 from training.evaluate.clips import fit_window
 from training.report.views import mel_db, mfcc, spectrogram_db
 
@@ -29,8 +31,7 @@ clips, so that loudness can be seen. The first coefficient is loudness alone, fa
 
 
 def write_images(
-    items: Sequence[Item],
-    store: WaveformStore,
+    collection: Collection,
     folder: Path,
     *,
     kind: str,
@@ -51,12 +52,13 @@ def write_images(
         raise SettingsError("expected Pillow to write images: pip install pillow") from exc
     log_mel = LogMel(settings)
     draw, darkest, brightest = KINDS[kind]
-    clips = [(position, item) for position, item in enumerate(items) if item.kind == WORD]
+    positions = sorted(itertools.chain.from_iterable(collection.words().values()))
+    clips = [(position, collection.items[position]) for position in positions]
     if not clips:
         raise SettingsError("expected --data with word clips to make images of, found none")
     written: set[Path] = set()
     for position, item in tqdm(clips, "drawing", unit="image", disable=None):
-        values = draw(fit_window(store[position], settings.sample_rate_hz), log_mel).T
+        values = draw(fit_window(collection[position], settings.sample_rate_hz), log_mel).T
         rows, columns = (-(-SMALLEST_PIXELS // n) for n in values.shape)
         file = _name_image(folder / item.split / item.word, item, written)
         written.add(file)

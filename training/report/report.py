@@ -21,7 +21,8 @@ from detector.core.frontend import LogMel
 from detector.core.model import Model
 from detector.core.operating import describe_points, pick_points
 from detector.errors import SettingsError
-from training.data.items import VALIDATION, WaveformStore
+from training.data.collection import Collection
+from training.data.items import Split
 from training.data.layouts import index
 from training.evaluate.clips import ClipReport, choose_clips, fit_window
 from training.report.figures import curve_figure, draw_mel, learning_figure, to_svg
@@ -123,24 +124,24 @@ def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path) -> Mis
         return None
     manifest = model.manifest
     rate_hz, log_mel = manifest.frontend.sample_rate_hz, LogMel(manifest.frontend)
-    store = WaveformStore.build(items, folder=cache, sample_rate_hz=rate_hz)
-    chosen = choose_clips(items, manifest.words, VALIDATION, np.random.default_rng(0))
+    collection = Collection.open(items, cache=cache, sample_rate_hz=rate_hz)
+    chosen = choose_clips(collection, manifest.words, Split.VALIDATION, np.random.default_rng(0))
     wrong = []
     for position, truth in tqdm(chosen, "clips", disable=None):
-        scores = model.score(log_mel(fit_window(store[position], manifest.window_samples)))
+        scores = model.score(log_mel(fit_window(collection[position], manifest.window_samples)))
         answer, own = int(scores.argmax()), manifest.labels.index(truth)
         if answer != own:
             wrong.append((float(scores[answer]), float(scores[own]), answer, own, position))
     wrong.sort(key=lambda clip: clip[1] - clip[0])
     surest = []
     for score, own_score, answer, own, position in wrong[:MOST_MISTAKES]:
-        samples = fit_window(store[position], manifest.window_samples)
+        samples = fit_window(collection[position], manifest.window_samples)
         surest.append(
             {
-                "spoken": items[position].word,
+                "spoken": collection.items[position].word,
                 "heard": manifest.labels[answer],
                 "scores": f"{score:.2f}, {own_score:.2f} for {manifest.labels[own]}",
-                "file": "/".join(Path(items[position].path).parts[-2:]),
+                "file": "/".join(Path(collection.items[position].path).parts[-2:]),
                 "sound": _encode_sound(samples, rate_hz),
                 "picture": base64.b64encode(draw_mel(log_mel(samples), manifest.frontend)).decode(),
             }

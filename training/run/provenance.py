@@ -18,7 +18,7 @@ import numpy as np
 
 import detector
 from detector.errors import SettingsError
-from training.data.items import TRAINING, Item, digest
+from training.data.items import Item, Split, digest
 from training.run.recipe import FOLDERS
 from training.run.run import Run
 from training.run.settings import TrainSettings
@@ -101,7 +101,7 @@ def _root(folder: str) -> Path:
 
 def _fingerprint(folder: Path, items: Sequence[Item]) -> dict[str, Any]:
     """Return the number of recordings on the training side and a SHA-256 over their names and contents."""
-    trained = sorted((item for item in items if item.split == TRAINING), key=lambda item: item.path)
+    trained = sorted((item for item in items if item.split == Split.TRAINING), key=lambda item: item.path)
     whole = hashlib.sha256()
     for item, content in zip(trained, digest(trained), strict=True):
         whole.update(f"{os.path.relpath(item.path, folder)}\n".encode())

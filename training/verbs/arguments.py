@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from detector.cli.options import add_option
-from training.data.items import ALL, SPLITS, VALIDATION
+from training.data.items import SPLITS, Split
 from training.run.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from training.data.items import Item, WaveformStore
+    from training.data.collection import Collection
 
 
 def parse_count(text: str) -> int:
@@ -111,8 +111,8 @@ def add_split(verb: argparse.ArgumentParser) -> None:
     """Add the split of the speakers, and of the noises: those of the training split are never mixed in."""
     verb.add_argument(
         "--split",
-        choices=(*SPLITS, ALL),
-        default=VALIDATION,
+        choices=(*SPLITS, Split.ALL),
+        default=Split.VALIDATION,
         help="speakers, and noises; all: of folders that nothing was trained on (default: %(default)s)",
     )
 
@@ -129,9 +129,9 @@ def add_threshold(verb: argparse.ArgumentParser, text: str) -> None:
     )
 
 
-def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> tuple[list[Item], WaveformStore]:
-    """Return the recordings below the folders that options name, and their samples."""
-    from training.data.items import WaveformStore
+def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> Collection:
+    """Return the recordings below the folders that options name, decoded."""
+    from training.data.collection import Collection
     from training.data.layouts import index_folders
 
     items = index_folders(
@@ -140,9 +140,9 @@ def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> tuple[l
         speech=getattr(options, "speech", ()),
         validation_speakers=getattr(options, "validation_speakers", ()),
     )
-    if getattr(options, "split", None) == ALL:
-        items = [msgspec.structs.replace(item, split=ALL) for item in items]
-    return items, WaveformStore.build(items, folder=options.cache, sample_rate_hz=sample_rate_hz)
+    if getattr(options, "split", None) == Split.ALL:
+        items = [msgspec.structs.replace(item, split=Split.ALL) for item in items]
+    return Collection.open(items, cache=options.cache, sample_rate_hz=sample_rate_hz)
 
 
 def print_report(report: Any, *, as_json: bool) -> None:

@@ -74,11 +74,10 @@ def run(options: argparse.Namespace) -> None:
     model = Model(manifest, file.with_suffix(".tflite").read_bytes())
     if not options.speech:
         raise SettingsError("expected --speech: false accepts are counted in running speech")
-    items, store = open_recordings(options, manifest.frontend.sample_rate_hz)
+    collection = open_recordings(options, manifest.frontend.sample_rate_hz)
     curve = calibrate(
         model,
-        items,
-        store,
+        collection,
         split=options.split,
         skip_words=options.skip_words,
         seed=options.seed,

@@ -101,13 +101,12 @@ def run(options: argparse.Namespace) -> None:
         raise SettingsError(f"expected --gap-s MIN MAX up to {LONGEST_GAP_S:g}, found {least_s:g} {most_s:g}")
     if options.without and not options.speech:
         raise SettingsError("expected --speech with --without: single words are chosen by --only")
-    items, store = open_recordings(options, COMPOSED_RATE_HZ)
+    collection = open_recordings(options, COMPOSED_RATE_HZ)
     rng = np.random.default_rng(options.seed)
     pieces: list[Piece] = []
     if options.data:
         pieces += word_pieces(
-            items,
-            store,
+            collection,
             split=options.split,
             n_words=options.n_words,
             sample_rate_hz=COMPOSED_RATE_HZ,
@@ -116,8 +115,7 @@ def run(options: argparse.Namespace) -> None:
         )
     if options.speech:
         pieces += speech_pieces(
-            items,
-            store,
+            collection,
             split=options.split,
             without=options.without,
             only=options.only,
@@ -130,7 +128,7 @@ def run(options: argparse.Namespace) -> None:
         gap_s=tuple(options.gap_s) if options.data else SPEECH_GAP_S,
         sample_rate_hz=COMPOSED_RATE_HZ,
         rng=rng,
-        noises=untrained_noises(items, store) if options.snr_db is not None else (),
+        noises=untrained_noises(collection) if options.snr_db is not None else (),
         snr_db=options.snr_db,
     )
     write_stream(samples, truth, options.out, COMPOSED_RATE_HZ)

@@ -46,12 +46,11 @@ def run(options: argparse.Namespace) -> None:
     from training.evaluate.shifts import measure_spread
 
     model = load_model(options.model)
-    items, store = open_recordings(options, model.manifest.frontend.sample_rate_hz)
+    collection = open_recordings(options, model.manifest.frontend.sample_rate_hz)
     if options.offsets:
         spread = measure_spread(
             model,
-            items,
-            store,
+            collection,
             split=options.split,
             n_offsets=options.offsets,
             n_clips_per_word=options.clips_per_word,
@@ -59,6 +58,6 @@ def run(options: argparse.Namespace) -> None:
         )
         print_report(spread, as_json=options.json)
         return
-    features, truths = gather_clips(items, store, model.manifest, split=options.split, seed=options.seed)
+    features, truths = gather_clips(collection, model.manifest, split=options.split, seed=options.seed)
     report = evaluate_clips(model.score, features, truths, model.manifest, split=options.split)
     print_report(report, as_json=options.json)

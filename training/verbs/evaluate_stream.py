@@ -70,8 +70,8 @@ def run(options: argparse.Namespace) -> None:
     conditions = CONDITIONS if "all" in options.condition else tuple(options.condition) or ("clean",)
     noises = []
     if options.noise:
-        items, store = open_recordings(options, rate_hz)
-        noises = untrained_noises(items, store)
+        collection = open_recordings(options, rate_hz)
+        noises = untrained_noises(collection)
     reports = {}
     for condition in conditions:
         if len(conditions) > 1:

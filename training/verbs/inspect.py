@@ -48,5 +48,5 @@ def run(options: argparse.Namespace) -> None:
         draw_clips(clips, model.manifest, options.out)
         print_lines([f"{options.out}: {len(clips)} clip{'s' if len(clips) > 1 else ''}"])
     if options.images:
-        items, store = open_recordings(options, settings.sample_rate_hz)
-        print_lines(write_images(items, store, options.images, kind=options.kind, settings=settings))
+        collection = open_recordings(options, settings.sample_rate_hz)
+        print_lines(write_images(collection, options.images, kind=options.kind, settings=settings))

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.items import NOISE, SPEECH, WORD, Item, WaveformStore, find_word, holds_any_word
+from training.data.collection import Collection
+from training.data.items import find_word
 from training.run.settings import SILENCE, UNKNOWN, TrainSettings
 from training.windows.augment import (
     Audio,
@@ -40,22 +41,14 @@ QUIET_RMS = 8.0
 class WindowComposer:
     """Draws labelled windows from the recordings of one split."""
 
-    def __init__(self, settings: TrainSettings, items: Sequence[Item], store: WaveformStore, split: str) -> None:
+    def __init__(self, settings: TrainSettings, collection: Collection, split: str) -> None:
         self.settings = settings
-        self._store = store
-        chosen = [
-            (position, item)
-            for position, item in enumerate(items)
-            if item.split == split and store.is_audible(position)
-        ]
-        clips: dict[str, list[int]] = {}
-        for position, item in chosen:
-            if item.kind == WORD and item.word not in settings.left_out:
-                clips.setdefault(item.word, []).append(position)
+        self._collection = collection
+        clips = {word: of for word, of in collection.words(split).items() if word not in settings.left_out}
         self._clips = {word: clips.get(word, []) for word in settings.words}
         others = [clips[word] for word in sorted(clips) if word not in settings.words]
-        recorded = [_keep(items, others, folder) for folder in settings.data]
-        spoken = [[list(itertools.chain(*_keep(items, others, folder)))] for folder in settings.synthetic]
+        recorded = [_keep(collection, others, folder) for folder in settings.data]
+        spoken = [[list(itertools.chain(*_keep(collection, others, folder)))] for folder in settings.synthetic]
         self._recorded = [words for words in recorded if words]
         self._synthetic = [words for words in spoken if any(words)]
         self._other_words = self._recorded + self._synthetic
@@ -63,8 +56,8 @@ class WindowComposer:
         however many clips it has. A synthesiser's words are one group: how often it says a word was chosen when it
         spoke."""
         taboo = (*settings.words, *settings.skip_words)
-        self._speech = [p for p, item in chosen if item.kind == SPEECH and not holds_any_word(item, taboo)]
-        self._noise = [p for p, item in chosen if item.kind == NOISE]
+        self._speech = collection.speech(split, without=taboo)
+        self._noise = collection.noises(split)
         windows = settings.windows
         shares = np.array(
             [
@@ -124,7 +117,7 @@ class WindowComposer:
 
     def _draw_word(self, clips: Sequence[int], rng: np.random.Generator) -> Audio:
         """Draw one of some clips, trimmed to the word and a little of what surrounds it, at most a window long."""
-        samples = self._store[clips[int(rng.integers(len(clips)))]]
+        samples = self._collection[clips[int(rng.integers(len(clips)))]]
         start, end = find_word(samples, self._rate_hz)
         margin = self._rate_hz // 20
         start, end = max(0, start - int(rng.integers(margin))), min(len(samples), end + int(rng.integers(margin)))
@@ -136,7 +129,7 @@ class WindowComposer:
     def _cut_speech(self, rng: np.random.Generator) -> Audio:
         """Cut a window out of running speech, but not out of a pause in it."""
         windows = self.settings.windows
-        samples = self._store[self._speech[rng.integers(len(self._speech))]]
+        samples = self._collection[self._speech[rng.integers(len(self._speech))]]
         factor = rng.uniform(*windows.speed_range) if rng.random() < windows.speed else 1.0
         for _ in range(5):
             piece = cut(samples, math.ceil(self._n * factor) + 1, rng)
@@ -148,7 +141,7 @@ class WindowComposer:
         """Draw a sound that may stand beside a word: another word (no keyword) or a piece of running speech."""
         length = round(rng.uniform(0.2, 0.8) * self._rate_hz)
         if self._speech and (not self._other_words or rng.random() < 0.5):
-            piece = cut(self._store[self._speech[rng.integers(len(self._speech))]], length, rng)
+            piece = cut(self._collection[self._speech[rng.integers(len(self._speech))]], length, rng)
             return fade(piece, round(FADE_S * self._rate_hz))
         if self._other_words:
             return self._draw_other_word(rng)
@@ -218,11 +211,11 @@ class WindowComposer:
     def _cut_noise(self, rng: np.random.Generator) -> Audio:
         windows = self.settings.windows
         factor = rng.uniform(*windows.noise_speed_range) if rng.random() < windows.noise_speed else 1.0
-        piece = cut(self._store[self._noise[rng.integers(len(self._noise))]], math.ceil(self._n * factor) + 1, rng)
+        piece = cut(self._collection[self._noise[rng.integers(len(self._noise))]], math.ceil(self._n * factor) + 1, rng)
         return piece[: self._n] if factor == 1.0 else change_speed(piece, factor)[: self._n]
 
 
-def _keep(items: Sequence[Item], words: Sequence[Sequence[int]], folder: str) -> list[list[int]]:
+def _keep(collection: Collection, words: Sequence[Sequence[int]], folder: str) -> list[list[int]]:
     """Return the clips of each word that lie in a folder, without the words that have none there."""
-    kept = [[position for position in clips if items[position].folder == folder] for clips in words]
+    kept = [[position for position in clips if collection.items[position].folder == folder] for clips in words]
     return [clips for clips in kept if clips]

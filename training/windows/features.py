@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 from detector.core.frontend import LogMel
 from detector.core.model import dequantize, quantize
-from training.data.items import TRAINING, VALIDATION, Item, WaveformStore
+from training.data.collection import Collection
+from training.data.items import Item, Split
 from training.run.settings import TrainSettings
 from training.windows.composer import WindowComposer
 
@@ -48,7 +49,7 @@ the next ones take longer than the arithmetic; kept, they make the front end twi
 Windows = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """Features, shape (n, n_frames, n_mels), and positions of the labels, shape (n,)."""
 
-_SALTS = {TRAINING: 0, VALIDATION: 1}
+_SALTS: dict[str, int] = {Split.TRAINING: 0, Split.VALIDATION: 1}
 _CODE = ("composer.py", "augment.py", "rooms.py", "features.py", "../data/items.py", "../../detector/core/frontend.py")
 
 
@@ -83,21 +84,21 @@ class FeatureStore:
     def build(
         cls,
         settings: TrainSettings,
-        items: Sequence[Item],
-        waveforms: WaveformStore,
+        collection: Collection,
         split: str,
         *,
         n_windows: int,
         n_workers: int,
     ) -> FeatureStore:
-        """Compose `n_windows` windows beside the waveforms, or reuse those of an earlier run.
+        """Compose `n_windows` windows beside the decoded recordings, or reuse those of an earlier run.
 
         Window k is a function of the settings, the recordings, what is known of them, and k alone. What was composed
         before an interruption is kept.
         """
-        stem = f"{waveforms.file.stem}-{split}-{_fingerprint(settings, items)}"
+        decoded = collection.store.file
+        stem = f"{decoded.stem}-{split}-{_fingerprint(settings, collection.items)}"
         counts = [min(SHARD_WINDOWS, n_windows - first) for first in range(0, n_windows, SHARD_WINDOWS)]
-        shards = [waveforms.file.with_name(f"{stem}-{k:04d}-{count}.npy") for k, count in enumerate(counts)]
+        shards = [decoded.with_name(f"{stem}-{k:04d}-{count}.npy") for k, count in enumerate(counts)]
         missing = [k for k, file in enumerate(shards) if not file.exists()]
         if missing:
             with (
@@ -107,7 +108,7 @@ class FeatureStore:
                     min(n_workers, len(missing)),
                     mp_context=multiprocessing.get_context("spawn"),
                     initializer=_start_worker,
-                    initargs=(settings, items, waveforms.file, split),
+                    initargs=(settings, collection, split),
                 ) as pool,
                 tqdm(
                     total=sum(counts[k] for k in missing),
@@ -173,9 +174,9 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 class ShardMaker:
     """Composes any shard of a split. One process only."""
 
-    def __init__(self, settings: TrainSettings, items: Sequence[Item], waveforms: WaveformStore, split: str) -> None:
+    def __init__(self, settings: TrainSettings, collection: Collection, split: str) -> None:
         self._seed = (settings.seed, _SALTS[split])
-        self._composer = WindowComposer(settings, items, waveforms, split)
+        self._composer = WindowComposer(settings, collection, split)
         self._log_mel = LogMel(settings.frontend)
 
     def make(self, shard: int, n_windows: int) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
@@ -194,11 +195,11 @@ class ShardMaker:
 _maker: ShardMaker
 
 
-def _start_worker(settings: TrainSettings, items: Sequence[Item], waveforms_file: Path, split: str) -> None:
+def _start_worker(settings: TrainSettings, collection: Collection, split: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     global _maker  # noqa: PLW0603 - the one state of a worker process, set once by its initialiser
-    _maker = ShardMaker(settings, items, WaveformStore(waveforms_file), split)
+    _maker = ShardMaker(settings, collection, split)
 
 
 def _end_with_parent(parent: int) -> None:
