@@ -261,3 +261,29 @@ def test_training_sees_the_detectors_features_to_the_bit(made):
         streaming = StreamingLogMel(made[0].frontend)
         heard = np.concatenate([streaming.feed(samples[first : first + 777]) for first in range(0, 16000, 777)])
         np.testing.assert_array_equal(heard, expected)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"neighbour_speech": 0.0},
+        {"neighbour_s": (0.1, 0.15)},
+        {"neighbour_db": (20.0, 20.0)},
+        {"word_margin_s": 0.01},
+        {"pause_level": 0.9},
+        {"noise_pair_db": (30.0, 30.0)},
+        {"coloured_noise": 1.0},
+        {"coloured_slope": (0.0, 0.0)},
+        {"silence_noise": 0.0},
+        {"silence_db": (10.0, 10.0)},
+        {"self_noise_rms": 100.0},
+        {"telephone": 1.0},
+        {"telephone_hz": (1000.0, 1500.0)},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_every_number_of_composing_is_a_setting(made, changed):
+    always = {"equalise": 1.0, "telephone": 0.5, "noise_pair": 0.5, "n_rooms": 2, "coloured_noise": 0.3}
+    usual, _ = compose(made, 40, **always)
+    other, _ = compose(made, 40, **(always | changed))
+    assert not np.array_equal(usual, other)

@@ -56,8 +56,19 @@ def tilt(samples: Audio, coefficient: float) -> Audio:
     return filtered
 
 
-def equalise(samples: Audio, rng: np.random.Generator, *, strength_db: float, sample_rate_hz: int) -> Audio:
-    """Shape the spectrum by a drawn curve: knots an octave apart, joined in dB; one in four ends at 3 to 4 kHz."""
+def equalise(
+    samples: Audio,
+    rng: np.random.Generator,
+    *,
+    strength_db: float,
+    sample_rate_hz: int,
+    cut_off: float = 0.0,
+    cut_off_hz: tuple[float, float] = (3000.0, 4000.0),
+) -> Audio:
+    """Shape the spectrum by a drawn curve: knots an octave apart, joined in dB.
+
+    With the probability `cut_off` nothing is left above a frequency drawn from a range.
+    """
     spectrum = np.fft.rfft(samples)
     frequency_hz = np.arange(len(spectrum)) * (sample_rate_hz / len(samples))
     n_octaves = math.ceil(math.log2(sample_rate_hz / 2 / 100.0))
@@ -65,8 +76,8 @@ def equalise(samples: Audio, rng: np.random.Generator, *, strength_db: float, sa
     gain_db = np.interp(
         np.log2(np.maximum(frequency_hz, 1.0)), np.log2(knots_hz), rng.uniform(-strength_db, strength_db, len(knots_hz))
     )
-    if rng.random() < 0.25:
-        gain_db[frequency_hz > rng.uniform(3000.0, 4000.0)] = -80.0
+    if rng.random() < cut_off:
+        gain_db[frequency_hz > rng.uniform(*cut_off_hz)] = -80.0
     shaped: Audio = np.fft.irfft(spectrum * 10.0 ** (gain_db / 20.0), len(samples)).astype(np.float32)
     return shaped
 

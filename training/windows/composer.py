@@ -32,10 +32,8 @@ from training.windows.augment import (
 from training.windows.rooms import reverberate, simulate_rooms
 
 FADE_S = 0.005
-PAUSE_LEVEL = 0.2
-"""A window of running speech below this part of the level around it is a pause."""
-QUIET_RMS = 8.0
-"""Level of a window without foreground against which its noise is set, in 16-bit units (-72 dBFS)."""
+COLOURED_RMS = 300.0
+"""Level of noise of a drawn colour, in 16-bit units (-41 dBFS), before it is set against speech."""
 
 
 class WindowComposer:
@@ -119,7 +117,7 @@ class WindowComposer:
         """Draw one of some clips, trimmed to the word and a little of what surrounds it, at most a window long."""
         samples = self._collection[clips[int(rng.integers(len(clips)))]]
         start, end = find_word(samples, self._rate_hz)
-        margin = self._rate_hz // 20
+        margin = round(self.settings.windows.word_margin_s * self._rate_hz)
         start, end = max(0, start - int(rng.integers(margin))), min(len(samples), end + int(rng.integers(margin)))
         sound = samples[start:end].astype(np.float32)
         if rng.random() < self.settings.windows.speed:
@@ -133,14 +131,15 @@ class WindowComposer:
         factor = rng.uniform(*windows.speed_range) if rng.random() < windows.speed else 1.0
         for _ in range(5):
             piece = cut(samples, math.ceil(self._n * factor) + 1, rng)
-            if rms(piece) > PAUSE_LEVEL * rms(cut(samples, min(len(samples), 10 * self._n), rng)):
+            if rms(piece) > windows.pause_level * rms(cut(samples, min(len(samples), 10 * self._n), rng)):
                 break
         return (piece if factor == 1.0 else change_speed(piece, factor))[: self._n]
 
     def _draw_neighbour(self, rng: np.random.Generator) -> Audio:
         """Draw a sound that may stand beside a word: another word (no keyword) or a piece of running speech."""
-        length = round(rng.uniform(0.2, 0.8) * self._rate_hz)
-        if self._speech and (not self._other_words or rng.random() < 0.5):
+        windows = self.settings.windows
+        length = round(rng.uniform(*windows.neighbour_s) * self._rate_hz)
+        if self._speech and (not self._other_words or rng.random() < windows.neighbour_speech):
             piece = cut(self._collection[self._speech[rng.integers(len(self._speech))]], length, rng)
             return fade(piece, round(FADE_S * self._rate_hz))
         if self._other_words:
@@ -166,8 +165,7 @@ class WindowComposer:
             if room <= 0 or rng.random() >= neighbour:
                 continue
             sound = self._draw_neighbour(rng)
-            # Whoever speaks next stands about as near to the microphone: a level within 8 dB of the word's.
-            factor = noise_factor(level, rms(sound), rng.uniform(-8.0, 8.0))
+            factor = noise_factor(level, rms(sound), rng.uniform(*self.settings.windows.neighbour_db))
             at = start - gap - len(sound) if side < 0 else start + len(word) + gap
             add(canvas, sound * np.float32(factor), at)
 
@@ -180,8 +178,7 @@ class WindowComposer:
         if is_silent or rng.random() < windows.noise:
             noise = self._draw_noise(rng)
             if is_silent:
-                # Noise as it was recorded, 20 dB up or down, or nothing but the microphone's own noise.
-                factor = db_to_factor(rng.uniform(-20.0, 20.0)) if rng.random() < 0.85 else 0.0
+                factor = db_to_factor(rng.uniform(*windows.silence_db)) if rng.random() < windows.silence_noise else 0.0
                 canvas = noise * np.float32(factor)
             else:
                 factor = noise_factor(speech_rms, rms(noise), rng.uniform(*windows.snr_db))
@@ -189,23 +186,31 @@ class WindowComposer:
         if rng.random() < windows.tilt:
             canvas = tilt(canvas, rng.uniform(*windows.tilt_range))
         if rng.random() < windows.equalise:
-            canvas = equalise(canvas, rng, strength_db=windows.equalise_db, sample_rate_hz=self._rate_hz)
+            canvas = equalise(
+                canvas,
+                rng,
+                strength_db=windows.equalise_db,
+                sample_rate_hz=self._rate_hz,
+                cut_off=windows.telephone,
+                cut_off_hz=windows.telephone_hz,
+            )
         canvas = canvas * np.float32(db_to_factor(rng.uniform(*windows.gain_db)))
-        return canvas + cut(self._hiss, self._n, rng) * np.float32(rng.exponential(QUIET_RMS))
+        return canvas + cut(self._hiss, self._n, rng) * np.float32(rng.exponential(windows.self_noise_rms))
 
     def _draw_noise(self, rng: np.random.Generator) -> Audio:
-        if (
-            not self._noise or rng.random() < 0.15
-        ):  # noise of a drawn colour, from brown (-2) to blue (+1) in power per frequency
+        windows = self.settings.windows
+        if not self._noise or rng.random() < windows.coloured_noise:
             spectrum = np.fft.rfft(rng.standard_normal(self._n))
-            slope = rng.uniform(-1.0, 0.5)
+            slope = rng.uniform(*windows.coloured_slope)
             spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** slope
             coloured = np.fft.irfft(spectrum, self._n).astype(np.float32)
-            return coloured * np.float32(300.0 / rms(coloured))
+            return coloured * np.float32(COLOURED_RMS / rms(coloured))
         noise = self._cut_noise(rng)
-        if rng.random() < self.settings.windows.noise_pair:
+        if rng.random() < windows.noise_pair:
             other = self._cut_noise(rng)
-            noise = noise + other * np.float32(noise_factor(rms(noise), rms(other), rng.uniform(-6.0, 12.0)))
+            noise = noise + other * np.float32(
+                noise_factor(rms(noise), rms(other), rng.uniform(*windows.noise_pair_db))
+            )
         return noise
 
     def _cut_noise(self, rng: np.random.Generator) -> Audio:

@@ -66,6 +66,19 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         Pauses,
         describe("range of the pause between such a word and its neighbour, in seconds"),
     ] = (0.03, 0.5)
+    neighbour_speech: Annotated[
+        Probability, describe("probability that a neighbour is running speech, where there are other words too")
+    ] = 0.5
+    neighbour_s: Annotated[Factors, describe("range of the length of such speech, in seconds")] = (0.2, 0.8)
+    neighbour_db: Annotated[
+        Range, describe("range of a neighbour's level against the word's, in dB: both are about as near")
+    ] = (-8.0, 8.0)
+    word_margin_s: Annotated[
+        Positive, describe("most of what surrounds a word in its clip that stays with it, on each side, in seconds")
+    ] = 0.05
+    pause_level: Annotated[
+        Probability, describe("running speech below this part of the level around it is a pause, and drawn anew")
+    ] = 0.2
     hidden_part: Annotated[
         Probability, describe("part of a keyword that may stick out of the window before it no longer counts as whole")
     ] = 0.08
@@ -90,6 +103,23 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     noise_pair: Annotated[
         Probability, describe("probability that a second noise sounds with the first: there are never enough noises")
     ] = 0.3
+    noise_pair_db: Annotated[Range, describe("range of the first noise's level against the second's, in dB")] = (
+        -6.0,
+        12.0,
+    )
+    coloured_noise: Annotated[
+        Probability, describe("probability that a noise is made, of a drawn colour, instead of recorded")
+    ] = 0.15
+    coloured_slope: Annotated[
+        Range, describe("range of its amplitude's exponent of frequency: -1 is brown, 0 white, 0.5 blue")
+    ] = (-1.0, 0.5)
+    silence_noise: Annotated[
+        Probability, describe("probability that a window without speech holds noise, not the microphone's own alone")
+    ] = 0.85
+    silence_db: Annotated[Range, describe("range of the gain of such noise, as it was recorded, in dB")] = (-20.0, 20.0)
+    self_noise_rms: Annotated[
+        NotNegative, describe("mean level of the microphone's own noise, in 16-bit units (8: -72 dBFS)")
+    ] = 8.0
     tilt: Annotated[
         Probability,
         describe("probability that the window passes a one-tap filter, as microphones differ in treble and bass"),
@@ -100,12 +130,13 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     )
     equalise: Annotated[
         Probability,
-        describe(
-            "probability that the window's spectrum is shaped by a drawn curve, one in four of which ends at "
-            "4 kHz or below, as telephones and 8 kHz sources do"
-        ),
+        describe("probability that the window's spectrum is shaped by a drawn curve, as by microphones and rooms"),
     ] = 0.2
     equalise_db: Annotated[Positive, describe("the curve's knots lie within this many dB of 0")] = 8.0
+    telephone: Annotated[
+        Probability, describe("probability that the curve ends early, as telephones and 8 kHz sources do")
+    ] = 0.25
+    telephone_hz: Annotated[Factors, describe("range of the frequency at which it ends then")] = (3000.0, 4000.0)
     gain_db: Annotated[
         Range,
         describe("range of the gain of the finished window, in dB; what exceeds full scale clips, as in a microphone"),
