@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +17,6 @@ import tiny_words
 from commands import KEYWORD_TRAINER, assert_one_line, call, run
 
 from detector import Detector, load_model
-from detector.core.model import Network
 
 pytestmark = pytest.mark.tensorflow
 
@@ -318,32 +316,6 @@ def test_the_recipes_that_ship_fit(data):
         }
 
 
-def test_the_quantised_network_is_int8_throughout_and_runtimes_agree(trained, rng):
-    import warnings
-
-    from training.network.quantize import EXPECTED_OPS, list_ops
-
-    flatbuffer = trained[1].with_suffix(".tflite").read_bytes()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TensorFlow announces its runtime's successor
-        assert set(list_ops(flatbuffer)) <= EXPECTED_OPS
-        import tensorflow as tf
-
-        other = tf.lite.Interpreter(model_content=flatbuffer)
-        other.allocate_tensors()
-    network = Network(flatbuffer)
-    assert network.runtime == "ai_edge_litert"
-    details = other.get_input_details()[0]
-    scale, zero = details["quantization"]
-    for _ in range(50):
-        features = rng.uniform(-1, 1, (49, 40)).astype(np.float32)
-        quantized = np.clip(np.rint(features / scale) + zero, -128, 127).astype(np.int8)
-        other.set_tensor(details["index"], quantized.reshape(details["shape"]))
-        other.invoke()
-        expected = other.get_tensor(other.get_output_details()[0]["index"])[0].astype(int)
-        assert np.abs(network.run(features).astype(int) - expected).max() <= 2
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -364,47 +336,6 @@ def test_settings_that_do_not_fit_are_78(data, tmp_path, change, message):
     assert finished.stdout == ""
     assert message in finished.stderr.splitlines()[-1]
     assert "Traceback" not in finished.stderr
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        ["--threshold", "up=2"],
-        ["--threshold", "up=nan"],
-        ["--threshold", "left=0.5"],
-        ["--smoothing-windows", "0"],
-        ["--refractory-s", "-1"],
-        ["--stride-s", "0.05"],
-        ["--name", "a/b"],
-    ],
-)
-def test_a_decision_that_does_not_fit_is_never_written(trained, tmp_path, change):
-    finished = ask("export", trained[0], "--name", "x", "--to", tmp_path / "models", *change)
-    assert_one_line(finished, 78, "expected")
-    assert not (tmp_path / "models").exists()
-
-
-@pytest.mark.parametrize(("change", "is_kept"), [([], True), (["--smoothing-windows", "8"], False)])
-def test_a_curve_measured_with_another_decision_is_left_out(tmp_path, change, is_kept):
-    run_folder = tmp_path / "run"
-    run_folder.mkdir()
-    for ending in ("json", "tflite"):
-        shutil.copy(MODELS / f"yes-no.{ending}", run_folder / f"model.{ending}")
-    exported = ask("export", run_folder, "--name", "x", "--to", tmp_path, *change)
-    assert exported.returncode == 0, exported.stderr
-    assert ("operating curve was measured with another decision" in exported.stderr) != is_kept
-    assert (load_model(str(tmp_path / "x.json")).manifest.operating_curve is not None) == is_kept
-
-
-def test_another_model_of_the_same_name_is_replaced_only_when_asked(trained, tmp_path):
-    shutil.copy(MODELS / "yes-no.tflite", tmp_path / "mine.tflite")
-    command = ("export", trained[0], "--name", "mine", "--to", tmp_path)
-    assert_one_line(ask(*command), 78, "found another model", "--force")
-    assert (tmp_path / "mine.tflite").read_bytes() == (MODELS / "yes-no.tflite").read_bytes()
-    for change in (["--force"], []):  # the second time it is the same model
-        exported = ask(*command, *change)
-        assert exported.returncode == 0, exported.stderr
-        assert f"next: keyword-detector listen --model {tmp_path / 'mine.json'}" in exported.stderr
 
 
 @pytest.mark.parametrize("file", ["settings.json", "history.jsonl", "provenance.json", "best.keras"])
@@ -452,54 +383,12 @@ def _session_members(session):
     return members
 
 
-def test_a_run_without_a_network_cannot_be_exported(tmp_path):
-    finished = ask("export", tmp_path, "--name", "x")
-    assert finished.returncode == 78
-    assert "expected a finished run" in finished.stderr
-
-
-def test_a_command_line_that_cannot_be_parsed_is_2():
-    assert_one_line(ask(), 2, "--help'")
-    assert_one_line(ask("train", "--loud"), 2, "--help'")
-    assert_one_line(ask("train", "--out", "x"), 78, "expected --data and --words")
-
-
-def test_labels_are_balanced_and_softened():
-    import keras
-
-    from training.network.quantize import balance, soften
-
-    # A network that passes its features on: logits of silence, unknown and one keyword, biased towards unknown.
-    features = keras.Input((1, 3, 1))
-    logits = keras.layers.Reshape((3,))(features)
-    model = keras.Model(features, keras.layers.Dense(3, activation="softmax", name="scores")(logits))
-    model.get_layer("scores").set_weights([np.eye(3), np.array([0.0, 2.1, 1.0])])
-    labels = np.repeat([0, 1, 2], 50)
-    windows = np.eye(3, dtype=np.float32)[labels][:, None, :]
-    assert (model.predict(windows[..., None], verbose=0).argmax(axis=1) == labels).mean() < 0.7
-    silence, keyword = balance(model, windows, labels)
-    assert (silence, keyword) == (2.0, 1.0)  # as likely as each other again
-    scores = model.predict(windows[..., None], verbose=0)
-    assert (scores.argmax(axis=1) == labels).all()
-    soften(model, 2.0)
-    softer = model.predict(windows[..., None], verbose=0)
-    np.testing.assert_allclose(np.log(softer / softer[:, :1]), np.log(scores / scores[:, :1]) / 2.0, atol=1e-5)
-
-
-def test_the_report_of_a_run_is_one_page_that_needs_nothing_else(trained, data):
+def test_the_report_of_a_run_shows_its_clips_and_its_mistakes(trained, data):
     run_folder = trained[0]
     finished = ask("report", run_folder, "--cache", data.parent / "cache")
     assert finished.returncode == 0, finished.stderr
     page = (run_folder / "report.html").read_text()
-    assert finished.stdout == f"{run_folder / 'report.html'}\n"
-    evaluation = json.loads((run_folder / "evaluation.json").read_text())["int8"]
-    for counts in evaluation["confusion"]:
-        for count in counts:
-            assert f">{count}</td>" in page
-    assert f"{100 * evaluation['accuracy']['value']:.1f}"[:3] in page
-    assert page.count("<svg") == 2  # learning curves, operating curve
-    wrong = sum(sum(row) - row[k] for k, row in enumerate(evaluation["confusion"][1:], start=1))
-    assert page.count("<audio") == page.count("data:audio/flac;base64,") == min(wrong, 24)
-    assert "prefers-color-scheme: dark" in page
-    assert not re.search(r'(src|href)="(?!data:|#)', page)
-    assert_one_line(ask("report", run_folder.parent), 78, "expected a training run")
+    confusion = json.loads((run_folder / "evaluation.json").read_text())["int8"]["confusion"]
+    assert all(f">{count}</td>" in page for counts in confusion for count in counts)
+    wrong = sum(sum(row) - row[k] for k, row in enumerate(confusion[1:], start=1))
+    assert page.count("<audio") == min(wrong, 24)
