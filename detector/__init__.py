@@ -1,4 +1,4 @@
-"""keyword-detector: hears spoken keywords in a stream of audio.
+"""keyword-detector: detects spoken keywords in a stream of audio.
 
 The public names: `Detector` with its `feed`, the `Detection` it returns, `Model` and `load_model`, and `DetectorError`,
 which every error of the package inherits from. They are imported when first used, so that a command starts quickly.

@@ -8,7 +8,7 @@
         ModelMismatchError                   the files of the pair, or the runtime, do not agree
       AudioFileError(OSError)           66   a recording is missing, is not audio or is damaged
       CaptureError(OSError)             69   a microphone cannot be opened or was lost; carries a reason
-      ThreadStuckError(RuntimeError)    70   a thread that did not stop when told
+      ThreadStuckError(RuntimeError)    70   a thread that did not stop within its time
 
 Messages are one line: what was expected, what was found, what to do.
 """

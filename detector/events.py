@@ -155,7 +155,7 @@ class Condition(enum.Enum):
     """No window was scored yet."""
     LISTENING = "listening"
     SILENT = "silent"
-    """Digital silence, or less than any microphone's own noise: muted?"""
+    """Digital silence, or a level below any microphone's own noise: muted?"""
     CLIPPING = "clipping"
     """The level is too high: loud sound is cut off."""
     DEAF = "deaf"

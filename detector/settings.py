@@ -226,7 +226,7 @@ def check_events(settings: Settings) -> None:
         If events are wanted in lines for people.
     """
     if settings.events and not settings.json:
-        raise SettingsError("expected --json with --events, found --events alone: people are told of gaps by the log")
+        raise SettingsError("expected --json with --events, found --events alone: for people gaps are in the log")
 
 
 def check_reload(old: Settings, new: Settings) -> None:

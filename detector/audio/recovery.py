@@ -53,7 +53,7 @@ class Recovering:
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._chosen = 0
         self._is_open = False
-        self._was_heard = False
+        self._has_delivered = False
         self._wait_s = settings.first_wait_s
         self._next_try_s = 0.0
         self._lost_since_s: float | None = None
@@ -114,7 +114,7 @@ class Recovering:
         now_s = self._clock()
         if self._lost_since_s is not None:
             block = self._find(block, now_s)
-        self._was_heard = True
+        self._has_delivered = True
         self._last_sample_s = now_s
         return block
 
@@ -161,4 +161,4 @@ class Recovering:
         log.warning("hearing '%s' again after %.1f s", self.name, lost_s)
         self._lost_since_s = None
         self._wait_s = self._settings.first_wait_s
-        return Block(block.samples, Loss(GapCause.RECONNECT, lost_s)) if self._was_heard else block
+        return Block(block.samples, Loss(GapCause.RECONNECT, lost_s)) if self._has_delivered else block

@@ -27,8 +27,8 @@ def detect(settings: Settings, files: Sequence[str]) -> int:
             log.info("%s", file)
         try:
             with Recording(file, sample_rate_hz=model.manifest.frontend.sample_rate_hz) as source:
-                heard = batch.detect(source, detector, Console(as_json=settings.json))
-                if not heard and sys.stdout.isatty():  # somebody looks, and sees nothing
+                n_detections = batch.detect(source, detector, Console(as_json=settings.json))
+                if not n_detections and sys.stdout.isatty():  # somebody watches, and sees nothing
                     log.info("%s: nothing reached its threshold", file)
         except OutputClosed:
             raise BrokenPipeError from None

@@ -3,7 +3,7 @@
 The score of each word is averaged over the last few windows. A word is reported when its average reaches the word's
 threshold, and again only once the average fell below a lower level (hysteresis) and the refractory time is over: one
 spoken word, one detection. After Google's RecognizeCommands, but with a state for each word, so that a word can be
-said twice in a row.
+spoken twice in a row.
 """
 
 from __future__ import annotations

@@ -147,14 +147,14 @@ class Detector:
         self._decision.forget_windows(self._scorer.full_at)
 
     def reset(self) -> None:
-        """Begin a new stream: nothing was heard, the next sample is the first."""
+        """Begin a new stream: the next sample is the first."""
         self._scorer.reset()
         self._decision.reset()
 
     def reconfigure(self, *, words: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None) -> None:
         """Listen for other words, or at other thresholds, from the next window on; as at the construction.
 
-        The stream goes on: no sample is heard twice or lost, and a word reported just now is not reported again.
+        The stream goes on: no sample is used twice or lost, and a word reported just now is not reported again.
 
         Raises
         ------

@@ -1,6 +1,6 @@
 """A model's manifest, NAME.json: everything the detector knows of NAME.tflite.
 
-The front end, the decision and the labels come from here and from nowhere else, so that a model is always heard the way
+The front end, the decision and the labels come from here and from nowhere else, so that a model always runs the way
 it was trained and measured.
 """
 
@@ -31,7 +31,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class WordDecision(_Part, frozen=True):
-    """When a word counts as heard."""
+    """When a word is reported."""
 
     threshold: Annotated[float, msgspec.Meta(gt=0, le=1)]
     """Smoothed score from which on the word is reported."""

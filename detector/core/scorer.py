@@ -38,8 +38,9 @@ class ScorerState(msgspec.Struct, frozen=True):
 class Scorer:
     """Scores every window of a stream: 16 kHz (the manifest's rate), mono. One thread only.
 
-    A window is scored each `stride_factor` strides. The first ones, before a whole window was heard, are filled up with
-    silence: as many as the decision averages over, so that its average is complete when the first whole one is there.
+    A window is scored each `stride_factor` strides. The first ones, before there were samples for a whole window, are
+    filled up with silence: as many as the decision averages over, so that its average is complete when the first whole
+    one is there.
     """
 
     def __init__(self, model: Model) -> None:

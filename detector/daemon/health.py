@@ -1,4 +1,4 @@
-"""Whether the detector hears: what the samples and their absence say."""
+"""How hearing stands, judged from the samples and their absence."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from detector.events import Condition
 from detector.process.running import RunningTime
 
 JUDGED_S = 10
-"""Silence and clipping are judged over so many seconds."""
+"""Silence and clipping are judged over this many seconds."""
 SILENT_RMS = 1.5
 """In steps of 16 bits (-87 dBFS); the noise of a microphone and its amplifier is far above, at -70 to -50 dBFS."""
 CLIPPED_PART = 0.005
 """Part of samples at full scale above which the level is set too high."""
 LEAVING = 2.0
-"""Silence and clipping are over when the level is that far on the other side, so that one at a limit is told once."""
+"""Silence and clipping are over when the level is this far on the other side: one at a limit is reported once."""
 DEAF_AFTER_S = 3.0
-"""Without a sample for this long nothing is heard."""
+"""Without a sample for this long the detector is deaf."""
 STALL_S = 1.0
 """Between two looks further apart than this the process was not running: that is not the microphone's fault."""
 

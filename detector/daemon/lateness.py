@@ -5,11 +5,11 @@ from __future__ import annotations
 FACTORS = (1, 2, 4)
 """The stride is widened by these."""
 LATE_S = 0.3
-"""With more than this waiting to be heard, the stride is widened."""
+"""With more than this waiting to be scored, the stride is widened."""
 WIDEN_AFTER_S = 0.5
-"""And widened again if that did not help after so long."""
+"""And widened again if that did not help within this time."""
 NARROW_AFTER_S = 10.0
-"""It is narrowed again after so long without being late."""
+"""It is narrowed again after this long without being late."""
 
 
 class Lateness:
@@ -26,7 +26,7 @@ class Lateness:
         return FACTORS[self._step]
 
     def observe(self, waiting_s: float, now_s: float) -> bool:
-        """Note how much audio waits to be heard; tell whether the factor has changed."""
+        """Note how much audio waits to be scored; return whether the factor has changed."""
         is_late = waiting_s > LATE_S
         if is_late:
             self._late_s = now_s

@@ -63,12 +63,12 @@ class Status:
         self._gaps = GapLedger()
         self._warned_at_s = -WARN_EVERY_S
         self._detections: Counter[str] = Counter()
-        self._n_heard = 0
+        self._n_processed = 0
 
     def hear(self, event: Event) -> None:
         """Count an event, and report it where it is news."""
         if isinstance(event, Progress):
-            self._n_heard = self._detector.n_samples - event.n_skipped
+            self._n_processed = self._detector.n_samples - event.n_skipped
             if self._clock() - self._reported_s >= STATUS_EVERY_S:
                 self._report(event)
         elif isinstance(event, Detection):
@@ -84,7 +84,7 @@ class Status:
             self._source = event.source
         elif isinstance(event, Closed) and self._source:
             lost = self._gaps.describe() + self._describe_dropped()
-            log.info("stopped after %.1f s of audio; %s", self._n_heard / self._rate_hz, lost)
+            log.info("stopped after %.1f s of audio; %s", self._n_processed / self._rate_hz, lost)
 
     def _note_gap(self, gap: Gap) -> None:
         self._gaps.add(gap)
@@ -120,7 +120,7 @@ class Status:
         words = ", ".join(f"{word} {self._detections[word]}" for word in detector.words)
         text = (
             f"{self._condition.value}; up {now_s - self._started_s:.0f} s, "
-            f"heard {self._n_heard / self._rate_hz:.0f} s, "
+            f"heard {self._n_processed / self._rate_hz:.0f} s, "
             f"{(detector.n_windows - self._n_windows_reported) / wall_s:.1f} decisions a second, "
             f"{progress.n_skipped // detector.model.manifest.stride_samples} windows dropped, "
             f"windows widened {self._n_widened} times, {self._gaps.describe()}{self._describe_dropped()}, "

@@ -1,6 +1,6 @@
-"""The flight recorder: the last minutes of sound on disk, and what was around a detection kept, to be heard again.
+"""The flight recorder: the last minutes of sound on disk, and what was around a detection kept, to be replayed.
 
-Off unless a folder is given: it records what is said in a room. The ring is a row of FLAC files, the oldest of which
+Off unless a folder is given: it records speech in a room. The ring is a row of FLAC files, the oldest of which
 goes when a new one comes. What is kept is one FLAC file and a JSON file beside it, which holds all that is needed to
 detect in it again to the bit: the detector's state at its first sample, its settings, gaps, and every window's scores.
 """
@@ -38,7 +38,7 @@ SEGMENT_NAME = re.compile(r"\d{9}\.flac")
 KEPT_NAME = re.compile(r"\d{8}-\d{6}-\d{3}-.+\.flac")
 """The folder may hold other files too; those are left alone."""
 TRY_AGAIN_S = 10.0
-"""After trouble with the disk nothing is written for this long."""
+"""After trouble with the disk nothing is written for this long, in seconds of audio."""
 
 
 class _Segment:
@@ -163,7 +163,7 @@ class FlightRecorder:
             self._begin_segment()
 
     def _ask(self, reason: str) -> None:
-        """Keep what is around this moment, once what follows has been heard; one recording for requests in a row.
+        """Keep what is around this moment, once what follows was recorded; one recording for requests in a row.
 
         It is named after the first of them, and ends after the last, but not later than the ring is long.
         """

@@ -1,4 +1,4 @@
-"""What the flight recorder kept, heard again."""
+"""Detects again, to the bit, in what the flight recorder kept."""
 
 from __future__ import annotations
 
@@ -43,25 +43,26 @@ def replay(file: Path, model_name: str | None) -> tuple[Detector, list[Detection
     Returns
     -------
     Detector
-        What heard it.
+        The detector, as it is at the end.
     list of Detection
-        What it heard, in the seconds of the stream that was recorded.
+        Its detections, in the seconds of the stream that was recorded.
 
     Raises
     ------
     AudioFileError
         If the recording cannot be read.
     ModelMismatchError
-        If the model is not the one that heard it then, and no other was named.
+        If the model is not the one of the recording, and no other was named.
     DetectorError
-        If something else is heard now, although machine and packages are the same.
+        If scores or detections differ now, although machine and packages are the same.
     """
     flight = read_flight(file)
     model = load_model(model_name or flight.model)
     manifest = model.manifest
     if model_name is None and manifest.sha256 != flight.model_sha256:
         raise ModelMismatchError(
-            f"expected the '{flight.model}' that heard {file}, found another of that name: choose one with --model"
+            f"expected the '{flight.model}' that {file} was recorded with, found another of that name: choose one with "
+            "--model"
         )
     path = file.with_suffix(".flac")
     try:
@@ -89,7 +90,9 @@ def replay(file: Path, model_name: str | None) -> tuple[Detector, list[Detection
     if (windows, detections) == (flight.windows, flight.detections):
         log.info("%d windows and %d detections, all as they were", len(windows), len(detections))
     elif model_name is not None or describe_machine() != flight.made_with:
-        log.warning("heard otherwise than it was, with another model, machine or versions: %s", flight.made_with)
+        log.warning("scores or detections differ, with another model, machine or versions: %s", flight.made_with)
     else:
-        raise DetectorError(f"expected to hear {file} as it was heard before, found other scores or detections")
+        raise DetectorError(
+            f"expected the scores and detections recorded with {file}, found other scores or detections"
+        )
     return detector, detections

@@ -1,4 +1,4 @@
-"""Lines to a stream that somebody may read slowly, or not at all: they wait, and the listener does not."""
+"""Lines to a stream that is read slowly, or not at all: they wait, and the detector does not."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Outlet:
         with self._lock:
             self._lines.extend(line.encode(errors="replace") for line in text.splitlines(keepends=True))
             while len(self._lines) > self._most_lines:
-                # The first may be half written; what follows it is the oldest that can go without a torn line.
+                # The first may be half written; what follows it is the oldest that can go without cutting a line.
                 del self._lines[1 if self._n_written_of_first else 0]
                 self.n_dropped += 1
         return len(text)
@@ -82,7 +82,7 @@ class Outlet:
                     self._n_written_of_first = 0
 
     def finish(self, timeout_s: float) -> None:
-        """Write the rest, for so long at most; raises as `flush` does."""
+        """Write the rest, for at most timeout_s; raises as `flush` does."""
         deadline_s = time.monotonic() + timeout_s
         self.flush()
         while self._lines and time.monotonic() < deadline_s:
@@ -91,7 +91,7 @@ class Outlet:
 
 
 def divert_log() -> Outlet:
-    """From now on nobody who logs waits for a reader; return where it goes, for who flushes it. For a whole process."""
+    """From now on logging never waits for a reader; return the outlet that has to be flushed. For a whole process."""
     outlet = Outlet(sys.stderr.fileno())
     move_log(cast("TextIO", outlet))
     return outlet

@@ -15,14 +15,14 @@ class StopRequested(BaseException):
 
 
 class StopFlag:
-    """Set by a signal, for a loop that looks at it. A plain flag: a handler must not take locks."""
+    """Set by a signal, for a loop that checks it. A plain flag: a handler must not take locks."""
 
     def __init__(self) -> None:
         self._is_set = False
         self._raises = False
 
     def is_set(self) -> bool:
-        """Tell whether the command was asked to end."""
+        """Return whether the command was asked to end."""
         return self._is_set
 
     def set(self) -> None:
@@ -76,14 +76,14 @@ def deferred_stop() -> Iterator[StopFlag]:
 
 
 class Request:
-    """Set by a signal (SIGHUP, SIGUSR2), for a loop that looks at it. Main thread only."""
+    """Set by a signal (SIGHUP, SIGUSR2), for a loop that checks it. Main thread only."""
 
     def __init__(self, number: signal.Signals) -> None:
         self._is_set = False
         signal.signal(number, self._on_signal)
 
     def take(self) -> bool:
-        """Tell whether there was one since the last call."""
+        """Return whether there was one since the last call."""
         was_set, self._is_set = self._is_set, False
         return was_set
 

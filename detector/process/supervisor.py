@@ -1,4 +1,4 @@
-"""What systemd, or another supervisor, is told: readiness, watchdog, status. The protocol of sd_notify(3)."""
+"""Notifications to systemd, or another supervisor: readiness, watchdog, status. The protocol of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Notifier:
         self._address = "\0" + address[1:] if address and address.startswith("@") else address
 
     def send(self, **fields: str | int) -> bool:
-        """Send fields (READY=1, STATUS=...); tell whether they were taken. A supervisor that is gone is no error."""
+        """Send fields (READY=1, STATUS=...); return whether they were taken. A supervisor that is gone is no error."""
         if not self._address:
             return False
         message = "\n".join(f"{name}={value}" for name, value in fields.items())
@@ -32,24 +32,24 @@ class Notifier:
                 sender.setblocking(False)
                 sender.sendto(message.encode(), self._address)
         except OSError as exc:
-            log.debug("the supervisor was not told %s: %s", message, exc.strerror)
+            log.debug("the supervisor did not take %s: %s", message, exc.strerror)
             return False
         return True
 
     def reloading(self) -> None:
-        """Say that settings are read anew; `ready` ends it."""
+        """Report that settings are read anew; `ready` ends it."""
         self.send(RELOADING=1, MONOTONIC_USEC=time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
 
     def ready(self) -> bool:
-        """Say that the service does what it is for; return False if it must be said again, to one that is behind."""
+        """Report that the service does its work; return False if a supervisor that is behind must be notified again."""
         return self.send(READY=1) or not self._address
 
     def stopping(self) -> None:
-        """Say that it ends."""
+        """Report that it ends."""
         self.send(STOPPING=1)
 
     def status(self, text: str) -> None:
-        """Say in a line how things stand."""
+        """Report in a line how things stand."""
         self.send(STATUS=text.replace("\n", " "))
 
 

@@ -92,7 +92,7 @@ def _fetch(url: str, file: Path) -> None:
             _fetch_rest(url, file, n_before)
         except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as exc:
             if isinstance(exc, urllib.error.HTTPError) and exc.code == NOT_SATISFIABLE and n_before:
-                return  # there is no more of it: what is there is all, or something else, which its checksum will tell
+                return  # there is no more of it: what is there is all, or something else, which its checksum will show
             is_final = isinstance(exc, urllib.error.HTTPError) and exc.code < 500
             n_now = file.stat().st_size if file.exists() else 0
             n_tries, pause_s = (1, PAUSE_S) if n_now > n_before else (n_tries + 1, 2.0 * pause_s)

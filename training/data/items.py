@@ -97,7 +97,7 @@ def describe_items(items: Sequence[Item]) -> list[str]:
 
 
 def holds_any_word(item: Item, words: Iterable[str]) -> bool:
-    """Tell whether an utterance's transcript holds one of some words."""
+    """Return whether an utterance's transcript holds one of some words."""
     return not set(item.transcript.split()).isdisjoint(word.upper() for word in words)
 
 

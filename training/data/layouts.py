@@ -1,4 +1,4 @@
-"""How people keep recordings: which files of a folder hold what, said by whom.
+"""How people keep recordings: which files of a folder hold what, spoken by whom.
 
 Words come in one of these layouts, with any file type that libsndfile reads:
 
@@ -181,7 +181,7 @@ def _describe_others(root: Path, below: Sequence[Path]) -> str:
 
 
 def _warn_of_unreadable(folder: Path) -> None:
-    """Say which recordings are left out: telephones make some that libsndfile cannot read."""
+    """Log which recordings are left out: telephones make some that libsndfile cannot read."""
     left_out = sorted(path for path in folder.rglob("*") if path.suffix.lower() in UNREADABLE)
     if left_out:
         log.warning(
@@ -321,7 +321,7 @@ def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item
 
 
 def read_transcripts(file: Path) -> dict[str, str]:
-    """Return what is said in each utterance that a LibriSpeech `*.trans.txt` or an LJ Speech `metadata.csv` lists."""
+    """Return the transcript of each utterance that a LibriSpeech `*.trans.txt` or an LJ Speech `metadata.csv` lists."""
     lines = file.read_text(encoding="utf-8").splitlines()
     if file.name == "metadata.csv":
         rows = [line.split("|") for line in lines]

@@ -50,7 +50,7 @@ class ClipReport(msgspec.Struct, frozen=True):
             f"keywords against each other: {self.words_alone.percent()}",
             *(f"{label}: recall {self.recall[label].percent()}" for label in self.labels),
             *(f"{label}: precision {self.precision[label].percent()}" for label in self.labels),
-            "confusion (rows: spoken, columns: heard)",
+            "confusion (rows: spoken, columns: answered)",
             " " * width + "".join(f"{label:>{width}}" for label in self.labels),
         ]
         for label, counts in zip(self.labels, self.confusion, strict=True):

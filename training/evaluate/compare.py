@@ -27,7 +27,7 @@ class Difference(msgspec.Struct, frozen=True):
     high: float
 
     def is_certain(self) -> bool:
-        """Tell whether the interval excludes no difference."""
+        """Return whether the interval excludes no difference."""
         return self.low > 0.0 or self.high < 0.0
 
 

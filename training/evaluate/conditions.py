@@ -50,7 +50,7 @@ Passages = list[tuple[NDArray[np.int16], int]]
 
 
 def speech_level(samples: NDArray[np.int16], truth: Truth, sample_rate_hz: int) -> float:
-    """Return the level of what is said, as a root mean square in 16-bit units.
+    """Return the level of the speech, as a root mean square in 16-bit units.
 
     While words sound, if the truth knows words; else of the 20 ms above 1 % of the energy of the loudest twentieth.
     """
@@ -129,10 +129,10 @@ def _clip(samples: NDArray[np.floating]) -> NDArray[np.int16]:
 
 
 def _through_rate(samples: NDArray[np.int16], sample_rate_hz: int, source_rate_hz: int) -> NDArray[np.int16]:
-    """Return what the detector hears of a source at another rate: down or up, and back by its own resampler."""
+    """Return what reaches the detector of a source at another rate: down or up, and back by its own resampler."""
     source = resample(samples.astype(np.float32) / np.float32(INT16_SCALE), sample_rate_hz, source_rate_hz)
-    heard = to_int16(resample(source, source_rate_hz, sample_rate_hz))
-    return heard[: len(samples)]
+    received = to_int16(resample(source, source_rate_hz, sample_rate_hz))
+    return received[: len(samples)]
 
 
 def _lose(samples: NDArray[np.int16], part: float, block: int, rng: np.random.Generator) -> Passages:

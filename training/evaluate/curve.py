@@ -24,10 +24,10 @@ from training.evaluate.streams import SPEECH_GAP_S, Truth, compose, speech_piece
 THRESHOLDS = tuple(round(float(x), 4) for x in 1.0 / (1.0 + np.exp(-np.linspace(-4.0, 6.0, 81))))
 """From 0.018 to 0.998, equally spaced in the logit."""
 N_HEARINGS = 3
-"""Times that running speech is heard, with windows that fall elsewhere and other faint noise: at one false accept an
+"""Times that running speech is scored, with windows that fall elsewhere and other faint noise: at one false accept an
 hour a threshold chosen on one hearing lies just beside an event that the next hearing finds."""
 GAP_S = (1.0, 2.0)
-"""Range of the pauses between keywords: no window holds two, as a word said twice in one second is heard once."""
+"""Range of the pauses between keywords: no window holds two, as a word spoken twice in one second is detected once."""
 
 
 def score_stream(model: Model, samples: NDArray[np.int16]) -> list[Scored]:
@@ -60,7 +60,7 @@ def calibrate(
 ) -> OperatingCurve:
     """Measure a model's operating curve on the recordings of a split.
 
-    Misses are counted in a stream of all clips of the keywords, said alone; false accepts in the running speech,
+    Misses are counted in a stream of all clips of the keywords, spoken alone; false accepts in the running speech,
     without the utterances that hold a keyword or one of `skip_words`.
 
     Raises
@@ -107,11 +107,11 @@ def measure_curve(
     ----------
     manifest : Manifest
     spoken : tuple of (scores, Truth)
-        Windows of a stream of words said alone, for the misses.
+        Windows of a stream of words spoken alone, for the misses.
     running : sequence of scores
-        Windows of the same running speech, heard once or several times, for the false accepts.
+        Windows of the same running speech, scored once or several times, for the false accepts.
     hours : float
-        Of the running speech. Hearing it again makes the count of events less a matter of chance, but not more certain
+        Of the running speech. Scoring it again makes the count of events less a matter of chance, but not more certain
         for other speech: intervals are those of the mean count in these hours.
     measured_on : str
         What the streams are made of.

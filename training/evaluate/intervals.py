@@ -13,7 +13,7 @@ from scipy import stats
 CONFIDENCE = 0.95
 N_RESAMPLES = 10000
 FEWEST_GROUPS = 20
-"""Of fewer, resamples tell too little."""
+"""Of fewer, resamples know too little."""
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ def decimals(low: float, high: float) -> int:
 
 
 def hours(value: float) -> str:
-    """Return hours for people to read: two decimals, or two digits of less than a tenth."""
+    """Return hours for people to read: two decimals, or two digits below a tenth."""
     return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
@@ -125,7 +125,7 @@ def interval_by_group(
 def hourly_rate(n_events: float, hours: float) -> Rate:
     """Return events per hour with the exact Poisson interval (Garwood 1936); a mean count need not be whole.
 
-    In less than a second nothing was tried.
+    In under a second nothing was tried.
     """
     if hours * 3600.0 < 1.0:
         return Rate(0.0, 0.0, 0.0, n_events, 0.0)

@@ -21,7 +21,7 @@ TICK_S = 1e-6
 
 @dataclass(frozen=True)
 class Outcome:
-    """Which event each detection is, and what each word said became."""
+    """Which event each detection is, and what became of each spoken word."""
 
     spoken: list[TruthWord]
     """The truth's words in order of time; the other fields count in it."""
@@ -32,18 +32,18 @@ class Outcome:
     n_duplicates: int
     """Further detections at a keyword."""
     false_accepts: list[tuple[Detection, int | None]]
-    """Detections where no keyword was said, and the other word that was, if the truth knows one."""
+    """Detections where no keyword was spoken, and the other word that was, if the truth knows one."""
     confusable: list[tuple[Detection, int]]
     """Detections in confusable utterances, by the utterance's position in the truth."""
 
     @property
     def missed(self) -> NDArray[np.bool_]:
-        """Whether each keyword said was missed, shape (n_keywords,)."""
+        """Whether each spoken keyword was missed, shape (n_keywords,)."""
         return np.array([k not in self.hits for k in self.keywords], dtype=bool)
 
     @property
     def speakers(self) -> list[str]:
-        """Who said each keyword, in their order; empty if that is not known of all."""
+        """Who spoke each keyword, in their order; empty if that is not known of all."""
         names = [self.spoken[k].speaker for k in self.keywords]
         known = [name for name in names if name]
         return known if len(known) == len(names) else []
@@ -97,17 +97,17 @@ class StreamReport(msgspec.Struct, frozen=True):
     """What a detector made of a recording, event by event."""
 
     missed: Rate
-    """Of the keywords said, those without a detection of their own."""
+    """Of the spoken keywords, those without a detection of their own."""
     wrong_word: Rate
-    """Of the keywords said, those at which another keyword was detected."""
+    """Of the spoken keywords, those at which another keyword was detected."""
     duplicates: Rate
     """Of the detections at keywords, those at one that had been detected, or taken for another, before."""
     others: Rate
-    """Of the other words said, those at which a keyword was detected."""
+    """Of the other spoken words, those at which a keyword was detected."""
     false_accepts: Rate
-    """Detections where no keyword was said, per hour; those at other words included, confusable utterances not."""
+    """Detections where no keyword was spoken, per hour; those at other words included, confusable utterances not."""
     false_accepts_at: dict[str, int]
-    """The same by the word that was said there; "" stands for none that the truth knows."""
+    """The same by the word that was spoken there; "" stands for none that the truth knows."""
     confusable: Rate
     """Of the utterances that hold a confusable word, those in which a keyword was detected."""
     latency_s: dict[str, float]
@@ -143,9 +143,9 @@ class StreamReport(msgspec.Struct, frozen=True):
         if self.confusable.n_trials:
             rows.append(f"confusable utterances that fire: {self.confusable.percent()}")
         if self.latency_s:
-            n_heard = self.missed.n_trials - self.missed.n_events
+            n_detected = self.missed.n_trials - self.missed.n_events
             p50, p95 = self.latency_s["p50"], self.latency_s["p95"]
-            rows.append(f"delay after the word's end: {p50:.2f} s, p95 {p95:.2f} s ({n_heard:g} words)")
+            rows.append(f"delay after the word's end: {p50:.2f} s, p95 {p95:.2f} s ({n_detected:g} words)")
         return rows
 
 
@@ -157,8 +157,8 @@ def judge(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -
     fired = {position for _, position in outcome.false_accepts if position is not None}
     delays = [detection.time_s - spoken[k].end_s for k, detection in hits.items()]
     at = Counter("" if position is None else spoken[position].word for _, position in outcome.false_accepts)
-    said = Counter(spoken[k].word for k in outcome.keywords)
-    heard = Counter(spoken[k].word for k in hits)
+    n_spoken = Counter(spoken[k].word for k in outcome.keywords)
+    n_hits = Counter(spoken[k].word for k in hits)
     speakers = outcome.speakers
     return StreamReport(
         missed=proportion(n_keywords - len(hits), n_keywords),
@@ -174,6 +174,7 @@ def judge(detections: Sequence[Detection], truth: Truth, words: Sequence[str]) -
         else None,
         n_speakers=len(set(speakers)),
         by_word={
-            word: proportion(said[word.casefold()] - heard[word.casefold()], said[word.casefold()]) for word in words
+            word: proportion(n_spoken[word.casefold()] - n_hits[word.casefold()], n_spoken[word.casefold()])
+            for word in words
         },
     )

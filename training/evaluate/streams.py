@@ -30,7 +30,7 @@ SPEECH_GAP_S = (0.5, 0.5)
 ROUNDED_S = 36.0
 """A truth's hours may exceed its recording by this: people write them with two decimals."""
 SELF_NOISE = 2.0
-"""Level of the faint noise under words said alone, in 16-bit units: no microphone is silent."""
+"""Level of the faint noise under words spoken alone, in 16-bit units: no microphone is silent."""
 
 
 class TruthWord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,21 +43,21 @@ class TruthWord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Truth(msgspec.Struct, frozen=True):
-    """What is said in a recording."""
+    """What is spoken in a recording."""
 
     words: list[TruthWord]
     hours: NotNegative
-    """Time in which a false accept would count: all of it, less the confusable utterances and what is theirs after."""
+    """Time in which a false accept would count: all of it, minus confusable utterances and a moment after each."""
     confusable: list[TruthWord] = []
-    """Utterances in which a word is said that is easily taken for a keyword; where in them is not known."""
+    """Utterances in which a word is spoken that is easily taken for a keyword; where in them is not known."""
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A sound to lay into a stream, and what is said in it."""
+    """A sound to lay into a stream, and what is spoken in it."""
 
     sound: NDArray[np.int16]
     first: int
-    """What is said begins here and ends before `last`; what lies outside may overlap with other pieces."""
+    """The speech begins here and ends before `last`; what lies outside may overlap with other pieces."""
     last: int
     word: str = ""
     confusable: str = ""
@@ -73,12 +73,12 @@ def word_pieces(
     n_words: int | None = None,
     only: Sequence[str] = (),
 ) -> list[Piece]:
-    """Draw clips of single words in a drawn order, none of them twice: what is heard again says nothing new.
+    """Draw clips of single words in a drawn order, none of them twice: a clip that is scored again shows nothing new.
 
     Parameters
     ----------
     n_words : int, optional
-        Every word is said as often as any other, as far as its clips go, until so many are said. All clips by default.
+        Every word comes as often as any other, as far as its clips go, until there are this many. All clips by default.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def speech_pieces(
     utterances = [(k, collection.items[k]) for k in collection.speech(split)]
     n_unknown = sum(not item.transcript for _, item in utterances)
     if n_unknown:
-        log.info("%d utterances have no transcript and are left out: a keyword may be said in them", n_unknown)
+        log.info("%d utterances have no transcript and are left out: a keyword may be spoken in them", n_unknown)
     pieces = []
     for position, item in utterances:
         is_wanted = bool(item.transcript) and not holds_any_word(item, without)
@@ -139,7 +139,7 @@ def lay_out(
 ) -> tuple[Audio, Truth]:
     """Lay pieces one after another into silence, a second before the first and two after the last.
 
-    The gap is the distance of what is said, not of the pieces: a pause holds what surrounds the words in their clips.
+    The gap is the distance of the speech, not of the pieces: a pause holds what surrounds the words in their clips.
     """
     placed: list[tuple[Piece, int]] = []
     words: list[TruthWord] = []
@@ -149,9 +149,9 @@ def lay_out(
     for piece in pieces:
         placed.append((piece, start - piece.first))
         end = start + piece.last - piece.first
-        for name, said in ((piece.word, words), (piece.confusable, confusable)):
+        for name, spoken in ((piece.word, words), (piece.confusable, confusable)):
             if name:
-                said.append(TruthWord(name, start / sample_rate_hz, end / sample_rate_hz, piece.speaker or None))
+                spoken.append(TruthWord(name, start / sample_rate_hz, end / sample_rate_hz, piece.speaker or None))
         start = end + round(rng.uniform(*gap_s) * sample_rate_hz)
     stream = np.zeros(end + 2 * sample_rate_hz, dtype=np.float32)
     for piece, at in placed:
@@ -185,7 +185,7 @@ def compose(
 
 
 def untrained_noises(collection: Collection) -> list[NDArray[np.int16]]:
-    """Return the noise recordings that no training on their folders hears.
+    """Return the noise recordings that no training on their folders was fed.
 
     Raises
     ------
@@ -242,7 +242,7 @@ def read_truth(file: Path, duration_s: float) -> Truth:
     AudioFileError
         If there is none.
     SettingsError
-        If it is not a truth file, or not of that recording: what lies outside of it cannot be heard.
+        If it is not a truth file, or not of that recording: what lies outside of it cannot be detected.
     """
     try:
         truth = msgspec.json.decode(file.read_bytes().removeprefix(codecs.BOM_UTF8), type=Truth)

@@ -43,7 +43,7 @@ def list_nvidia_devices() -> list[str]:
 
 
 def describe_devices() -> list[str]:
-    """Return lines that tell what the run trains on, with a warning when a GPU lies idle."""
+    """Return lines that name what the run trains on, with a warning when a GPU lies idle."""
     backend, gpus = keras.backend.backend(), list_gpus()
     lines = [f"training on {', '.join(gpus) if gpus else 'the CPU'} with Keras {keras.__version__} on {backend}"]
     nvidia = [] if gpus else list_nvidia_devices()

@@ -51,7 +51,7 @@ def to_float32(model: keras.Model, architecture: str) -> keras.Model:
 def balance(model: keras.Model, features: NDArray[np.float32], labels: NDArray[np.integer]) -> tuple[float, float]:
     """Weigh silence, other words and keywords against each other, in place, so that each kind is recognised equally.
 
-    How often each stands in training windows is a matter of what is hard to learn, not of how often it is heard. Of
+    How often each stands in training windows is a matter of what is hard to learn, not of how often it occurs. Of
     offsets to the logits of silence and of all keywords (logit adjustment, Menon et al. 2021), those are taken that
     give the right label the highest probability, in the mean of the labels; of equals the smallest. (To count right
     answers instead would fit the few clips that lie at a border.)

@@ -38,7 +38,7 @@ class Mistakes(NamedTuple):
     """What a model got wrong."""
 
     n_clips: int
-    """Clips of words that were heard."""
+    """Clips of words that were scored."""
     n_wrong: int
     """Those of them that were given a wrong label."""
     surest: list[dict[str, str]]
@@ -117,7 +117,7 @@ def _confusion_rows(report: ClipReport) -> list[dict[str, Any]]:
 
 
 def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path) -> Mistakes | None:
-    """Hear the clips of the validation speakers again; None if the recordings are not there."""
+    """Score the clips of the validation speakers again; None if the recordings are not there."""
     try:
         items = index(settings)
     except SettingsError:

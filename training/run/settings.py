@@ -221,14 +221,14 @@ class SynthesisSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     also: Annotated[
         Texts,
         describe(
-            "words that are said often",
+            "words that are spoken often",
             metavar="go,down",
             unset="the words of the vocabulary that sound nearly like a keyword",
         ),
     ] = ()
     n_words: Annotated[PositiveInt, describe("words of the vocabulary, the most frequent first")] = 4000
     clips_per_keyword: Annotated[PositiveInt, describe("clips of each keyword")] = 300
-    clips_per_neighbour: Annotated[PositiveInt, describe("clips of each word that is said often")] = 60
+    clips_per_neighbour: Annotated[PositiveInt, describe("clips of each word that is spoken often")] = 60
     clips_per_word: Annotated[PositiveInt, describe("clips of each other word")] = 3
     seed: Annotated[int, Meta(ge=0), describe("seed of all randomness")] = 0
 

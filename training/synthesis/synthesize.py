@@ -69,7 +69,7 @@ def check_words(words: Sequence[str]) -> None:
 
 
 def plan_counts(settings: SynthesisSettings, vocabulary: Vocabulary) -> dict[str, int]:
-    """Return how often each word is said: vocabulary, neighbours of the keywords, keywords."""
+    """Return how often each word is spoken: vocabulary, neighbours of the keywords, keywords."""
     also = settings.also or tuple(vocabulary.neighbours)
     return {
         **dict.fromkeys(vocabulary.words[: settings.n_words], settings.clips_per_word),
@@ -179,7 +179,7 @@ def _claim_folder(out: Path, summary: Mapping[str, Any]) -> None:
 
 
 def _write_clip(clip: Clip, out: Path) -> bool:
-    """Speak a clip unless it is there; tell whether there is one now."""
+    """Speak a clip unless it is there; return whether there is one now."""
     file = out / clip.path
     if file.is_file():
         return True

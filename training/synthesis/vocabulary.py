@@ -1,4 +1,4 @@
-"""Which words to speak beside the keywords: read from texts, less what sounds like a keyword, and what nearly does."""
+"""Which words to speak beside the keywords: read from texts, minus what sounds like a keyword; and what nearly does."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _read_text(file: Path) -> list[tuple[str, str]]:
 
 
 def sort_vocabulary(words: Sequence[str], keywords: Sequence[str], languages: Sequence[str]) -> Vocabulary:
-    """Tell homophones and neighbours of the keywords from the other words.
+    """Divide words into homophones of the keywords, their neighbours and the rest.
 
     A word is a homophone if its phonemes are a keyword's in one of the languages; it is a neighbour if one phoneme
     makes the difference, or if it begins or ends with the phonemes of a keyword.
@@ -107,7 +107,7 @@ def _find_near(phonemes: Phonemes, targets: Mapping[str, Phonemes]) -> str | Non
 
 
 def differs_by_one(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Tell whether at most one insertion, deletion or replacement makes one sequence the other."""
+    """Return whether at most one insertion, deletion or replacement makes one sequence the other."""
     shorter = min(len(one), len(other))
     n_first = next((k for k in range(shorter) if one[k] != other[k]), shorter)
     rest = shorter - n_first

@@ -82,8 +82,8 @@ def _run(
     except subprocess.TimeoutExpired as exc:
         raise DetectorError(f"expected '{shown}' to end within {timeout_s:g} s, found it running") from exc
     if finished.returncode not in good:
-        said = finished.stderr.decode(errors="replace").strip().splitlines()
-        found = f"exit code {finished.returncode}" + (f" ({said[-1]})" if said else "")
+        messages = finished.stderr.decode(errors="replace").strip().splitlines()
+        found = f"exit code {finished.returncode}" + (f" ({messages[-1]})" if messages else "")
         raise DetectorError(f"expected '{shown}' to speak, found {found}: does it work by hand?")
     return finished.stdout
 
@@ -152,7 +152,7 @@ def find_voices() -> list[Voice]:
 
 
 def speak(voice: Voice, text: str, *, pace: float, pitch: float, sample_rate_hz: int = 16000) -> NDArray[np.int16]:
-    """Say a word; the same arguments and version of the engine give the same samples.
+    """Speak a word; the same arguments and version of the engine give the same samples.
 
     Parameters
     ----------
@@ -206,8 +206,8 @@ def pronounce(words: Sequence[str], language: str) -> list[Phonemes]:
         return []
     command = [ESPEAK, "-q", "--ipa", "--sep=_", "-v", language, "--stdin"]
     # A blank line ends a paragraph: within one, a word is stressed by its place in the sentence.
-    said = _run(command, given="".join(f"{word}\n\n" for word in words), timeout_s=PHONEMES_TIMEOUT_S).decode()
-    lines = [line for line in said.splitlines() if line.strip()]
+    answer = _run(command, given="".join(f"{word}\n\n" for word in words), timeout_s=PHONEMES_TIMEOUT_S).decode()
+    lines = [line for line in answer.splitlines() if line.strip()]
     if len(lines) != len(words):
         raise DetectorError(f"expected a line of phonemes for each of {len(words)} words, found {len(lines)} lines")
     return [tuple(line.translate(STRESS_MARKS).replace("_", " ").split()) for line in lines]

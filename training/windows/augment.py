@@ -50,7 +50,7 @@ def fade(samples: Audio, n_samples: int) -> Audio:
 
 
 def tilt(samples: Audio, coefficient: float) -> Audio:
-    """Filter with y[n] = x[n] + a x[n - 1]: a > 0 takes treble away, a < 0 bass. Same shape."""
+    """Filter with y[n] = x[n] + a x[n - 1]: a > 0 removes treble, a < 0 bass. Same shape."""
     filtered = samples.copy()
     filtered[1:] += np.float32(coefficient) * samples[:-1]
     return filtered

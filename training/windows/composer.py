@@ -50,7 +50,7 @@ class WindowComposer:
         self._recorded = [words for words in recorded if words]
         self._synthetic = [words for words in spoken if any(words)]
         self._other_words = self._recorded + self._synthetic
-        """Clips of other words, by folder and word: each folder of a kind is heard equally often, and in it each word,
+        """Clips of other words, by folder and word: each folder of a kind is drawn equally often, and in it each word,
         however many clips it has. A synthesiser's words are one group: how often it says a word was chosen when it
         spoke."""
         taboo = (*settings.words, *settings.skip_words)

@@ -1,4 +1,4 @@
-"""Rooms that words are said in: impulse responses simulated by the image-source method (Allen and Berkley 1979)."""
+"""Rooms that words are spoken in: impulse responses simulated by the image-source method (Allen and Berkley 1979)."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def _simulate(
 
 def _normalise(response: NDArray[np.floating]) -> Audio:
     direct = int(np.flatnonzero(np.abs(response) > 0.1 * np.abs(response).max())[0])
-    heard = response[direct:]
-    return np.asarray(heard / np.sqrt(np.dot(heard, heard)), dtype=np.float32)
+    after_direct = response[direct:]
+    return np.asarray(after_direct / np.sqrt(np.dot(after_direct, after_direct)), dtype=np.float32)
 
 
 def reverberate(samples: Audio, response: Audio) -> Audio:

@@ -84,10 +84,10 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = 0.08
     kept_part: Annotated[Parts, describe("range of the part of a cut keyword that stays in the window")] = (0.2, 0.5)
     speed: Annotated[
-        Probability, describe("probability that a word, or running speech, is said faster or slower, pitch included")
+        Probability, describe("probability that a word, or running speech, is spoken faster or slower, pitch included")
     ] = 0.4
     speed_range: Annotated[Factors, describe("range of the factor of its pace")] = (0.85, 1.18)
-    reverberation: Annotated[Probability, describe("probability that what is said is said in a room")] = 0.3
+    reverberation: Annotated[Probability, describe("probability that speech is spoken in a room")] = 0.3
     reverberation_s: Annotated[Factors, describe("range of the rooms' reverberation times (RT60), in seconds")] = (
         0.1,
         0.7,
