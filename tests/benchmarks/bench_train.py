@@ -22,9 +22,9 @@ import tiny_words
 from detector.cli.bench import cpu_s
 from training.data.collection import Collection
 from training.data.items import Split
-from training.data.layouts import index
 from training.network.architectures import ARCHITECTURES, build_model
 from training.network.batches import Batches, make_targets
+from training.run.recordings import index
 from training.run.settings import TrainSettings, WindowSettings
 from training.windows.features import SHARD_WINDOWS, FeatureStore, ShardMaker
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.data.items import Split, read_recording
-from training.data.layouts import find_recordings, index_noise, index_words
+from training.data.decode import read_recording
+from training.data.folders import find_recordings
+from training.data.items import Split
+from training.data.layouts import index_noise, index_words
 
 pytestmark = pytest.mark.recordings
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from training.data.collection import Collection
-from training.data.items import Item, Kind, Split, WaveformStore
+from training.data.items import Item, Kind, Split
+from training.data.store import WaveformStore
 
 SOUND, SILENCE = np.ones(8, dtype=np.int16), np.zeros(8, dtype=np.int16)
 RECORDINGS = [

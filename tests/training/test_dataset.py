@@ -6,17 +6,11 @@ import pytest
 import soundfile
 
 from detector.errors import AudioFileError, SettingsError
-from training.data.items import (
-    SPLITS,
-    Kind,
-    Split,
-    WaveformStore,
-    choose_split,
-    find_word,
-    holds_any_word,
-    read_recording,
-)
-from training.data.layouts import index_folders, index_noise, index_speech, index_words
+from training.data.decode import find_word, read_recording
+from training.data.items import SPLITS, Kind, Split, choose_split, holds_any_word
+from training.data.layouts import index_folders, index_noise, index_words
+from training.data.speech import index_speech
+from training.data.store import WaveformStore
 
 SILENCE = np.zeros(1600, dtype=np.int16)
 
@@ -185,7 +179,7 @@ def test_a_store_gives_every_recording_and_decodes_once(tmp_path, rng, monkeypat
     for position, sound in enumerate(sounds):
         np.testing.assert_array_equal(store[position], sound)
 
-    monkeypatch.setattr("training.data.items.read_recording", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr("training.data.decode.read_recording", lambda *_: pytest.fail("decoded again"))
     np.testing.assert_array_equal(WaveformStore.build(items, **build)[2], sounds[2])
     # Nor when the same recordings lie elsewhere and are younger; but when one of them holds something else.
     shutil.copytree(tmp_path / "noise", tmp_path / "moved", copy_function=shutil.copyfile)

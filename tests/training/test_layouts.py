@@ -5,8 +5,11 @@ import pytest
 import soundfile
 
 from detector.errors import AudioFileError, SettingsError
-from training.data.items import Kind, Split, WaveformStore, choose_split, read_item
-from training.data.layouts import index, index_all_words, index_folders, index_words
+from training.data.decode import read_item
+from training.data.items import Kind, Split, choose_split
+from training.data.layouts import index_all_words, index_folders, index_words
+from training.data.store import WaveformStore
+from training.run.recordings import index
 from training.run.settings import TrainSettings
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from training.data.items import WaveformStore
 from training.data.layouts import index_noise
+from training.data.store import WaveformStore
 
 
 class Stderr(io.StringIO):

@@ -9,7 +9,7 @@ import tiny_words
 from detector.core.frontend import LogMel, StreamingLogMel
 from training.data.collection import Collection
 from training.data.items import Kind, Split
-from training.data.layouts import index
+from training.run.recordings import index
 from training.run.settings import SILENCE, UNKNOWN, TrainSettings, WindowSettings
 from training.windows import features
 from training.windows.composer import WindowComposer

@@ -21,6 +21,8 @@ ROOT_MODULES = {
 }
 FOLDERS = {"audio", "cli", "core", "daemon", "flight", "outputs", "process"}
 
+MOST_LINES = 300
+
 FORBIDDEN = {
     "core": {"audio", "outputs", "process", "daemon", "cli", "flight", "assembly", "batch"},
     "audio": {"core", "outputs", "daemon", "cli", "flight", "assembly", "batch"},
@@ -91,6 +93,16 @@ def test_arrows_point_one_way(file):
 def test_the_root_holds_what_everybody_needs_and_nothing_else():
     assert {file.stem for file in PACKAGE.glob("*.py")} == ROOT_MODULES
     assert {folder.parent.name for folder in PACKAGE.glob("*/__init__.py")} == FOLDERS
+
+
+def test_a_module_fits_in_one_reading():
+    training = PACKAGE.parent / "training"
+    long = {
+        str(file.relative_to(PACKAGE.parent)): n_lines
+        for file in files_of(PACKAGE) + files_of(training)
+        if (n_lines := len(file.read_text(encoding="utf-8").splitlines())) > MOST_LINES
+    }
+    assert long == {}
 
 
 TRAINING = PACKAGE.parent / "training"

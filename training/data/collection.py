@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.items import Item, Kind, Split, WaveformStore, holds_any_word
+from training.data.items import Item, Kind, Split, holds_any_word
+from training.data.store import WaveformStore
 
 
 class Collection:

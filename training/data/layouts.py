@@ -16,26 +16,24 @@ Running speech comes in LibriSpeech's layout (`SPEAKER/.../SPEAKER-*.EXT`, `*.tr
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
-import soundfile
 
 from detector.errors import SettingsError
+from training.data.folders import check_folder, find_recordings, find_some_recordings, is_recording
 from training.data.items import SILENCE_FOLDER, Item, Kind, Split, choose_split
+from training.data.speech import index_speech
+from training.data.splits import divide_few, keep_apart, speaker_of
+from training.data.tables import index_table
 from training.data.tfds import SPLIT_NAMES, index_records
-from training.run.settings import TrainSettings
 
 log = logging.getLogger(__name__)
 
 NOISE_FOLDER = "_background_noise_"
-EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif"}
-COLUMNS = ("file", "start", "end", "word")
 UNREADABLE = frozenset({".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm"})
 ELSEWHERE = {
     "*.tar.gz": "an archive to be unpacked first",
@@ -43,7 +41,6 @@ ELSEWHERE = {
     "*.array_record-*": "ArrayRecord files of TensorFlow Datasets, of which TFRecord files are read",
 }
 """What people have in place of clips."""
-FEWEST_SPEAKERS = 2
 SPLIT_FOLDERS = SPLIT_NAMES | {
     "training": Split.TRAINING,
     "val": Split.VALIDATION,
@@ -51,29 +48,6 @@ SPLIT_FOLDERS = SPLIT_NAMES | {
     "dev": Split.VALIDATION,
     "testing": Split.TESTING,
 }
-
-
-def find_recordings(folder: Path) -> list[Path]:
-    """Return the audio files below a folder, sorted."""
-    return sorted(path for path in folder.rglob("*") if _is_recording(path))
-
-
-def _is_recording(path: Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
-
-
-def _check_folder(name: str) -> Path:
-    folder = Path(name)
-    if not folder.is_dir():
-        raise SettingsError(f"expected a folder of recordings, found no folder {folder}")
-    return folder
-
-
-def _find_some_recordings(name: str) -> list[Path]:
-    paths = find_recordings(_check_folder(name))
-    if not paths:
-        raise SettingsError(f"expected recordings below {name}, found none")
-    return paths
 
 
 def index_words(name: str) -> Iterator[Item]:
@@ -85,9 +59,9 @@ def index_words(name: str) -> Iterator[Item]:
         If there is no such folder, or no word clip in it.
     """
     if name.lower().endswith(".csv"):
-        found: Iterable[Item] = _index_table(Path(name))
+        found: Iterable[Item] = index_table(Path(name))
     else:
-        folder = _check_folder(name)
+        folder = check_folder(name)
         records = sorted(folder.rglob("speech_commands-*.tfrecord-*"))
         found = index_records(records) if records else _index_tree(folder)
     return _of_folder(name, found)
@@ -105,21 +79,13 @@ def index_all_words(names: Sequence[str]) -> list[Item]:
     SettingsError
         As `index_words` does.
     """
-    words = _keep_apart([item for name in names for item in index_words(name)])
+    words = keep_apart([item for name in names for item in index_words(name)])
     unique = {_identify(item): item for item in reversed(words)}
     return sorted(unique.values(), key=lambda item: (item.word, item.path, item.span_s or (), item.record or ()))
 
 
-def _keep_apart(items: Sequence[Item]) -> list[Item]:
-    """Set a speaker aside everywhere who is set aside in one of several folders."""
-    aside = {item.speaker: item.split for item in items if item.split == Split.TESTING}
-    aside |= {item.speaker: item.split for item in items if item.split == Split.VALIDATION}
-    aside.pop("", None)  # nobody knows who it is
-    return [msgspec.structs.replace(item, split=aside.get(item.speaker, item.split)) for item in items]
-
-
 def _index_tree(root: Path) -> list[Item]:
-    while not any(_is_recording(path) for folder in _word_folders(root) for path in folder.iterdir()):
+    while not any(is_recording(path) for folder in _word_folders(root) for path in folder.iterdir()):
         below = [folder for folder in _word_folders(root) if _word_folders(folder)]
         if len(below) > 1 and all(folder.name.lower() in SPLIT_FOLDERS for folder in below):
             return [
@@ -140,7 +106,7 @@ def _index_tree(root: Path) -> list[Item]:
         _warn_of_unreadable(folder)
         for path in find_recordings(folder):
             # Deeper than WORD/FILE it is the folder that says who speaks.
-            speaker = _speaker_of(path.stem) if path.parent == folder else path.relative_to(folder).parts[0]
+            speaker = speaker_of(path.stem) if path.parent == folder else path.relative_to(folder).parts[0]
             split = listed.get(f"{folder.name}/{path.stem}", Split.TRAINING) if listed else choose_split(speaker)
             kind, word = (Kind.NOISE, "") if folder.name == SILENCE_FOLDER else (Kind.WORD, folder.name)
             items.append(Item(path=str(path), kind=kind, split=split, word=word, speaker=speaker))
@@ -192,88 +158,12 @@ def _warn_of_unreadable(folder: Path) -> None:
         )
 
 
-def divide_few(items: Sequence[Item]) -> list[Item]:
-    """Divide the speakers of a small collection, where the rule leaves nobody to train on or nobody to measure on.
-
-    One in ten, at least one, is set aside for validation: those with the lowest hash, so that order plays no part.
-    """
-    words = [item for item in items if item.kind == Kind.WORD]
-    if {Split.TRAINING, Split.VALIDATION} <= {item.split for item in words}:
-        return list(items)
-    speakers = sorted({item.speaker for item in words}, key=lambda name: hashlib.sha256(name.encode()).digest())
-    if len(speakers) < FEWEST_SPEAKERS:
-        return list(items)
-    set_aside = set(speakers[: max(1, len(speakers) // 10)])
-    return [
-        msgspec.structs.replace(item, split=Split.VALIDATION if item.speaker in set_aside else Split.TRAINING)
-        for item in items
-    ]
-
-
 def _word_folders(root: Path) -> list[Path]:
     """Return the folders that may be words; macOS leaves others in its archives."""
     left_out = (NOISE_FOLDER, "__MACOSX")
     return sorted(
         path for path in root.iterdir() if path.is_dir() and path.name not in left_out and not path.name.startswith(".")
     )
-
-
-def _speaker_of(stem: str) -> str:
-    """Return who spoke a clip, by its name: what stands before `_nohash_`, or else before the last number."""
-    if "_nohash_" in stem:
-        return re.sub(r"_nohash_.*$", "", stem)
-    return re.sub(r"[-_ .]*\d+$", "", stem) or stem
-
-
-def _index_table(file: Path) -> list[Item]:
-    try:
-        with open(file, newline="", encoding="utf-8-sig") as opened:
-            reader = csv.DictReader(opened, skipinitialspace=True)
-            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise SettingsError(
-                    f"expected the columns {', '.join(COLUMNS)}, with commas, in the first line of {file}, "
-                    f"found no {missing[0]} in '{','.join(reader.fieldnames or ())}'"
-                )
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise SettingsError(f"expected a table of words in {file}, found: {exc}") from exc
-    if not rows:
-        raise SettingsError(f"expected rows in {file}, found none")
-    items = []
-    for line, row in enumerate(rows, start=2):
-        path = file.parent / (row["file"] or "")
-        word = (row["word"] or "").strip()
-        speaker = (row.get("speaker") or "").strip() or _speaker_of(path.stem)
-        if not path.is_file():
-            raise SettingsError(f"expected a file that is there in line {line} of {file}, found '{row['file'] or ''}'")
-        if not word or word.startswith(".") or "/" in word:
-            raise SettingsError(f"expected a word in line {line} of {file}, found '{word}'")
-        items.append(
-            Item(
-                path=str(path),
-                kind=Kind.WORD,
-                split=choose_split(speaker),
-                word=word,
-                speaker=speaker,
-                span_s=_parse_span(row["start"], row["end"], f"line {line} of {file}"),
-            )
-        )
-    return divide_few(items)
-
-
-def _parse_span(start: str | None, end: str | None, place: str) -> tuple[float, float] | None:
-    if not start and not end:
-        return None
-    try:
-        span_s = float(start or 0.0), float(end or "inf")
-    except ValueError:
-        span_s = (0.0, 0.0)
-    if not 0.0 <= span_s[0] < span_s[1]:
-        raise SettingsError(
-            f"expected start and end in seconds, the end later, in {place}, found '{start}' and '{end}'"
-        )
-    return span_s
 
 
 def index_noise(name: str) -> Iterator[Item]:
@@ -287,51 +177,10 @@ def index_noise(name: str) -> Iterator[Item]:
     SettingsError
         If there is no such folder, or no recording in it.
     """
-    for path in _find_some_recordings(name):
+    for path in find_some_recordings(name):
         source = re.sub(r"-(?!\d+$)[^-]*$", "", re.sub(r"^(\d-\d+-[A-Z])-\d+$", r"\1", path.stem))
         split = choose_split(source, validation_percent=20.0, testing_percent=0.0)
         yield Item(path=str(path), kind=Kind.NOISE, split=split, speaker=source)
-
-
-def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item]:
-    """Find the utterances of running speech below a folder.
-
-    A speaker is set aside for validation when named, or, if none is named, by `choose_split`; if that chooses none of
-    several, the first of them is.
-
-    Raises
-    ------
-    SettingsError
-        If there is no such folder, or no recording in it.
-    """
-    root, paths = Path(name), _find_some_recordings(name)
-    metadata = root / "metadata.csv"
-    files = [*root.rglob("*.trans.txt"), *([metadata] if metadata.is_file() else [])]
-    transcripts = {utterance: text for file in files for utterance, text in read_transcripts(file).items()}
-    speakers = [root.resolve().name if metadata.is_file() else path.stem.split("-")[0] for path in paths]
-    set_aside = set(validation_speakers)
-    if not validation_speakers:
-        set_aside = {speaker for speaker in speakers if choose_split(speaker, testing_percent=0.0) == Split.VALIDATION}
-        if not set_aside and len(set(speakers)) > 1:
-            set_aside = {min(speakers)}
-    for path, speaker in zip(paths, speakers, strict=True):
-        split = Split.VALIDATION if speaker in set_aside else Split.TRAINING
-        words = find_words(transcripts.get(path.stem, ""))
-        yield Item(path=str(path), kind=Kind.SPEECH, split=split, speaker=speaker, transcript=" ".join(words))
-
-
-def read_transcripts(file: Path) -> dict[str, str]:
-    """Return the transcript of each utterance that a LibriSpeech `*.trans.txt` or an LJ Speech `metadata.csv` lists."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    if file.name == "metadata.csv":
-        rows = [line.split("|") for line in lines]
-        return {row[0]: row[-1] for row in rows}
-    return dict(line.split(" ", 1) for line in lines if " " in line)
-
-
-def find_words(text: str) -> list[str]:
-    """Return the words of a text in upper case, without digits and punctuation."""
-    return re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*", text.upper())
 
 
 def index_folders(
@@ -377,35 +226,3 @@ def _identify(item: Item) -> tuple[object, ...]:
     if "_nohash_" in stem and item.span_s is None and item.record is None:
         return item.word, stem
     return item.word, item.path, item.span_s, item.record
-
-
-def index(settings: TrainSettings) -> list[Item]:
-    """Find all recordings of a run.
-
-    Raises
-    ------
-    SettingsError
-        If a folder is missing or a keyword has no clips.
-    """
-    items = index_folders(
-        data=settings.data,
-        noise=settings.noise,
-        speech=settings.speech,
-        validation_speakers=settings.validation_speakers,
-        synthetic=settings.synthetic,
-    )
-    for word in settings.words:
-        clips = [item for item in items if item.kind == Kind.WORD and item.word == word]
-        if not clips:
-            found = ", ".join(sorted({item.word for item in items if item.word}))
-            raise SettingsError(f"expected clips of '{word}' in the training split, found none (words: {found})")
-        for split in (Split.TRAINING, Split.VALIDATION):
-            if not any(item.split == split for item in clips):
-                speakers = sorted({item.speaker for item in clips})
-                names = f"{', '.join(speakers[:3])}{', ...' if len(speakers) > 3 else ''}"
-                raise SettingsError(
-                    f"expected clips of '{word}' in the {split} split, found none: its {len(clips)} clips are of "
-                    f"{len(speakers)} speaker{'s' if len(speakers) > 1 else ''} by their names ({names}), and whole "
-                    "speakers are set aside to measure on; name files WORD/SPEAKER-NUMBER, of several speakers"
-                )
-    return items

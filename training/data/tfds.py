@@ -7,9 +7,14 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from detector.errors import SettingsError
-from training.data.items import SILENCE_FOLDER, Item, Kind, Split, read_record
+import numpy as np
+from numpy.typing import NDArray
 
+from detector.errors import SettingsError
+from training.data.items import SILENCE_FOLDER, Item, Kind, Split
+
+TFDS_RATE_HZ = 16000
+"""Of the Speech Commands that TensorFlow Datasets prepares."""
 SPLIT_NAMES = {"train": Split.TRAINING, "validation": Split.VALIDATION, "test": Split.TESTING}
 
 
@@ -62,3 +67,18 @@ def read_record_places(file: Path) -> Iterator[tuple[int, int]]:
                 raise SettingsError(f"expected whole records in {file}, found one that ends after the file")
             yield position + 12, n_bytes
             position += 16 + n_bytes
+
+
+def read_record(file: Path, place: tuple[int, int]) -> bytes:
+    """Return the bytes of a record."""
+    with open(file, "rb") as opened:
+        opened.seek(place[0])
+        return opened.read(place[1])
+
+
+def read_clip(file: Path, place: tuple[int, int]) -> NDArray[np.int16]:
+    """Return the samples of a record, shape (n_samples,), at `TFDS_RATE_HZ`."""
+    from tensorflow.train import Example
+
+    features = Example.FromString(read_record(file, place)).features.feature
+    return np.array(features["audio"].int64_list.value, dtype=np.int16)

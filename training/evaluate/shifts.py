@@ -11,7 +11,7 @@ from detector.core.frontend import LogMel
 from detector.core.model import Model
 from detector.errors import SettingsError
 from training.data.collection import Collection
-from training.data.items import find_word
+from training.data.decode import find_word
 from training.evaluate.streams import SELF_NOISE
 from training.windows.features import compute_features
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from detector.errors import AudioFileError, SettingsError
 from detector.types import NotNegative
 from training.data.collection import Collection
-from training.data.items import find_word, holds_any_word
+from training.data.decode import find_word
+from training.data.items import holds_any_word
 from training.run.files import write_whole
 from training.windows.augment import Audio, add, cut, fade, noise_factor, rms
 

@@ -15,12 +15,13 @@ from detector.core.manifest import FORMAT_VERSION, ClipAccuracy, GoldenVector, M
 from detector.core.model import Model, Network
 from detector.core.operating import describe_points, pick_points
 from training.data.collection import Collection
-from training.data.items import Split, find_word
-from training.data.layouts import index
+from training.data.decode import find_word
+from training.data.items import Split
 from training.evaluate.clips import evaluate_clips, gather_clips
 from training.evaluate.curve import calibrate, with_points
 from training.network.quantize import balance, convert_to_int8, iterate_scores, soften, to_float32
 from training.run.provenance import describe_training
+from training.run.recordings import index
 from training.run.run import Evaluation, Run
 from training.run.settings import TrainSettings
 from training.windows.features import FeatureStore

@@ -14,12 +14,12 @@ import numpy as np
 from detector.errors import SettingsError
 from training.data.collection import Collection
 from training.data.items import Split, describe_items
-from training.data.layouts import index
 from training.network.architectures import build_model, check_architecture
 from training.network.batches import Batches, make_targets
 from training.network.devices import choose_precision, choose_strategy, describe_devices, needs_jit
 from training.network.epochs import fit_epoch
 from training.run.provenance import describe_session
+from training.run.recordings import index
 from training.run.run import Run
 from training.run.settings import TrainSettings
 from training.windows.features import FeatureStore

@@ -23,9 +23,9 @@ from detector.core.operating import describe_points, pick_points
 from detector.errors import SettingsError
 from training.data.collection import Collection
 from training.data.items import Split
-from training.data.layouts import index
 from training.evaluate.clips import ClipReport, choose_clips, fit_window
 from training.report.figures import curve_figure, draw_mel, learning_figure, to_svg
+from training.run.recordings import index
 from training.run.run import Run
 from training.run.settings import SILENCE, TrainSettings
 

@@ -18,7 +18,8 @@ import numpy as np
 
 import detector
 from detector.errors import SettingsError
-from training.data.items import Item, Split, digest
+from training.data.items import Item, Split
+from training.data.store import digest
 from training.run.recipe import FOLDERS
 from training.run.run import Run
 from training.run.settings import TrainSettings

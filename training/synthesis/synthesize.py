@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from detector.errors import SettingsError
-from training.data.items import find_word
+from training.data.decode import find_word
 from training.run.settings import SynthesisSettings
 from training.synthesis.vocabulary import Vocabulary, read_vocabulary, sort_vocabulary
 from training.synthesis.voices import ESPEAK, LANGUAGES, Voice, describe_engines, find_voices, speak

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from detector.errors import SettingsError
-from training.data.layouts import find_words, read_transcripts
+from training.data.speech import find_words, read_transcripts
 from training.synthesis.voices import Phonemes, pronounce
 
 

@@ -25,7 +25,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Compare two models on one recording."""
     from detector.core.detector import Detector
-    from training.data.items import read_recording
+    from training.data.decode import read_recording
     from training.evaluate.compare import compare
     from training.evaluate.conditions import detect_stream
     from training.evaluate.streams import read_truth

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     import numpy as np
 
     from detector.core.detector import Detector
-    from training.data.items import read_recording
+    from training.data.decode import read_recording
     from training.evaluate.conditions import CONDITIONS, apply, detect_passages, table
     from training.evaluate.judge import judge
     from training.evaluate.streams import read_truth, untrained_noises

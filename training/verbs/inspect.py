@@ -30,7 +30,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Draw clips, or write a tree of images."""
     from detector.core.model import load_model
-    from training.data.items import read_recording
+    from training.data.decode import read_recording
     from training.report.figures import draw_clips
     from training.report.images import write_images
     from training.report.views import view

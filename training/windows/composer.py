@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.collection import Collection
-from training.data.items import find_word
+from training.data.decode import find_word
 from training.run.settings import SILENCE, UNKNOWN, TrainSettings
 from training.windows.augment import (
     Audio,

@@ -1,0 +1,81 @@
+"""From a file to samples: mono, int16, at the rate asked for."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from detector.audio.resample import resample
+from detector.errors import AudioFileError
+from detector.samples import to_float, to_int16
+from training.data.items import Item
+from training.data.tfds import TFDS_RATE_HZ, read_clip
+
+DECODED_FORMAT = 1
+"""To be raised with whatever changes a decoded sample: a store of another number is not reused. A golden test
+sees to it."""
+
+
+def read_recording(path: str, sample_rate_hz: int, span_s: tuple[float, float] | None = None) -> NDArray[np.int16]:
+    """Decode a recording, or the part of it from one time to another: mono, at the given rate, int16.
+
+    Raises
+    ------
+    AudioFileError
+        If libsndfile cannot read it, it holds samples that are not finite, or it ends before the part begins.
+    """
+    start_s, end_s = span_s or (0.0, math.inf)
+    if not Path(path).is_file():
+        what = "a folder" if Path(path).is_dir() else "no such file"
+        raise AudioFileError(f"expected an audio file, found {path} that cannot be read ({what})")
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate_hz, first = file.samplerate, round(start_s * file.samplerate)
+            if span_s is not None and first >= file.frames:
+                raise AudioFileError(
+                    f"expected a part from {start_s:g} s on, found that {path} ends at {file.frames / rate_hz:g} s"
+                )
+            if first:
+                file.seek(first)
+            last = file.frames if end_s == math.inf else min(file.frames, round(end_s * rate_hz))
+            samples = file.read(-1 if span_s is None else last - first, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError, TypeError) as exc:  # TypeError: a format without a header
+        raise AudioFileError(f"expected an audio file, found {path} that cannot be read ({exc})") from exc
+    if not np.isfinite(samples).all():
+        raise AudioFileError(f"expected finite samples, found NaN or infinity in {path}")
+    return to_int16(resample(samples.mean(axis=1), rate_hz, sample_rate_hz))
+
+
+def read_item(item: Item, sample_rate_hz: int) -> NDArray[np.int16]:
+    """Decode what an item is: a recording, a part of one, or a record of TensorFlow Datasets, which are at 16 kHz.
+
+    Raises
+    ------
+    AudioFileError
+        As `read_recording` does.
+    """
+    if item.record is not None:
+        clip = read_clip(Path(item.path), item.record)
+        return to_int16(resample(to_float(clip), TFDS_RATE_HZ, sample_rate_hz))
+    return read_recording(item.path, sample_rate_hz, item.span_s)
+
+
+def find_word(samples: NDArray[np.int16], sample_rate_hz: int, *, floor: float = 0.01) -> tuple[int, int]:
+    """Return where the word of a clip begins and ends, in samples.
+
+    The span from the first to the last 10 ms whose energy exceeds the part `floor` of the mean of the three loudest.
+    """
+    step = sample_rate_hz // 100
+    n_steps = len(samples) // step
+    if n_steps == 0:
+        return 0, len(samples)
+    steps = samples[: n_steps * step].reshape(n_steps, step).astype(np.float64)
+    energy = (steps**2).mean(axis=1)
+    loud = np.flatnonzero(energy > floor * np.sort(energy)[-3:].mean())
+    if loud.size == 0:
+        return 0, len(samples)
+    return int(loud[0]) * step, (int(loud[-1]) + 1) * step

@@ -1,0 +1,51 @@
+"""Running speech as people keep it: LibriSpeech's layout and LJ Speech's, with their transcripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from training.data.folders import find_some_recordings
+from training.data.items import Item, Kind, Split, choose_split
+
+
+def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item]:
+    """Find the utterances of running speech below a folder.
+
+    A speaker is set aside for validation when named, or, if none is named, by `choose_split`; if that chooses none of
+    several, the first of them is.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such folder, or no recording in it.
+    """
+    root, paths = Path(name), find_some_recordings(name)
+    metadata = root / "metadata.csv"
+    files = [*root.rglob("*.trans.txt"), *([metadata] if metadata.is_file() else [])]
+    transcripts = {utterance: text for file in files for utterance, text in read_transcripts(file).items()}
+    speakers = [root.resolve().name if metadata.is_file() else path.stem.split("-")[0] for path in paths]
+    set_aside = set(validation_speakers)
+    if not validation_speakers:
+        set_aside = {speaker for speaker in speakers if choose_split(speaker, testing_percent=0.0) == Split.VALIDATION}
+        if not set_aside and len(set(speakers)) > 1:
+            set_aside = {min(speakers)}
+    for path, speaker in zip(paths, speakers, strict=True):
+        split = Split.VALIDATION if speaker in set_aside else Split.TRAINING
+        words = find_words(transcripts.get(path.stem, ""))
+        yield Item(path=str(path), kind=Kind.SPEECH, split=split, speaker=speaker, transcript=" ".join(words))
+
+
+def read_transcripts(file: Path) -> dict[str, str]:
+    """Return the transcript of each utterance that a LibriSpeech `*.trans.txt` or an LJ Speech `metadata.csv` lists."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    if file.name == "metadata.csv":
+        rows = [line.split("|") for line in lines]
+        return {row[0]: row[-1] for row in rows}
+    return dict(line.split(" ", 1) for line in lines if " " in line)
+
+
+def find_words(text: str) -> list[str]:
+    """Return the words of a text in upper case, without digits and punctuation."""
+    return re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*", text.upper())
