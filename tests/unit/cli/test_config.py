@@ -14,7 +14,7 @@ from detector.errors import ModelNotFoundError, SettingsError
 from detector.settings import Settings, read_settings
 from detector.types import fields_of
 
-INSTALLED = Path(__file__).parents[2] / "systemd" / "keyword-detector.toml"
+INSTALLED = Path(__file__).parents[3] / "systemd" / "keyword-detector.toml"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from detector.core.frontend import FrontendSettings, LogMel, StreamingLogMel, hz_to_mel, mel_runs, mel_to_hz
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "frontend.npz"
+GOLDEN = Path(__file__).parents[2] / "golden" / "frontend.npz"
 
 
 def noise(n, level=3000):

@@ -240,7 +240,7 @@ def test_what_cannot_be_replayed_is_told(detector, demo_samples, tmp_path):
 
 def test_a_flight_of_the_first_format_replays_as_it_was():
     """Kept by the first recorder, of four seconds of the demo: tests/recordings/flight-1.json."""
-    file = Path(__file__).parent.parent / "recordings" / "flight-1.flac"
+    file = Path(__file__).parents[2] / "recordings" / "flight-1.flac"
     detector, detections = replay(file, "yes-no")
     kept_then = json.loads(file.with_suffix(".json").read_text())
     assert [(d.keyword, d.time_s, d.start_s) for d in detections] == [
