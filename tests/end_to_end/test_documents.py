@@ -44,4 +44,4 @@ def test_every_verb_and_option_is_in_the_reference(command):
 def test_the_trainer_without_its_packages_names_them():
     code = "import sys; sys.modules['tqdm'] = None\nfrom training.__main__ import main\nsys.exit(main())"
     finished = run("evaluate", "yes-no", "--data", ".", command=[sys.executable, "-c", code])
-    assert_one_line(finished, 78, "found no tqdm", "pip install 'keyword-detector[train]'")
+    assert_one_line(finished, 78, "expected the package tqdm, found none", "pip install 'keyword-detector[train]'")
