@@ -6,6 +6,9 @@ HOURS ?= 24
 FAULTS ?= 200
 RUNS ?= 200000
 MACHINE := $(shell uname -m)
+# Many tests wait for real time: twice as many processes as there are cores. JOBS=0 runs them one after another.
+JOBS ?= $(shell expr 2 \* $$(nproc))
+PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # PulseAudio stands in for a microphone in the tests, espeak-ng speaks words; the detector needs libportaudio2 alone.
 TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins espeak-ng
 
@@ -23,7 +26,13 @@ listen: setup  ## listen to the default microphone
 	@$(BIN)/keyword-detector listen
 
 test: $(VENV)/installed-tests  ## pass the tests (installs TensorFlow where it has a wheel)
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
+
+coverage: $(VENV)/installed-tests  ## pass the tests, and measure which branches of the detector they reach
+	@rm -f .coverage*
+	$(BIN)/python -m coverage run $(PYTEST)
+	@$(BIN)/python -m coverage combine -q
+	@$(BIN)/python -m coverage report
 
 lint: $(VENV)/installed-lint  ## check style and types
 	$(BIN)/ruff check
@@ -75,7 +84,7 @@ uninstall-service: ## stop and remove the system service; its settings stay
 	@echo "removed; /etc/keyword-detector.toml is left"
 
 clean:  ## remove .venv and what was built
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist build .coverage* .pytest_cache .mypy_cache .ruff_cache
 
 # What a fresh system lacks is named with the command that installs it, and installed when we are root.
 define need
@@ -127,4 +136,4 @@ $(VENV)/installed-lint: $(VENV)/installed-tests
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group lint
 	@touch $@
 
-.PHONY: help setup demo listen test lint bench bench-train soak soak-live fuzz learn install-service uninstall-service clean
+.PHONY: help setup demo listen test coverage lint bench bench-train soak soak-live fuzz learn install-service uninstall-service clean

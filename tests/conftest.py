@@ -19,10 +19,24 @@ from pulse import VirtualMicrophone, missing_programs, virtual_microphone
 from detector import Detector, Model, load_model
 
 RECORDINGS = Path(__file__).parent / "recordings"
+LONGEST = [
+    "training/test_train.py",
+    "end_to_end/test_notebooks.py",
+    "end_to_end/test_listen.py",
+    "end_to_end/test_load.py",
+    "training/test_architectures.py",
+    "training/test_tutorial.py",
+    "end_to_end/test_soak.py",
+    "end_to_end/test_recovery.py",
+    "end_to_end/test_service.py",
+    "training/test_teachers.py",
+]
+"""Files that keep a process busy for longest come first, so that no process waits at the end for one that has just
+begun; what trains and what waits for a sound server in turn."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine lacks, and say what would run it."""
+    """Skip what this machine lacks, and say what would run it; put the longest first."""
     missing = missing_programs()
     folder = os.environ.get("KEYWORD_DETECTOR_DATA", "")
     for item in items:
@@ -32,6 +46,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip("needs TensorFlow: pip install 'keyword-detector[train-cpu]'"))
         if not Path(folder or "missing").is_dir() and "recordings" in item.keywords:
             item.add_marker(pytest.mark.skip("needs real recordings: set KEYWORD_DETECTOR_DATA to their folder"))
+    items.sort(key=find_place)
+
+
+def find_place(item: pytest.Item) -> int:
+    """Return where a test comes: by its file alone, so that a file's tests stay together."""
+    file = "/".join(item.path.parts[-2:])
+    return LONGEST.index(file) if file in LONGEST else len(LONGEST)
 
 
 @pytest.fixture(scope="session")

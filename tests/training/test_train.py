@@ -34,13 +34,6 @@ def ask(*arguments):
     return call(*arguments, command=KEYWORD_TRAINER)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    words = tiny_words.make(tmp_path_factory.mktemp("tiny"))
-    (words.parent / "small.toml").write_text("windows = {n_rooms = 5}\n")
-    return words
-
-
 def arguments(data, out, *, epochs=4):
     return [
         "train",

@@ -5,16 +5,10 @@ import os
 
 import numpy as np
 import pytest
-import tiny_words
 from commands import KEYWORD_TRAINER, assert_one_line, run
 
 pytestmark = pytest.mark.tensorflow
 ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return tiny_words.make(tmp_path_factory.mktemp("tiny"))
 
 
 def train(data, out, *arguments, epochs=1):
