@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -197,15 +196,16 @@ _maker: ShardMaker
 
 def _start_worker(settings: TrainSettings, collection: Collection, split: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     global _maker  # noqa: PLW0603 - the one state of a worker process, set once by its initialiser
     _maker = ShardMaker(settings, collection, split)
 
 
-def _end_with_parent(parent: int) -> None:
-    """End this worker when its parent was killed and could not end it."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
+def _end_with_parent() -> None:
+    """End this worker when its parent was killed and could not end it, be it before this worker had begun."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
     os._exit(1)
 
 
