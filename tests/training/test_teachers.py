@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 
 import numpy as np
 import pytest
 import tiny_words
-from commands import KEYWORD_TRAINER, assert_one_line, run
+from commands import KEYWORD_TRAINER, assert_one_line, call
 
 from training.run.settings import TeacherSettings, TrainSettings, VariationSettings
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore")]  # TensorFlow's own warnings
-
-ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 
 
 def test_a_teacher_sees_the_pupils_windows_and_has_no_teachers():
@@ -61,27 +58,27 @@ def test_a_run_trains_its_teachers_and_goes_on_with_them(tmp_path):
         + """
         windows = {n_rooms = 5}
         [[teachers]]
-        architecture = "ts-resnet"
+        architecture = "cnn"
         epochs = 2
         [[teachers]]
         architecture = "ts-resnet-tiny"
         epochs = 1
         """
     )
-    recipe.write_text(text.replace('"ts-resnet"', '"transformer"'))
+    recipe.write_text(text.replace('"cnn"', '"transformer"'))
     command = ["train", "--recipe", recipe, "--root", data.parent, "--out", tmp_path / "run"]
     command += ["--cache", tmp_path / "cache", "--workers", 1]
-    assert_one_line(run(*command, command=KEYWORD_TRAINER, env=ENVIRONMENT), 78, "found 'transformer'")
+    assert_one_line(call(*command, command=KEYWORD_TRAINER), 78, "found 'transformer'")
     assert not (tmp_path / "run").exists()
     recipe.write_text(text)
-    finished = run(*command, command=KEYWORD_TRAINER, env=ENVIRONMENT, timeout=400)
+    finished = call(*command, command=KEYWORD_TRAINER)
     assert finished.returncode == 0, finished.stderr
     assert "teacher 2 of 2: ts-resnet-tiny" in finished.stderr
     epochs = [len((tmp_path / "run" / f"teacher-{k}" / "history.jsonl").read_text().splitlines()) for k in (1, 2)]
     assert epochs == [2, 1]
     manifest = json.loads((tmp_path / "run" / "model.json").read_text())
     assert [teacher["architecture"] for teacher in manifest["training"]["settings"]["teachers"]] == [
-        "ts-resnet",
+        "cnn",
         "ts-resnet-tiny",
     ]
 
@@ -90,6 +87,6 @@ def test_a_run_trains_its_teachers_and_goes_on_with_them(tmp_path):
         checkpoint.unlink()  # as if it had been interrupted
     settings_file = tmp_path / "run" / "teacher-2" / "settings.json"
     settings_file.write_text(settings_file.read_text().replace('"epochs": 1', '"epochs": 3'))
-    refused = run(*resume, command=KEYWORD_TRAINER, env=ENVIRONMENT, timeout=100)
+    refused = call(*resume, command=KEYWORD_TRAINER)
     assert refused.returncode == 78
     assert "found another run in" in refused.stderr.splitlines()[-1]
