@@ -120,7 +120,7 @@ class Status:
         words = ", ".join(f"{word} {self._detections[word]}" for word in detector.words)
         text = (
             f"{self._condition.value}; up {now_s - self._started_s:.0f} s, "
-            f"heard {self._n_processed / self._rate_hz:.0f} s, "
+            f"processed {self._n_processed / self._rate_hz:.0f} s, "
             f"{(detector.n_windows - self._n_windows_reported) / wall_s:.1f} decisions a second, "
             f"{progress.n_skipped // detector.model.manifest.stride_samples} windows dropped, "
             f"windows widened {self._n_widened} times, {self._gaps.describe()}{self._describe_dropped()}, "
