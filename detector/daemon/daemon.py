@@ -138,7 +138,7 @@ class Daemon:
         self._reread = reread
         self._clock = clock
         self._rate_hz = detector.model.manifest.frontend.sample_rate_hz
-        self._health = Health(self._rate_hz, clock())
+        self._health = Health(self._rate_hz, clock=clock)
         self._lateness = Lateness()
         self._is_ready = False
         self._trouble: str | None = None
@@ -153,8 +153,8 @@ class Daemon:
         self._flush()
         self._watchdog.progress(progress.n_captured, self._detector.n_windows, now_s)
         if self._source.is_live:
-            self._health.hear(progress.samples, now_s)
-            self._judge(now_s)
+            self._health.hear(progress)
+            self._judge()
         if not self._source.can_wait and self._lateness.observe(progress.n_waiting / self._rate_hz, now_s):
             self._detector.stride_factor = self._lateness.factor
             self._listener.hear(State(self._health.condition, self._lateness.factor))
@@ -165,9 +165,9 @@ class Daemon:
         if self._hangup is not None and self._hangup.take():
             self._reload()
 
-    def _judge(self, now_s: float) -> None:
+    def _judge(self) -> None:
         before, has_scored = self._health.condition, self._detector.n_windows > 0
-        condition = self._health.judge(now_s, is_waiting=self._source.is_waiting, has_scored=has_scored)
+        condition = self._health.judge(is_waiting=self._source.is_waiting, has_scored=has_scored)
         if has_scored and not self._is_ready:
             self._is_ready = self._notifier.ready()
         if condition is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.events import Condition
+from detector.events import Condition, Event, Progress
 from detector.process.running import RunningTime
 
 JUDGED_S = 10
@@ -25,21 +27,25 @@ STALL_S = 1.0
 
 
 class Health:
-    """Judges a stream of samples. One thread only."""
+    """A listener that judges the samples of a stream. One thread only."""
 
-    def __init__(self, sample_rate_hz: int, now_s: float) -> None:
-        """Begin at a time of a clock that never steps."""
+    def __init__(self, sample_rate_hz: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin now; `clock` gives seconds and never steps."""
         self._sample_rate_hz = sample_rate_hz
-        self._running = RunningTime(now_s, most_s=STALL_S)
+        self._clock = clock
+        self._running = RunningTime(clock(), most_s=STALL_S)
         self._last_sample_s = 0.0
         self._seconds: deque[tuple[float, int]] = deque(maxlen=JUDGED_S)
         self._begin_second()
         self.condition = Condition.STARTING
 
-    def hear(self, samples: NDArray[np.int16], now_s: float) -> None:
-        """Take the samples that arrived, shape (n,)."""
-        if len(samples):
-            self._last_sample_s = self._running.look(now_s)
+    def hear(self, event: Event) -> None:
+        """Take the samples that a turn brought."""
+        if isinstance(event, Progress) and len(event.samples):
+            self._last_sample_s = self._running.look(self._clock())
+            self._measure(event.samples)
+
+    def _measure(self, samples: NDArray[np.int16]) -> None:
         while len(samples):
             part, samples = samples[: self._n_left], samples[self._n_left :]
             exact = part.astype(np.float64)
@@ -53,9 +59,9 @@ class Health:
                 self._seconds.append((variance, self._n_clipped))
                 self._begin_second()
 
-    def judge(self, now_s: float, *, is_waiting: bool, has_scored: bool) -> Condition | None:
+    def judge(self, *, is_waiting: bool, has_scored: bool) -> Condition | None:
         """Return the condition if it has changed."""
-        condition = self._find(self._running.look(now_s), is_waiting=is_waiting, has_scored=has_scored)
+        condition = self._find(self._running.look(self._clock()), is_waiting=is_waiting, has_scored=has_scored)
         if condition is self.condition:
             return None
         self.condition = condition

@@ -2,16 +2,22 @@
 
 import numpy as np
 import pytest
+from clocks import Clock
 
 from detector.daemon.health import Health
-from detector.events import Condition
+from detector.events import Condition, Progress
 
 RATE_HZ = 1000
 
 
 @pytest.fixture
-def health():
-    return Health(RATE_HZ, 0.0)
+def clock():
+    return Clock(0.0)
+
+
+@pytest.fixture
+def health(clock):
+    return Health(RATE_HZ, clock=clock)
 
 
 def listen(health, sound, seconds, now_s=0.0, **options):
@@ -20,8 +26,9 @@ def listen(health, sound, seconds, now_s=0.0, **options):
     changes = []
     for _ in range(round(seconds * 10)):
         now_s += 0.1
-        health.hear(sound[:100], now_s)
-        state = health.judge(now_s, **options)
+        health._clock.now_s = now_s
+        health.hear(Progress(sound[:100], 0, 0, 0))
+        state = health.judge(**options)
         if state is not None:
             changes.append((round(now_s, 1), state))
     return changes
