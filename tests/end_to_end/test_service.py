@@ -282,7 +282,8 @@ status.STATUS_EVERY_S = 2.0
         line = wait_until_says(process, "status:")
     pattern = (
         r"status: (listening|silent|starting); up \d+ s, processed \d+ s, \d+\.\d decisions a second, "
-        r"0 windows dropped, windows widened \d+ times, 0 gaps, 0\.00 s lost, detections: yes 0, no 0, \d+\.\d % CPU, \d+ MB"
+        r"0 windows dropped, windows widened \d+ times, 0 gaps, 0\.00 s lost, "
+        r"detections: yes 0, no 0, \d+\.\d % CPU, \d+ MB"
     )
     assert re.search(pattern, line), line
 

@@ -68,7 +68,8 @@ def test_a_minute_is_summed_up_to_the_log_and_the_supervisor(status, detector, n
     (line,) = [message for message in messages(caplog) if message.startswith("status:")]
     expected = (
         r"status: listening; up 60 s, processed 2 s, 0\.6 decisions a second, 16 windows dropped, "
-        r"windows widened 1 times, 1 gap \(1 overflow\), 0\.25 s lost, 3 lines of output dropped, detections: yes 1, no 0, \d+\.\d % CPU, \d+ MB"
+        r"windows widened 1 times, 1 gap \(1 overflow\), 0\.25 s lost, "
+        r"3 lines of output dropped, detections: yes 1, no 0, \d+\.\d % CPU, \d+ MB"
     )
     assert re.fullmatch(expected, line), line
     assert notifier.texts == ["listening: USB", line.removeprefix("status: ")]
