@@ -1,11 +1,16 @@
 """The command line of `keyword-trainer`: from options to settings, and from errors to exit codes."""
 
 import argparse
+import importlib.util
+import logging
+import sys
+from types import ModuleType
 
 import pytest
 
 from detector.cli.options import take_given
 from training import cli, verbs
+from training.run.run import Run
 from training.run.settings import SynthesisSettings, TrainSettings, TutorialSettings, convert_settings
 
 EVERY_OPTION_OF_TRAIN = {
@@ -135,3 +140,65 @@ def test_an_error_has_its_exit_code(monkeypatch, capsys, caplog, error, code, sa
     monkeypatch.setattr(verbs.report, "run", fail)
     assert cli.run(["report", "somewhere"]) == code
     assert said in capsys.readouterr().err + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("backend", "remedy"),
+    [("tensorflow", "pip install 'keyword-detector[train]'"), ("torch", "pip install torch keras")],
+)
+def test_a_framework_that_is_missing_is_named_with_what_installs_it(monkeypatch, tmp_path, capsys, backend, remedy):
+    monkeypatch.setenv("KERAS_BACKEND", "restored")
+    monkeypatch.setitem(sys.modules, backend, None)
+    command = ["train", "--data", "d", "--words", "yes", "--out", str(tmp_path / "run"), "--backend", backend]
+    assert cli.run(command) == 78
+    expected = f"keyword-trainer: expected {backend} and Keras for training, found none: {remedy}"
+    assert capsys.readouterr().err.startswith(expected)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def trained_elsewhere(tmp_path, monkeypatch):
+    """A run whose training on another framework is over, and what finishes it in a process of its own."""
+    import training.verbs.train as verb
+
+    pretended = ModuleType("training.network.train")
+    pretended.train = lambda run, settings, **options: None
+    monkeypatch.setitem(sys.modules, "training.network.train", pretended)
+    monkeypatch.setattr(verb, "import_keras", lambda backend: None)
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/command\nexit "$(cat {tmp_path}/code)"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)  # all is installed
+    Run(tmp_path / "run").begin(TrainSettings(data=("d",), words=("yes",)))
+    return ["train", "--resume", "--out", str(tmp_path / "run"), "--backend", "torch", "--workers", "3", "--cache", "c"]
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (3, 70)])
+def test_what_another_framework_trained_is_finished_by_tensorflow(trained_elsewhere, tmp_path, capsys, code, expected):
+    (tmp_path / "code").write_text(f"{code}\n")
+    assert cli.run(trained_elsewhere) == expected
+    finish = f"-m training train --resume --out {tmp_path / 'run'} --cache c --workers 3"
+    assert (tmp_path / "command").read_text().strip() == finish
+    assert ("expected TensorFlow to export the run, found that it ended with 3" in capsys.readouterr().err) == bool(
+        code
+    )
+
+
+def test_without_tensorflow_the_command_that_finishes_is_named(trained_elsewhere, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert cli.run(trained_elsewhere) == 0
+    assert f"where it is installed, keyword-trainer train --resume --out {tmp_path / 'run'}" in caplog.text
+    assert not (tmp_path / "command").exists()
+
+
+def test_a_folder_that_holds_a_run_is_not_trained_in_anew(tmp_path, capsys):
+    Run(tmp_path).begin(TrainSettings(data=("d",), words=("yes",)))
+    assert cli.run(["train", "--data", "d", "--words", "yes", "--out", str(tmp_path)]) == 78
+    assert f"expected a new folder, found a run in {tmp_path}: add --resume" in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_no_run_is_not_gone_on_with(tmp_path, capsys):
+    assert cli.run(["train", "--resume", "--out", str(tmp_path)]) == 78
+    assert f"expected a training run in {tmp_path}, found no settings.json" in capsys.readouterr().err

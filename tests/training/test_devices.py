@@ -41,3 +41,35 @@ def test_a_precision_that_there_is_not_is_refused(monkeypatch):
     assert devices.choose_precision("auto") == "float32"
     with pytest.raises(SettingsError, match="found 'int3'"):
         devices.choose_precision("int3")
+
+
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 9\n", "no program"])
+def test_a_driver_that_does_not_answer_lists_nothing(tmp_path, monkeypatch, script):
+    from training.network.devices import list_nvidia_devices
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert list_nvidia_devices() == []  # there is none
+    (tmp_path / "nvidia-smi").write_text(script)
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    assert list_nvidia_devices() == []
+
+
+@pytest.mark.parametrize(("backend", "remedy"), [("torch", "a build of torch for CUDA"), ("jax", "a build of jax")])
+def test_what_lets_another_framework_see_a_gpu_is_named(nvidia_smi, monkeypatch, backend, remedy):
+    from training.network import devices
+
+    monkeypatch.setattr(devices, "list_gpus", list)
+    monkeypatch.setattr(devices.keras.backend, "backend", lambda: backend)
+    first, warning = devices.describe_devices()
+    assert first.endswith(f"on {backend}")
+    assert f"{backend} does not see it: install {remedy}" in warning
+    assert devices.needs_jit() == (backend == "jax")
+
+
+def test_devices_share_a_batch_on_tensorflow_alone(monkeypatch):
+    from training.network import devices
+
+    monkeypatch.setattr(devices.keras.backend, "backend", lambda: "torch")
+    assert devices.choose_strategy("auto").distribution is None
+    with pytest.raises(SettingsError, match=r"expected the TensorFlow backend for --strategy mirrored, found torch"):
+        devices.choose_strategy("mirrored")

@@ -33,7 +33,7 @@ for name in ("one", "mirrored"):
     assert (strategy.distribution is None) == (name == "one")
     keras.utils.set_random_seed(1)
     with strategy.scope():
-        model = build_model("ts-resnet", n_frames=49, n_mels=40, n_labels=4)
+        model = build_model("cnn", n_frames=49, n_mels=40, n_labels=4)
         for layer in model.layers:
             if isinstance(layer, keras.layers.Dropout):
                 layer.rate = 0.0  # drawn by each device for itself

@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -17,6 +18,9 @@ import tiny_words
 from commands import KEYWORD_TRAINER, assert_one_line, call, run
 
 from detector import Detector, load_model
+from detector.errors import SettingsError
+from training.run.run import Run
+from training.run.settings import TrainSettings
 
 pytestmark = pytest.mark.tensorflow
 
@@ -294,10 +298,7 @@ def test_a_recipe_is_a_run(data, tmp_path):
 
 
 def test_the_recipes_that_ship_fit(data):
-    import msgspec
-
     from training.run.recipe import read_recipe
-    from training.run.settings import TrainSettings
 
     recipes = sorted((Path(__file__).parents[2] / "models" / "recipes").glob("*.toml"))
     assert {file.stem for file in recipes} == {"commands", "yes-no", "yes-no-tiny"}
@@ -390,3 +391,40 @@ def test_the_report_of_a_run_shows_its_clips_and_its_mistakes(trained, data):
     assert all(f">{count}</td>" in page for counts in confusion for count in counts)
     wrong = sum(sum(row) - row[k] for k, row in enumerate(confusion[1:], start=1))
     assert page.count("<audio") == min(wrong, 24)
+
+
+def begin(folder):
+    """Begin a run of three epochs on recordings that are nowhere."""
+    run, settings = Run(folder), TrainSettings(data=("nowhere",), words=("up",), epochs=3)
+    run.begin(settings)
+    return run, settings
+
+
+def train_on(run, settings):
+    from training.network.train import train
+
+    train(run, settings, cache=run.folder / "cache", n_workers=1)
+
+
+def test_a_run_is_not_gone_on_with_other_settings(tmp_path):
+    run, settings = begin(tmp_path / "run")
+    with pytest.raises(
+        SettingsError, match=r"^expected a new folder, or a run of the same settings, found another run"
+    ):
+        train_on(run, msgspec.structs.replace(settings, seed=1))
+    assert [file.name for file in run.folder.iterdir()] == ["settings.json"]
+
+
+def test_a_run_that_was_trained_to_its_end_needs_no_recordings(tmp_path):
+    run, settings = begin(tmp_path / "run")
+    (run.folder / "checkpoint-0003.keras").touch()
+    train_on(run, settings)
+    (session,) = run.read_sessions()
+    assert session["epochs_before"] == 3
+
+
+def test_a_run_whose_recordings_are_not_there_has_not_begun(tmp_path):
+    run = Run(tmp_path / "run")
+    with pytest.raises(SettingsError, match="found no folder nowhere"):
+        train_on(run, TrainSettings(data=("nowhere",), words=("up",)))
+    assert not run.folder.exists()

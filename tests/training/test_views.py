@@ -1,10 +1,13 @@
 """What pictures show, on sounds whose spectrum is known; and that the pictures are drawn."""
 
+import sys
+
 import matplotlib.image
 import numpy as np
 import pytest
+import soundfile
 import tiny_words
-from commands import KEYWORD_TRAINER, assert_one_line, run
+from commands import KEYWORD_TRAINER, assert_one_line, call
 
 from detector.core.frontend import FrontendSettings, LogMel
 from training.report.views import bands_hz, mel_db, mfcc, spectrogram_db, view
@@ -56,7 +59,7 @@ def test_the_window_that_is_shown_is_the_one_that_scored_highest(model, demo_sam
 
 
 def inspect(*arguments):
-    return run("inspect", *arguments, command=KEYWORD_TRAINER)
+    return call("inspect", *arguments, command=KEYWORD_TRAINER)
 
 
 def test_clips_become_a_picture(demo_file, tmp_path):
@@ -108,3 +111,20 @@ def test_words_of_one_recording_have_an_image_each(demo_file, tmp_path):
 )
 def test_what_cannot_be_drawn_is_one_line(arguments):
     assert_one_line(inspect(*arguments), 66 if len(arguments) == 3 else 78, "expected")
+
+
+def test_a_tree_of_images_that_cannot_be_written_is_one_line(demo_file, tmp_path, monkeypatch):
+    table = tmp_path / "words.csv"
+    table.write_text(f"file,start,end,word\n{demo_file},0,1,yes\n")
+    (tmp_path / "file").touch()
+    command = ("--data", table, "--images", tmp_path / "file" / "images", "--cache", tmp_path / "cache")
+    assert_one_line(inspect(*command), 78, "expected a folder for images, found")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert_one_line(inspect(*command), 78, "expected Pillow to write images")
+
+
+def test_without_word_clips_there_is_nothing_to_make_images_of(tmp_path):
+    (tmp_path / "noise").mkdir()
+    soundfile.write(tmp_path / "noise" / "hum.wav", np.ones(16000, dtype=np.int16), 16000)
+    command = ("--noise", tmp_path / "noise", "--images", tmp_path / "images", "--cache", tmp_path / "cache")
+    assert_one_line(inspect(*command), 78, "expected --data with word clips to make images of, found none")

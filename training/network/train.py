@@ -51,11 +51,11 @@ def train(run: Run, settings: TrainSettings, *, cache: Path, n_workers: int) -> 
     if run.is_begun and run.read_settings() != settings:
         raise SettingsError(f"expected a new folder, or a run of the same settings, found another run in {run.folder}")
     n_done = run.count_epochs()
+    history = run.read_history()[:n_done]
     if n_done == settings.epochs:
         log.info("%s has been trained to its end", run.folder)
         run.add_session(describe_session(n_done))  # of what quantises it
         return
-    history = run.read_history()[:n_done]
     precision = choose_precision(settings.precision)
     for architecture in (settings.architecture, *(teacher.architecture for teacher in settings.teachers)):
         check_architecture(architecture)
