@@ -15,7 +15,16 @@ import time
 import numpy as np
 import pytest
 import soundfile
-from commands import KEYWORD_DETECTOR, assert_one_line, keywords, run, start, wait_until_listening
+from commands import (
+    KEYWORD_DETECTOR,
+    assert_one_line,
+    ended,
+    keywords,
+    run,
+    start,
+    wait_until_listening,
+    wait_until_says,
+)
 from pulse import virtual_microphone
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -255,12 +264,12 @@ def test_a_process_that_stood_still_for_a_while_goes_on_listening(microphone, de
 
 def test_a_signal_ends_detect_too(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(16000 * 3600, dtype=np.int16), 16000)
-    process = start("detect", *[tmp_path / "a.wav"] * 20)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=10)
-    assert process.returncode == 0
-    assert "Traceback" not in stderr
+    with ended(start("detect", *[tmp_path / "a.wav"] * 20)) as process:
+        wait_until_says(process, "a.wav")  # it reads the first of them
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert "Traceback" not in stderr
 
 
 def test_stacks_are_dumped_on_request(tmp_path):
