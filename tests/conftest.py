@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from pulse import VirtualMicrophone, missing_programs, virtual_microphone
 from detector import Detector, Model, load_model
 
 RECORDINGS = Path(__file__).parent / "recordings"
+POLITE = 10
+"""Niceness of what trains."""
 LONGEST = [
     "training/test_train.py",
     "end_to_end/test_notebooks.py",
@@ -53,6 +56,19 @@ def find_place(item: pytest.Item) -> int:
     """Return where a test comes: by its file alone, so that a file's tests stay together."""
     file = "/".join(item.path.parts[-2:])
     return LONGEST.index(file) if file in LONGEST else len(LONGEST)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let what trains give way to what has to keep up with real time in another process."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    if "tensorflow" in item.keywords:
+        os.setpriority(os.PRIO_PROCESS, 0, max(before, POLITE))
+    try:
+        return (yield)
+    finally:
+        with contextlib.suppress(PermissionError):  # not root: what follows in this process gives way, too
+            os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 @pytest.fixture(scope="session")
