@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import logging
+import subprocess
 import sys
 from types import ModuleType
 
@@ -202,3 +203,38 @@ def test_a_folder_that_holds_a_run_is_not_trained_in_anew(tmp_path, capsys):
 def test_a_folder_that_holds_no_run_is_not_gone_on_with(tmp_path, capsys):
     assert cli.run(["train", "--resume", "--out", str(tmp_path)]) == 78
     assert f"expected a training run in {tmp_path}, found no settings.json" in capsys.readouterr().err
+
+
+PATCHED = """
+import sys, time
+from training import cli, verbs
+
+def answer(options):
+    print("begun", flush=True)
+    {then}
+
+verbs.report.run = answer
+raise SystemExit(cli.run(["report", "run"]))
+"""
+
+
+def start_patched(then):
+    command = [sys.executable, "-c", PATCHED.format(then=then)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_a_verb_that_is_terminated_ends_as_one_that_is_interrupted():
+    with start_patched("time.sleep(60)") as process:
+        assert process.stdout.readline() == "begun\n"
+        process.terminate()
+        _, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stderr) == (130, "keyword-trainer: interrupted\n")
+
+
+def test_an_answer_that_nobody_reads_any_more_is_no_error():
+    with start_patched("sys.stdin.read(); print('more', flush=True)") as process:
+        assert process.stdout.readline() == "begun\n"
+        process.stdout.close()
+        _, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stderr) == (0, "")
