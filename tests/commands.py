@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 SAYS_WITHIN_S = 60.0
+ENDS_WITHIN_S = 10.0
 KEYWORD_DETECTOR = [sys.executable, "-m", "detector"]
 # What Python buffers is part of what is tested.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -82,32 +83,61 @@ def start(*arguments: object, command: Sequence[str] = KEYWORD_DETECTOR, **optio
 @contextlib.contextmanager
 def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     """Leave no process behind."""
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate(timeout=10)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_until_says(process: subprocess.Popen[str], text: str) -> str:
     """Return the first line on stderr that holds a text; a process that never says it is ended."""
     assert process.stderr is not None
     lines = []
-    timer = threading.Timer(SAYS_WITHIN_S, process.kill)
-    timer.start()
-    try:
+    with _killed_after(process, SAYS_WITHIN_S):
         for line in process.stderr:
             lines.append(line)
             if text in line:
                 return line
-    finally:
-        timer.cancel()
     raise AssertionError(f"expected a line with '{text}', found {lines}")
 
 
 def wait_until_listening(process: subprocess.Popen[str]) -> None:
     """Return when the daemon says that it listens."""
     wait_until_says(process, "listening to")
+
+
+def read_until_heard(process: subprocess.Popen[str], n_words: int) -> str:
+    """Return the next lines of JSON on stdout, as far as so many detections; a process that hears fewer is ended."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    with _killed_after(process, SAYS_WITHIN_S):
+        while sum("keyword" in json.loads(line) for line in lines) < n_words:
+            line = process.stdout.readline()
+            assert line, f"expected {n_words} words, found {lines}"
+            lines.append(line)
+    return "".join(lines)
+
+
+def end(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Stop a daemon; return what it has written to stdout and stderr and nobody has read."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.send_signal(signal.SIGTERM)
+    with process, _killed_after(process, ENDS_WITHIN_S):
+        stdout, stderr = process.stdout.read(), process.stderr.read()
+        assert process.wait() == 0, stderr
+    return stdout, stderr
+
+
+@contextlib.contextmanager
+def _killed_after(process: subprocess.Popen[str], timeout_s: float) -> Iterator[None]:
+    timer = threading.Timer(timeout_s, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def keywords(stdout: str) -> list[str]:

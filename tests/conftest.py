@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from lenient import open_lenient_detector
 from pulse import VirtualMicrophone, missing_programs, virtual_microphone
+from supervisor import Supervisor
 
 from detector import Detector, Model, load_model
 
@@ -134,6 +135,12 @@ def rng() -> np.random.Generator:
 def microphone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMicrophone]:
     with virtual_microphone(tmp_path_factory.mktemp("pulse")) as running:
         yield running
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    with contextlib.closing(Supervisor(tmp_path)) as receiver:
+        yield receiver
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from commands import ENVIRONMENT, ended, keywords, patched, start, wait_until_listening, wait_until_says
+from commands import ENVIRONMENT, end, ended, keywords, patched, read_until_heard, start, wait_until_says
 
 pytestmark = pytest.mark.microphone
 
@@ -47,41 +47,32 @@ console.datetime = recorder.datetime = Stepped
 """
 
 
-def stop(process):
-    process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=10)
-    assert process.returncode == 0
-    return stdout, stderr
-
-
-def test_a_model_that_is_too_slow_scores_fewer_windows_until_it_is_not(microphone, words, demo_words, tmp_path):
+def test_a_model_that_is_too_slow_scores_fewer_windows_until_it_is_not(
+    microphone, supervisor, words, demo_words, tmp_path
+):
     switch = tmp_path / "slow"
-    environment = ENVIRONMENT | microphone.environment
+    environment = ENVIRONMENT | microphone.environment | supervisor.environment
     with ended(start(switch, "listen", "--json", "--events", command=patched(SLOW), env=environment)) as process:
-        wait_until_listening(process)
-        time.sleep(2)
+        supervisor.wait_until_ready()
         switch.touch()
         assert "windows are now 120 ms apart" in wait_until_says(process, "too slow")
-        time.sleep(1)
+        time.sleep(1)  # what came while it was late is behind it
         microphone.play(words)
-        time.sleep(1)
+        stdout = read_until_heard(process, 2)
         switch.unlink()
         for _ in range(3):  # it may have gone to 240 ms
             if "now 60 ms apart" in wait_until_says(process, "ms apart"):
                 break
         microphone.play(words)
-        time.sleep(1)
-        stdout, _ = stop(process)
+        stdout += read_until_heard(process, 2) + end(process)[0]
     heard = [json.loads(line) for line in stdout.splitlines()]
-    assert [line["keyword"] for line in heard if "keyword" in line][-2:] == demo_words[:2]
-    assert [line["keyword"] for line in heard if "keyword" in line][:2] == demo_words[:2]
+    assert [line["keyword"] for line in heard if "keyword" in line] == 2 * demo_words[:2]
     assert {line["cause"] for line in heard if "event" in line} <= {"skip"}
 
 
-def test_a_process_that_stood_still_for_ten_seconds_is_a_second_late_at_most(microphone, words, demo_words):
-    with ended(start("listen", "--json", "--events", env=microphone.environment)) as process:
-        wait_until_listening(process)
-        time.sleep(3)
+def test_a_process_that_stood_still_for_ten_seconds_is_a_second_late_at_most(microphone, supervisor, words, demo_words):
+    with ended(start("listen", "--json", "--events", env=microphone.environment | supervisor.environment)) as process:
+        supervisor.wait_until_ready()
         process.send_signal(signal.SIGSTOP)
         stopped_s = time.monotonic()
         microphone.play(words)  # nobody listens
@@ -89,9 +80,9 @@ def test_a_process_that_stood_still_for_ten_seconds_is_a_second_late_at_most(mic
         process.send_signal(signal.SIGCONT)
         time.sleep(1)  # from then on it hears again
         microphone.play(words)
-        time.sleep(1)
-        stdout, stderr = stop(process)
-    lines = [json.loads(line) for line in stdout.splitlines()]
+        stdout = read_until_heard(process, 2)
+        rest, stderr = end(process)
+    lines = [json.loads(line) for line in (stdout + rest).splitlines()]
     # What was said while it stood still may be in the sound server's memory: of that the last second at most is heard.
     assert [line["keyword"] for line in lines if "keyword" in line] == demo_words[:2]
     assert [line for line in lines if line.get("event") == "gap"], stderr
@@ -99,34 +90,32 @@ def test_a_process_that_stood_still_for_ten_seconds_is_a_second_late_at_most(mic
 
 
 def test_a_clock_that_is_set_forth_and_back_by_an_hour_changes_nothing_but_the_time_of_day(
-    microphone, words, demo_words, tmp_path
+    microphone, supervisor, words, demo_words, tmp_path
 ):
     offset = tmp_path / "offset"
     offset.write_text("0")
-    environment = ENVIRONMENT | microphone.environment
+    environment = ENVIRONMENT | microphone.environment | supervisor.environment
+    stdout = ""
     with ended(start(offset, "listen", "--json", "--events", command=patched(STEPPED), env=environment)) as process:
-        wait_until_listening(process)
-        time.sleep(2)
+        supervisor.wait_until_ready()
         for step_s in ("3600", "-3600"):
             offset.write_text(step_s)
             microphone.play(words)
-        time.sleep(1)
-        stdout, stderr = stop(process)
-    heard = [json.loads(line) for line in stdout.splitlines()]
+            stdout += read_until_heard(process, 2)
+        rest, stderr = end(process)
+    heard = [json.loads(line) for line in (stdout + rest).splitlines()]
     assert [line.get("keyword") for line in heard] == 2 * demo_words[:2], stderr  # and not one gap
     hours = [datetime.fromisoformat(line["at"]).timestamp() / 3600 for line in heard]
     assert [round(hours[0] - hour) for hour in hours] == [0, 0, 2, 2]
     assert np.all(np.diff([line["time_s"] for line in heard]) > 0)
 
 
-def test_other_programs_that_take_every_core_do_not_keep_it_from_hearing(microphone, words, demo_words):
-    with ended(start("listen", "--json", env=microphone.environment)) as process, contextlib.ExitStack() as stack:
-        wait_until_listening(process)
-        time.sleep(3)
+def test_other_programs_that_take_every_core_do_not_keep_it_from_hearing(microphone, supervisor, words, demo_words):
+    environment = microphone.environment | supervisor.environment
+    with ended(start("listen", "--json", env=environment)) as process, contextlib.ExitStack() as stack:
+        supervisor.wait_until_ready()
         for _ in range(os.cpu_count() or 1):
             stack.enter_context(ended(subprocess.Popen([sys.executable, "-c", "while True: pass"])))
-        time.sleep(1)
         microphone.play(words)
-        time.sleep(2)
-        stdout, _ = stop(process)
+        stdout = read_until_heard(process, 2) + end(process)[0]
     assert keywords(stdout) == demo_words[:2]

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -16,54 +15,9 @@ import time
 import numpy as np
 import pytest
 import soundfile
-from commands import ENVIRONMENT, ended, keywords, patched, start, wait_until_listening, wait_until_says
+from commands import ENVIRONMENT, end, ended, keywords, patched, start, wait_until_listening, wait_until_says
 from pulse import virtual_microphone
-
-WATCHDOG_S = 1.5
-
-
-class Supervisor:
-    """Receives what a service says, and when."""
-
-    def __init__(self, folder):
-        self.address = str(folder / "notify")
-        self.messages = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.address)
-        self._socket.settimeout(0.1)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._receive)
-        self._thread.start()
-
-    def _receive(self):
-        while not self._stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                self.messages.append((time.monotonic(), self._socket.recv(4096).decode()))
-
-    def close(self):
-        self._stop.set()
-        self._thread.join(5)
-        self._socket.close()
-
-    @property
-    def environment(self):
-        return {"NOTIFY_SOCKET": self.address, "WATCHDOG_USEC": str(round(WATCHDOG_S * 1e6))}
-
-    def count(self, message, since_s=0.0):
-        return sum(text == message and when >= since_s for when, text in self.messages)
-
-    def wait_for(self, message, timeout_s=20.0, since_s=0.0):
-        deadline_s = time.monotonic() + timeout_s
-        while not self.count(message, since_s) and time.monotonic() < deadline_s:
-            time.sleep(0.02)
-        assert self.count(message, since_s), self.messages
-
-
-@pytest.fixture
-def supervisor(tmp_path):
-    receiver = Supervisor(tmp_path)
-    yield receiver
-    receiver.close()
+from supervisor import WATCHDOG_S
 
 
 class Feeder:
@@ -91,16 +45,9 @@ class Feeder:
         self._thread.join(5)
 
 
-def end(process):
-    process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=10)
-    assert process.returncode == 0, stderr
-    return stdout, stderr
-
-
 def test_it_is_ready_with_the_first_window_and_pings_while_samples_come_and_are_scored(supervisor, rng):
     noise = (rng.standard_normal(16000 * 60) * 100).astype("<i2")
-    process = start("listen", "-", stdin=subprocess.PIPE, env=ENVIRONMENT | supervisor.environment)
+    process = start("listen", "-", stdin=subprocess.PIPE, env=ENVIRONMENT | supervisor.environment_with_watchdog)
     wait_until_listening(process)
     time.sleep(0.7)
     assert supervisor.count("READY=1") == supervisor.count("WATCHDOG=1") == 0  # nothing was heard
@@ -136,7 +83,11 @@ def test_a_model_that_stands_still_is_no_sign_of_life(supervisor, rng, tmp_path)
         "model.Model.score = freeze\n"
     )
     process = start(
-        "listen", "-", command=patched(code), stdin=subprocess.PIPE, env=ENVIRONMENT | supervisor.environment
+        "listen",
+        "-",
+        command=patched(code),
+        stdin=subprocess.PIPE,
+        env=ENVIRONMENT | supervisor.environment_with_watchdog,
     )
     wait_until_listening(process)
     feeder = Feeder(process, (rng.standard_normal(16000 * 60) * 100).astype("<i2"))
@@ -160,7 +111,7 @@ def test_a_microphone_that_is_away_is_no_sign_of_life(supervisor, tmp_path):
     folder = tmp_path / "server"
     folder.mkdir()
     with virtual_microphone(folder) as own:
-        process = start("listen", env=own.environment | supervisor.environment)
+        process = start("listen", env=own.environment | supervisor.environment_with_watchdog)
         try:
             wait_until_listening(process)
             supervisor.wait_for("READY=1")
@@ -184,7 +135,12 @@ def test_settings_are_read_anew_without_losing_a_sample(supervisor, demo_samples
     settings = tmp_path / "settings.toml"
     settings.write_text("json = true\nthreshold = 1.0\n")
     process = start(
-        "listen", "-", "--config", settings, stdin=subprocess.PIPE, env=ENVIRONMENT | supervisor.environment
+        "listen",
+        "-",
+        "--config",
+        settings,
+        stdin=subprocess.PIPE,
+        env=ENVIRONMENT | supervisor.environment_with_watchdog,
     )
     wait_until_listening(process)
     stretch = demo_samples[: 6 * 16000].tobytes()
@@ -234,7 +190,12 @@ def test_a_hangup_before_anything_was_heard_says_nothing_of_readiness(supervisor
     settings = tmp_path / "settings.toml"
     settings.write_text("json = true\n")
     process = start(
-        "listen", "-", "--config", settings, stdin=subprocess.PIPE, env=ENVIRONMENT | supervisor.environment
+        "listen",
+        "-",
+        "--config",
+        settings,
+        stdin=subprocess.PIPE,
+        env=ENVIRONMENT | supervisor.environment_with_watchdog,
     )
     wait_until_listening(process)
     process.send_signal(signal.SIGHUP)
@@ -260,7 +221,7 @@ def freeze(self):
     return read(self)
 microphone.Microphone.read = freeze
 """
-    environment = microphone.environment | supervisor.environment
+    environment = microphone.environment | supervisor.environment_with_watchdog
     with ended(start("listen", command=patched(program), env=environment)) as process:
         supervisor.wait_for("READY=1")
         supervisor.wait_for("WATCHDOG=1")
