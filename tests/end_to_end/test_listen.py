@@ -18,8 +18,10 @@ import soundfile
 from commands import (
     KEYWORD_DETECTOR,
     assert_one_line,
+    end,
     ended,
     keywords,
+    read_until_heard,
     run,
     start,
     wait_until_listening,
@@ -31,20 +33,17 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
 @pytest.mark.microphone
-def test_words_played_into_a_microphone_are_printed_in_order(microphone, demo_samples, demo_words, tmp_path):
+def test_words_played_into_a_microphone_are_printed_in_order(
+    microphone, supervisor, demo_samples, demo_words, tmp_path
+):
     wav = tmp_path / "demo.wav"
     soundfile.write(wav, np.concatenate((demo_samples, np.zeros(16000, dtype=np.int16))), 16000)
-    process = start("listen", "--json", env=microphone.environment)
-    try:
-        wait_until_listening(process)
-        time.sleep(2)  # the first block of a device may take that long; what is played before it is lost
+    with ended(start("listen", "--json", env=microphone.environment | supervisor.environment)) as process:
+        supervisor.wait_until_ready()  # what is played before the first window may be lost
         microphone.play(wav)
-        time.sleep(1)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=10)
-    assert keywords(stdout) == demo_words
-    assert process.returncode == 0
+        stdout = read_until_heard(process, len(demo_words))
+        rest, stderr = end(process)
+    assert keywords(stdout + rest) == demo_words
     assert "0 gaps, 0.00 s lost" in stderr
     first = json.loads(stdout.splitlines()[0])
     assert first["source"] == "default"
@@ -66,18 +65,19 @@ def test_check_tells_what_the_microphone_delivers(microphone):
 
 
 @pytest.mark.microphone
-def test_a_microphone_that_is_lost_is_69_if_it_shall_not_be_waited_for(tmp_path, demo_file):
-    with virtual_microphone(tmp_path) as own:
-        process = start("listen", "--no-recover", env=own.environment)
-        wait_until_listening(process)
-        time.sleep(2)
+def test_a_microphone_that_is_lost_is_69_if_it_shall_not_be_waited_for(supervisor, tmp_path):
+    with (
+        virtual_microphone(tmp_path) as own,
+        ended(start("listen", "--no-recover", env=own.environment | supervisor.environment)) as process,
+    ):
+        supervisor.wait_until_ready()
         own.control("suspend-source", "vmic", "1")
         own.control("suspend-sink", "vspk", "1")
-        stdout, stderr = process.communicate(timeout=20)
+        stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 69
     assert stdout == ""
     assert "unplugged or suspended?" in stderr or "found it lost" in stderr
-    totals, _ = stderr.splitlines()
+    _, totals, _ = stderr.splitlines()
     assert "stopped after" in totals
 
 
@@ -192,27 +192,24 @@ def is_blocked_in_a_pipe_write(pid):
 
 @pytest.mark.microphone
 @pytest.mark.parametrize("is_hung_before", [True, False])
-def test_a_sound_server_that_hangs_does_not_hold_up_the_end(tmp_path, is_hung_before):
+def test_a_sound_server_that_hangs_does_not_hold_up_the_end(supervisor, tmp_path, is_hung_before):
     with virtual_microphone(tmp_path) as own:
         if is_hung_before:
             own.hang()
-        process = start("listen", "--no-recover", env=own.environment)
-        try:
-            if is_hung_before:
-                time.sleep(2)
-                process.send_signal(signal.SIGTERM)
-                code = process.wait(10)
-                assert code in (0, 70)
-            else:
-                wait_until_listening(process)
-                time.sleep(2)
-                own.hang()
-                assert process.wait(20) == 69
-        finally:
-            own.resume()
-            process.kill()
-            stderr = process.communicate(timeout=10)[1]
-        assert "Traceback" not in stderr
+        environment = own.environment | supervisor.environment
+        with ended(start("listen", "--no-recover", env=environment, stderr=subprocess.STDOUT)) as process:
+            try:
+                if is_hung_before:
+                    time.sleep(2)  # nothing can be seen of it from outside
+                    process.send_signal(signal.SIGTERM)
+                    assert process.wait(10) in (0, 70)
+                else:
+                    supervisor.wait_until_ready()
+                    own.hang()
+                    assert process.wait(60) == 69
+            finally:
+                own.resume()
+            assert "Traceback" not in process.stdout.read()
 
 
 @pytest.mark.microphone
@@ -228,38 +225,31 @@ def test_a_sound_server_that_hangs_is_one_line_and_69_for_who_asks_it(tmp_path, 
 
 
 @pytest.mark.microphone
-def test_a_sound_server_that_is_killed_is_one_line_and_69(tmp_path):
-    with virtual_microphone(tmp_path) as own:
-        process = start("listen", "--no-recover", env=own.environment)
-        wait_until_listening(process)
-        time.sleep(2)
+def test_a_sound_server_that_is_killed_is_one_line_and_69(supervisor, tmp_path):
+    with (
+        virtual_microphone(tmp_path) as own,
+        ended(start("listen", "--no-recover", env=own.environment | supervisor.environment)) as process,
+    ):
+        supervisor.wait_until_ready()
         own.kill()
-        stdout, stderr = process.communicate(timeout=20)
+        stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (69, "")
-    totals, _ = stderr.splitlines()
+    _, totals, _ = stderr.splitlines()
     assert "stopped after" in totals
 
 
 @pytest.mark.microphone
-def test_a_process_that_stood_still_for_a_while_goes_on_listening(microphone, demo_samples, demo_words, tmp_path):
-    wav = tmp_path / "demo.wav"
-    soundfile.write(wav, demo_samples[: 7 * 16000], 16000)
-    process = start("listen", "--json", env=microphone.environment)
-    try:
-        wait_until_listening(process)
-        time.sleep(3.5)
+def test_a_process_that_stood_still_for_a_while_goes_on_listening(microphone, supervisor, words, demo_words):
+    with ended(start("listen", "--json", env=microphone.environment | supervisor.environment)) as process:
+        supervisor.wait_until_ready()
         process.send_signal(signal.SIGSTOP)
         time.sleep(3)
         process.send_signal(signal.SIGCONT)
-        time.sleep(1)
+        time.sleep(1)  # from then on it hears again
         assert process.poll() is None
-        microphone.play(wav)
-        time.sleep(1)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        stdout, _ = process.communicate(timeout=10)
+        microphone.play(words)
+        stdout = read_until_heard(process, 2) + end(process)[0]
     assert keywords(stdout) == demo_words[:2]
-    assert process.returncode == 0
 
 
 def test_a_signal_ends_detect_too(tmp_path):
@@ -272,16 +262,12 @@ def test_a_signal_ends_detect_too(tmp_path):
         assert "Traceback" not in stderr
 
 
-def test_stacks_are_dumped_on_request(tmp_path):
-    process = start("listen", "-", stdin=subprocess.PIPE)
-    wait_until_listening(process)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGUSR1)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=10)
-    assert "capture.py" in stderr
-    assert process.returncode == 0
+def test_stacks_are_dumped_on_request():
+    with ended(start("listen", "-", stdin=subprocess.PIPE)) as process:
+        wait_until_listening(process)
+        process.send_signal(signal.SIGUSR1)
+        wait_until_says(process, "capture.py")
+        end(process)
 
 
 def test_silence_for_a_while_keeps_the_memory_where_it_is():
