@@ -23,7 +23,7 @@ def import_keras(backend: str = BACKENDS[0]) -> None:
         If the framework or Keras is not installed.
     """
     os.environ["KERAS_BACKEND"] = backend
-    logging.getLogger("jax").setLevel(logging.WARNING)  # it tells which devices there are not
+    logging.getLogger("jax").setLevel(logging.WARNING)  # it reports which devices are missing
     try:
         with native_messages_to_log():
             importlib.import_module(backend)

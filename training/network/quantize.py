@@ -94,7 +94,7 @@ def soften(model: keras.Model, temperature: float) -> None:
     """Divide a network's logits by a temperature, in place (Guo et al. 2017).
 
     A trained network is nearly always nearly sure. Softened, the scores spread over the 256 steps that the int8 output
-    has, the average of several windows weighs doubt, and thresholds lie where they can be told apart.
+    has, the average of several windows weighs doubt, and thresholds lie where they can be distinguished.
     """
     layer = model.get_layer("scores")
     layer.set_weights([weights / temperature for weights in layer.get_weights()])

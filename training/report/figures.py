@@ -39,7 +39,7 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
 
     On the left the detection error trade-off (DET, Martin et al. 1997) with axes for rates as they are here: false
     accepts per hour and misses, both logarithmic. On the right both against the threshold. Bands are 95 % intervals,
-    of few words alone, where they can be told apart; dots are the points that were chosen.
+    of few words alone, where they can be distinguished; dots are the points that were chosen.
 
     Raises
     ------
@@ -53,11 +53,11 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
     floor = 0.5 / curve.hours
     for k, (word, measured) in enumerate(curve.words.items()):
         colour = f"C{k}"
-        heard = [point for point in measured if 0.0 < point.miss_rate < 1.0]
-        hourly = [max(point.false_accepts_per_hour, floor) for point in heard]
-        misses = [100.0 * point.miss_rate for point in heard]
-        thresholds = [point.threshold for point in heard]
-        best = _leave_best(heard)
+        within = [point for point in measured if 0.0 < point.miss_rate < 1.0]
+        hourly = [max(point.false_accepts_per_hour, floor) for point in within]
+        misses = [100.0 * point.miss_rate for point in within]
+        thresholds = [point.threshold for point in within]
+        best = _leave_best(within)
         best_hourly = [max(point.false_accepts_per_hour, floor) for point in best]
         trade_off.plot(
             best_hourly, [100.0 * point.miss_rate for point in best], colour, label=word, drawstyle="steps-post"
@@ -76,8 +76,8 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
             )
             rates.fill_between(
                 thresholds,
-                [max(point.false_accepts_per_hour_interval[0], floor) for point in heard],
-                [point.false_accepts_per_hour_interval[1] for point in heard],
+                [max(point.false_accepts_per_hour_interval[0], floor) for point in within],
+                [point.false_accepts_per_hour_interval[1] for point in within],
                 color=colour,
                 alpha=0.1,
                 linewidth=0,
