@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 from lenient import open_lenient_detector
@@ -21,6 +22,9 @@ from supervisor import Supervisor
 from detector import Detector, Model, load_model
 
 RECORDINGS = Path(__file__).parent / "recordings"
+
+hypothesis.settings.register_profile("no test asserts a time", deadline=None)
+hypothesis.settings.load_profile("no test asserts a time")
 POLITE = 10
 """Niceness of what trains."""
 LONGEST = [
