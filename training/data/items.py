@@ -38,9 +38,8 @@ class Item(msgspec.Struct, frozen=True):
     """One recording of the data set."""
 
     path: str
-    kind: str
-    """WORD, Kind.SPEECH or Kind.NOISE."""
-    split: str
+    kind: Kind
+    split: Split
     word: str = ""
     speaker: str = ""
     transcript: str = ""
@@ -70,7 +69,7 @@ def choose_split(name: str, *, validation_percent: float = 10.0, testing_percent
 def describe_items(items: Sequence[Item]) -> list[str]:
     """Return a line for each kind of recording: how many there are in each split."""
     lines = []
-    for kind in (Kind.WORD, Kind.SPEECH, Kind.NOISE):
+    for kind in Kind:
         counts = Counter(item.split for item in items if item.kind == kind)
         speakers = {item.speaker for item in items if item.kind == kind}
         if counts:

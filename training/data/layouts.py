@@ -121,9 +121,9 @@ def _index_tree(root: Path) -> list[Item]:
     return items if listed else divide_few(items)
 
 
-def _read_lists(root: Path) -> dict[str, str]:
+def _read_lists(root: Path) -> dict[str, Split]:
     """Return the splits of the clips that the official lists name, as WORD/STEM; of the others it is training."""
-    listed: dict[str, str] = {}
+    listed: dict[str, Split] = {}
     for split in (Split.VALIDATION, Split.TESTING):
         file = root / f"{split}_list.txt"
         if file.is_file():

@@ -33,8 +33,9 @@ def divide_few(items: Sequence[Item]) -> list[Item]:
 
 def keep_apart(items: Sequence[Item]) -> list[Item]:
     """Set a speaker aside everywhere who is set aside in one of several folders."""
-    aside = {item.speaker: item.split for item in items if item.split == Split.TESTING}
-    aside |= {item.speaker: item.split for item in items if item.split == Split.VALIDATION}
+    aside: dict[str, Split] = {}
+    for split in (Split.TESTING, Split.VALIDATION):  # the later one counts, where a speaker is in both
+        aside |= {item.speaker: split for item in items if item.split == split}
     aside.pop("", None)  # nobody knows who it is
     return [msgspec.structs.replace(item, split=aside.get(item.speaker, item.split)) for item in items]
 

@@ -7,6 +7,7 @@ which is `unknown`; or another word, running speech or noise. Each gets its own 
 
 from __future__ import annotations
 
+import enum
 import itertools
 import math
 from collections.abc import Sequence
@@ -34,6 +35,16 @@ from training.windows.rooms import reverberate, simulate_rooms
 FADE_S = 0.005
 COLOURED_RMS = 300.0
 """Level of noise of a drawn colour, in 16-bit units (-41 dBFS), before it is set against speech."""
+
+
+class Content(enum.IntEnum):
+    """What a window holds, in the order in which the settings give shares."""
+
+    KEYWORD = 0
+    PARTIAL_KEYWORD = 1
+    OTHER_WORD = 2
+    RUNNING_SPEECH = 3
+    NOISE = 4
 
 
 class WindowComposer:
@@ -78,25 +89,25 @@ class WindowComposer:
     def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int16], int]:
         """Draw one window: its samples, shape (window_samples,), and the position of its label."""
         windows, labels = self.settings.windows, self.settings.labels
-        kind = int(np.searchsorted(self._bounds, rng.random(), side="right"))
+        content = Content(int(np.searchsorted(self._bounds, rng.random(), side="right")))
         canvas = np.zeros(self._n, dtype=np.float32)
         label = UNKNOWN
-        if kind == 0:
+        if content == Content.KEYWORD:
             label, word = self._draw_keyword(rng)
             hidden = int(windows.hidden_part * len(word))
             start = int(rng.integers(-hidden, self._n - len(word) + hidden + 1))
             self._place(canvas, word, start, rng, neighbour=windows.keyword_neighbour, gap_s=windows.keyword_gap_s)
-        elif kind == 1:
+        elif content == Content.PARTIAL_KEYWORD:
             _, word = self._draw_keyword(rng)
             kept = round(len(word) * rng.uniform(*windows.kept_part))
             start = self._n - kept if rng.random() < 0.5 else kept - len(word)
             self._place(canvas, word, start, rng, neighbour=windows.other_neighbour, gap_s=windows.other_gap_s)
-        elif kind == 2:
+        elif content == Content.OTHER_WORD:
             word = self._draw_other_word(rng)
             hidden = len(word) // 2
             start = int(rng.integers(-hidden, self._n - len(word) + hidden + 1))
             self._place(canvas, word, start, rng, neighbour=windows.other_neighbour, gap_s=windows.other_gap_s)
-        elif kind == 3:
+        elif content == Content.RUNNING_SPEECH:
             canvas += self._cut_speech(rng)
         else:
             label = SILENCE
