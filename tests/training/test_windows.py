@@ -287,3 +287,11 @@ def test_every_number_of_composing_is_a_setting(made, changed):
     usual, _ = compose(made, 40, **always)
     other, _ = compose(made, 40, **(always | changed))
     assert not np.array_equal(usual, other)
+
+
+def test_words_are_drawn_without_a_margin_too(made):
+    """Less than a sample is none; it once left nothing to draw from."""
+    words = {"keyword": 1.0, "partial_keyword": 0.0, "other_word": 0.0, "running_speech": 0.0}
+    without, labels = compose(made, 20, word_margin_s=0.0, n_rooms=2, **words)
+    assert set(labels) == {"up", "down"}
+    np.testing.assert_array_equal(without, compose(made, 20, word_margin_s=1e-6, n_rooms=2, **words)[0])

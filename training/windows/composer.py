@@ -128,7 +128,7 @@ class WindowComposer:
         """Draw one of some clips, trimmed to the word and a little of what surrounds it, at most a window long."""
         samples = self._collection[clips[int(rng.integers(len(clips)))]]
         start, end = find_word(samples, self._rate_hz)
-        margin = round(self.settings.windows.word_margin_s * self._rate_hz)
+        margin = max(1, round(self.settings.windows.word_margin_s * self._rate_hz))
         start, end = max(0, start - int(rng.integers(margin))), min(len(samples), end + int(rng.integers(margin)))
         sound = samples[start:end].astype(np.float32)
         if rng.random() < self.settings.windows.speed:

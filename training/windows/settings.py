@@ -74,7 +74,7 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         Range, describe("range of a neighbour's level against the word's, in dB: both are about as near")
     ] = (-8.0, 8.0)
     word_margin_s: Annotated[
-        Positive, describe("most of what surrounds a word in its clip that stays with it, on each side, in seconds")
+        NotNegative, describe("most of what surrounds a word in its clip that stays with it, on each side, in seconds")
     ] = 0.05
     pause_level: Annotated[
         Probability, describe("running speech below this part of the level around it is a pause, and drawn anew")
