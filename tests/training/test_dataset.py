@@ -7,7 +7,7 @@ import soundfile
 
 from detector.errors import AudioFileError, SettingsError
 from training.data.decode import find_word, read_recording
-from training.data.items import SPLITS, Kind, Split, choose_split, holds_any_word
+from training.data.items import SPLITS, Item, Kind, Split, choose_split, describe_items, holds_any_word
 from training.data.layouts import index_folders, index_noise, index_words
 from training.data.speech import index_speech
 from training.data.store import WaveformStore
@@ -188,3 +188,51 @@ def test_a_store_gives_every_recording_and_decodes_once(tmp_path, rng, monkeypat
     write(tmp_path / "moved/1.wav", sounds[1] + 1)
     with pytest.raises(pytest.fail.Exception, match="decoded again"):
         WaveformStore.build(moved, **build)
+
+
+def test_recordings_are_described_by_kind_and_split():
+    words = [Item(str(k), Kind.WORD, split, speaker=f"s{k % 2}") for k, split in enumerate([*SPLITS, Split.TRAINING])]
+    noises = [Item("hum", Kind.NOISE, Split.VALIDATION, speaker="hum")]
+    assert describe_items([*noises, *words]) == [
+        "word: 2 training, 1 validation, 1 testing; 2 speakers",
+        "noise: 1 validation",
+    ]
+    assert describe_items([]) == []
+
+
+def test_a_store_that_lacks_samples_says_what_to_delete(tmp_path):
+    write(tmp_path / "noise/hum.wav", np.ones(100, dtype=np.int16))
+    items = list(index_noise(str(tmp_path / "noise")))
+    file = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000).file
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(SettingsError, match=r"expected 100 samples in .*\.int16, found 90: delete this file"):
+        WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
+
+
+def test_a_decoding_that_fails_leaves_nothing_that_a_later_one_takes_for_whole(tmp_path):
+    write(tmp_path / "noise/a.wav", np.ones(100, dtype=np.int16))
+    (tmp_path / "noise/b.wav").write_bytes(b"no sound")
+    items = list(index_noise(str(tmp_path / "noise")))
+    for _ in range(2):
+        with pytest.raises(AudioFileError, match=r"b\.wav"):
+            WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
+        assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_recordings_without_samples_are_kept_as_such(tmp_path):
+    write(tmp_path / "noise/none.wav", SILENCE[:0])
+    store = WaveformStore.build(
+        list(index_noise(str(tmp_path / "noise"))), folder=tmp_path / "cache", sample_rate_hz=16000
+    )
+    assert (len(store), len(store[0])) == (1, 0)
+
+
+def test_of_speakers_whom_the_rule_trains_on_the_first_is_set_aside(tmp_path):
+    """Three that the rule trains on, one that is alone."""
+    trained = [str(k) for k in range(999) if choose_split(str(k), testing_percent=0.0) == Split.TRAINING][:3]
+    for speaker in trained:
+        write(tmp_path / "several" / f"{speaker}-1-0000.flac")
+    splits = {item.speaker: item.split for item in index_speech(str(tmp_path / "several"), [])}
+    assert [speaker for speaker, split in splits.items() if split == Split.VALIDATION] == [min(trained)]
+    write(tmp_path / "alone" / f"{trained[0]}-1-0000.flac")
+    assert [item.split for item in index_speech(str(tmp_path / "alone"), [])] == [Split.TRAINING]

@@ -241,3 +241,18 @@ def test_where_nothing_can_be_unpacked_is_told(server, tmp_path, monkeypatch):
 def test_what_is_no_url_is_one_line(tmp_path):
     finished = run("download", "speech-commands", "--url", "mirror", "--out", tmp_path / "x", command=KEYWORD_TRAINER)
     assert_one_line(finished, 78, "found 'mirror'")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DetectorError, match=r"expected to write .*/file/speech, found: .*File exists"):
+        fetch(at(server), tmp_path / "file" / "speech")
+    assert not server.ranges
+
+
+def test_an_empty_folder_is_unpacked_into_and_what_an_interruption_left_is_replaced(server, tmp_path):
+    (tmp_path / "speech").mkdir()
+    (tmp_path / "speech.partial/old").mkdir(parents=True)
+    fetch(at(server), tmp_path / "speech")
+    assert [path.name for path in tmp_path.iterdir()] == ["speech"]
+    assert [path.name for path in (tmp_path / "speech").iterdir()] == ["yes"]

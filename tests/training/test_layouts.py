@@ -1,14 +1,18 @@
 """Words as people keep them, beside Speech Commands as unpacked, which tests/training/test_dataset.py reads."""
 
+import sys
+
 import numpy as np
 import pytest
 import soundfile
 
 from detector.errors import AudioFileError, SettingsError
 from training.data.decode import read_item
-from training.data.items import Kind, Split, choose_split
+from training.data.items import SPLITS, Item, Kind, Split, choose_split
 from training.data.layouts import index_all_words, index_folders, index_words
+from training.data.splits import keep_apart
 from training.data.store import WaveformStore
+from training.data.tfds import read_record, read_record_places
 from training.run.recordings import index
 from training.run.settings import TrainSettings
 
@@ -282,3 +286,42 @@ def test_other_data_sets_beside_are_passed_over_and_two_versions_are_named(tmp_p
     write_records(tmp_path / "speech_commands/0.0.2", "train", [(1, rng.integers(-9, 9, 1600))])
     with pytest.raises(SettingsError, match=r"several: name one of .*0\.0\.2, .*0\.0\.3"):
         list(index_words(str(tmp_path)))
+
+
+@pytest.mark.tensorflow
+def test_files_of_tensorflow_datasets_without_labels_or_of_another_split_are_named(tmp_path, rng):
+    write_records(tmp_path, "train", [(1, rng.integers(-9, 9, 1600))])
+    file = tmp_path / "speech_commands-train.tfrecord-00000-of-00001"
+    file.rename(tmp_path / "speech_commands-extra.tfrecord-00000-of-00001")
+    with pytest.raises(SettingsError, match=r"split train, validation or test, found .*-extra\.tfrecord"):
+        list(index_words(str(tmp_path)))
+    (tmp_path / "label.labels.txt").unlink()
+    with pytest.raises(SettingsError, match=r"found no \*label\.labels\.txt"):
+        list(index_words(str(tmp_path)))
+
+
+def test_what_tensorflow_wrote_needs_it_to_be_read(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow.train", None)
+    (tmp_path / "speech_commands-train.tfrecord-00000-of-00001").write_bytes(b"")
+    with pytest.raises(SettingsError, match=r"expected TensorFlow, which wrote .*, to read it, found none"):
+        list(index_words(str(tmp_path)))
+
+
+def test_a_record_is_found_by_its_length_alone(tmp_path):
+    """Two records as the format has them: length, checksum, bytes, checksum."""
+    file = tmp_path / "clips"
+    contents = [b"first", b"the second"]
+    file.write_bytes(b"".join(len(c).to_bytes(8, "little") + b"crc1" + c + b"crc2" for c in contents))
+    places = list(read_record_places(file))
+    assert places == [(12, 5), (33, 10)]
+    assert [read_record(file, place) for place in places] == contents
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(SettingsError, match=r"expected whole records in .*, found one that ends after the file"):
+        list(read_record_places(file))
+
+
+def test_a_speaker_whom_one_folder_tests_and_another_validates_is_validated():
+    items = [Item(str(k), Kind.WORD, split, speaker="anna") for k, split in enumerate(SPLITS)]
+    unknown = [Item("4", Kind.WORD, split) for split in SPLITS]
+    kept = keep_apart([*items, *unknown])
+    assert [item.split for item in kept] == [Split.VALIDATION] * 3 + list(SPLITS)

@@ -1,5 +1,7 @@
 """Simulated rooms begin with the direct sound, keep the level, and ring as long as they should."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,10 @@ def test_the_rooms_that_are_measured_in_ring_as_long_as_they_say(room):
     level_db = 10 * np.log10(np.maximum(remaining / remaining[0], 1e-12))
     first, last = np.argmax(level_db < -5), np.argmax(level_db < -25)
     assert 3.0 * (last - first) / 16000 == pytest.approx(reverberation_s, rel=0.25)
+
+
+def test_without_its_library_rooms_say_what_to_install(monkeypatch, rng):
+    monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
+    with pytest.raises(SettingsError, match="pip install pyroomacoustics"):
+        simulate_rooms(1, (0.2, 0.5), 16000, rng)
+    assert simulate_rooms(0, (0.2, 0.5), 16000, rng) == []
