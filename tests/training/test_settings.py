@@ -1,5 +1,8 @@
 """Settings of a run that no model could come of are refused before the training, not after it."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from detector.errors import SettingsError
@@ -14,6 +17,7 @@ from training.run.settings import (
 )
 from training.windows.settings import VariationSettings, WindowSettings
 
+MODELS = Path(__file__).parents[2] / "models"
 KINDS = [
     DecisionRecipe,
     SynthesisSettings,
@@ -61,3 +65,16 @@ def test_every_setting_says_what_it_means(kind):
     for field in fields_of(kind).values():
         assert field.text, field.name
         assert not field.text.endswith("."), field.name
+
+
+@pytest.mark.parametrize("name", ["yes-no", "yes-no-tiny"])
+def test_settings_of_before_a_number_had_a_name_are_read_with_the_number(name):
+    """The shipped models were trained when composing had fewer settings: those are what they were trained with."""
+    before = json.loads((MODELS / f"{name}.json").read_text())["training"]["settings"]
+    unnamed = set(WindowSettings.__struct_fields__) - set(before["windows"])
+    assert {"neighbour_db", "silence_db", "coloured_noise", "noise_pair_db"} <= unnamed
+    windows = convert_settings(TrainSettings, before).windows
+    assert {field: getattr(windows, field) for field in unnamed} == {
+        field: getattr(WindowSettings(), field) for field in unnamed
+    }
+    assert (windows.neighbour_db, windows.silence_db, windows.noise_pair_db) == ((-8, 8), (-20, 20), (-6, 12))
