@@ -1,7 +1,12 @@
 """Two models on one recording, on outcomes whose difference is known."""
 
+import re
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 
 from detector import Detection
 from training.evaluate.compare import bootstrap, compare
@@ -111,3 +116,66 @@ def test_false_accepts_of_one_minute_are_one_burst():
         rate = compare(heard([]), heard([], extra_s), TRUTH, WORDS).false_accepts_per_hour
         widths.append(rate.high - rate.low)
     assert widths[1] > 1.5 * widths[0]
+
+
+PAIRS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
+
+
+@settings(max_examples=25)
+@given(pairs=PAIRS)
+def test_the_interval_holds_the_difference_and_turns_round_with_the_models(pairs):
+    first, second = np.array(pairs).T
+    value, low, high = bootstrap(first, second, rng=np.random.default_rng(0))
+    other, other_low, other_high = bootstrap(second, first, rng=np.random.default_rng(1))
+    assert value == pytest.approx(second.mean() - first.mean())
+    assert low - 1e-12 <= value <= high + 1e-12
+    assert other == pytest.approx(-value)
+    # Means of so many cases lie on a grid, and resamples may put an edge on either side of a line of it.
+    assert (other_low, other_high) == pytest.approx((-high, -low), abs=2.0 / len(pairs))
+
+
+@settings(max_examples=25)
+@given(pairs=PAIRS)
+def test_what_differs_decides_only_where_a_sign_test_would(pairs):
+    first, second = np.array(pairs).T
+    _, low, high = bootstrap(first, second, rng=np.random.default_rng(0))
+    n_more, n_fewer = int((second > first).sum()), int((first > second).sum())
+    if n_more + n_fewer and stats.binomtest(n_more, n_more + n_fewer).pvalue > 0.05:
+        assert low <= 0.0 <= high
+
+
+def spoken_by(*names):
+    words = [TruthWord("yes", 10.0 * k, 10.0 * k + 0.5, names[k % len(names)]) for k in range(1, 201)]
+    return Truth(words, hours=0.6)
+
+
+def test_of_few_speakers_or_unknown_ones_words_are_resampled():
+    pair = heard(range(1, 191)), heard(range(1, 171))
+    unknown = compare(*pair, spoken_by(None), WORDS).missed
+    assert compare(*pair, spoken_by(*(f"s{k}" for k in range(19))), WORDS).missed == unknown
+    assert compare(*pair, spoken_by(*(f"s{k}" for k in range(40)), None), WORDS).missed == unknown
+    assert compare(*pair, spoken_by(*(f"s{k}" for k in range(20))), WORDS).missed != unknown
+
+
+def test_without_keywords_only_false_accepts_are_compared():
+    comparison = compare([], heard([], [100.0]), Truth([TruthWord("go", 1.0, 2.0)], hours=0.5), WORDS)
+    assert (comparison.n_keywords, comparison.missed.is_certain()) == (0, False)
+    (line,) = comparison.lines()
+    assert line.startswith("false accepts: +2.0 /h (")
+    assert line.endswith(", 0.50 h): undecided")
+
+
+def test_what_is_detected_after_the_time_that_counts_counts_too():
+    """Where confusable utterances take time out of the hours, the recording is longer than they are."""
+    late = heard([], [7000.0])
+    comparison = compare([], late, Truth([], hours=0.5), WORDS)
+    assert comparison.false_accepts_per_hour.value == pytest.approx(2.0)
+
+
+def test_a_difference_is_written_with_its_sign_unit_and_basis():
+    comparison = compare(heard(range(1, 191)), heard(range(1, 151)), TRUTH, WORDS)
+    missed, false_accepts = comparison.lines()
+    assert re.fullmatch(
+        r"missed: \+20\.?\d* points \(\+1\d\.?\d* to \+2\d\.?\d*, 200 keywords\): the second has more", missed
+    )
+    assert false_accepts == "false accepts: +0 /h (-7 to +7, 0.50 h): undecided"

@@ -1,12 +1,17 @@
 """Conditions change what they say they change, and nothing stands elsewhere afterwards."""
 
+import re
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from detector import Detector
+from detector import Detection, Detector
 from detector.errors import SettingsError
 from training.evaluate.conditions import (
     CONDITIONS,
+    _lose,
     apply,
     detect_passages,
     detect_stream,
@@ -174,3 +179,88 @@ def test_short_recordings_lose_something_too(beeps, rng):
 def test_a_recording_too_short_for_a_level_has_none(rng):
     nothing = np.zeros(100, dtype=np.int16), Truth([], hours=1e-5)
     assert put("snr-10", nothing, rng, [np.ones(16000, dtype=np.int16)]).shape == (100,)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_every_condition_keeps_the_length_and_leaves_the_recording_alone(beeps, rng, condition):
+    samples, truth = beeps
+    before = samples.copy()
+    hum = np.rint(500 * np.sin(np.arange(RATE_HZ) * 0.05)).astype(np.int16)
+    passages = apply(condition, samples, truth, sample_rate_hz=RATE_HZ, noises=[hum], rng=rng)
+    assert sum(len(passage) + n_lost for passage, n_lost in passages) == len(samples)
+    assert {passage.dtype for passage, _ in passages} == {np.dtype(np.int16)}
+    np.testing.assert_array_equal(samples, before)
+
+
+@pytest.mark.parametrize("condition", ["snr-10", "near", "lost-1"])
+def test_a_condition_is_a_matter_of_the_seed(beeps, condition):
+    hum = np.rint(500 * np.sin(np.arange(40 * RATE_HZ) * 0.05)).astype(np.int16)
+    three = [
+        b"|".join(
+            samples.tobytes()
+            for samples, _ in apply(
+                condition, *beeps, sample_rate_hz=RATE_HZ, noises=[hum], rng=np.random.default_rng(seed)
+            )
+        )
+        for seed in (1, 1, 2)
+    ]
+    assert three[0] == three[1] != three[2]
+
+
+def test_what_exceeds_full_scale_clips_and_does_not_turn_over(beeps, rng):
+    loud = np.clip(beeps[0].astype(int) * 8, -32768, 32767).astype(np.int16)
+    hum = np.full(RATE_HZ, 1000, dtype=np.int16)
+    noisy = put("snr-0", (loud, beeps[1]), rng, [hum])
+    assert noisy.max() == 32767
+    beep = slice(4000, 9000)
+    assert (noisy[beep] - loud[beep] > -600).all()  # an overflow would be a step of 65536 down
+
+
+@given(part=st.floats(0.0, 0.5), seconds=st.floats(0.0, 8.0), seed=st.integers(0, 99))
+def test_lost_blocks_never_touch_and_are_never_more_than_there_is_place_for(part, seconds, seed):
+    samples = np.arange(round(seconds * 1000), dtype=np.int16)
+    passages = _lose(samples, part, 100, np.random.default_rng(seed))
+    assert sum(len(passage) + n_lost for passage, n_lost in passages) == len(samples)
+    assert [n_lost for _, n_lost in passages] == [100] * (len(passages) - 1) + [0]
+    assert all(len(passage) >= 100 for passage, _ in passages[1:-1])
+    n_wanted = max(1, round(part * len(samples) / 100))
+    assert len(passages) - 1 == min(len(samples) // 200, n_wanted)
+
+
+@pytest.mark.parametrize("gain_db", [-40.0, -12.0, 6.0])
+def test_levelled_words_have_their_mean_level_whatever_the_recordings_was(beeps, gain_db):
+    samples, truth = beeps
+    scaled = np.rint(samples * 10 ** (gain_db / 20)).astype(np.int16)
+    level = speech_level(scaled, truth, RATE_HZ)
+    assert 20 * np.log10(level / speech_level(samples, truth, RATE_HZ)) == pytest.approx(gain_db, abs=0.3)
+    levelled = level_words(scaled, truth, RATE_HZ)
+    for word in truth.words:
+        span = levelled[round(word.start_s * RATE_HZ) : round(word.end_s * RATE_HZ)]
+        assert np.sqrt(np.mean(span**2)) == pytest.approx(level, rel=1e-3)
+
+
+def test_a_truth_that_says_a_word_where_silence_is_raises_nothing():
+    samples = np.zeros(2 * RATE_HZ, dtype=np.int16)
+    samples[:RATE_HZ] = 1000
+    truth = Truth([TruthWord("yes", 0.0, 1.0), TruthWord("no", 1.2, 1.8)], hours=2 / 3600)
+    levelled = level_words(samples, truth, RATE_HZ)
+    assert np.isfinite(levelled).all()
+    assert not levelled[RATE_HZ + 1600 :].any()
+
+
+def test_silence_without_words_has_no_level():
+    assert speech_level(np.zeros(RATE_HZ, dtype=np.int16), Truth([], hours=1.0), RATE_HZ) == 0.0
+
+
+def test_the_table_shows_delays_and_a_dash_for_what_was_not_tried(model):
+    words = Detector(model).words
+    spoken = Truth([TruthWord("yes", 1.0, 1.4)], hours=0.5)
+    heard = judge([Detection("yes", 0.9, 1.65, 1.0), Detection("yes", 0.9, 2.0, 1.0)], spoken, words)
+    nothing = judge([], Truth([], hours=0.0), words)
+    head, first, second = table({"clean": heard, "near": nothing})
+    assert head.split("  ")[0] == "condition"
+    assert first.split()[-4:] == ["0.25", "s", "0.25", "s"]
+    assert "0 % (at most 79)" in first
+    assert re.search(r"\s0\s+1\s", first)  # no wrong word, one detected twice
+    assert second.split() == ["near", "-", "-", "-", "-", "-", "-"]
+    assert len({len(row) for row in (head, first, second)}) == 1
