@@ -189,3 +189,78 @@ def test_where_speakers_are_known_their_differences_are_told():
     assert report.lines()[1].startswith("  as 30 speakers differ: ")
     unknown = [TruthWord(word.word, word.start_s, word.end_s) for word in words]
     assert judge(detections, Truth(unknown, hours=1.0), WORDS).missed_by_speaker is None
+
+
+SPOKEN = st.lists(st.tuples(st.sampled_from(["yes", "no", "go"]), st.integers(0, 180), st.integers(1, 20)), max_size=8)
+DETECTED = st.lists(st.tuples(st.sampled_from(["yes", "no"]), st.integers(0, 200)), max_size=20)
+
+
+def made_up(detected, said, from_s=0.0):
+    """Return detections and a truth, in tenths of a second."""
+    words = [TruthWord(word, from_s + first / 10, from_s + (first + length) / 10) for word, first, length in said]
+    return heard(*((word, from_s + tenths / 10) for word, tenths in detected)), Truth(words, hours=1.0)
+
+
+@given(DETECTED, SPOKEN)
+def test_a_hit_is_of_the_words_own_and_in_its_time(detected, said):
+    detections, truth = made_up(detected, said)
+    outcome = match(detections, truth, WORDS)
+    for position, detection in outcome.hits.items():
+        word = outcome.spoken[position]
+        assert position in outcome.keywords
+        assert word.word == detection.keyword
+        assert word.start_s - 1e-5 <= detection.time_s <= word.end_s + 0.75 + 1e-5
+    assert len({id(detection) for detection in outcome.hits.values()}) == len(outcome.hits)
+    assert outcome.wrong <= set(outcome.keywords)
+
+
+@given(DETECTED, SPOKEN)
+def test_counts_of_a_report_add_up(detected, said):
+    report = judge(*made_up(detected, said), WORDS)
+    assert sum(rate.n_events for rate in report.by_word.values()) == report.missed.n_events
+    assert sum(rate.n_trials for rate in report.by_word.values()) == report.missed.n_trials
+    assert report.missed.n_trials + report.others.n_trials == len(said)
+    assert sum(report.false_accepts_at.values()) == report.false_accepts.n_events
+    for rate in (report.missed, report.wrong_word, report.duplicates, report.others, report.confusable):
+        assert 0 <= rate.n_events <= rate.n_trials
+    n_counted = report.missed.n_trials - report.missed.n_events + report.wrong_word.n_events
+    assert n_counted + report.duplicates.n_events + report.false_accepts.n_events == len(detected)
+
+
+@given(DETECTED, SPOKEN, st.sampled_from([0.1, 7.3, 3600.0]))
+def test_when_a_recording_begins_changes_nothing(detected, said, from_s):
+    now, later = (judge(*made_up(detected, said, start_s), WORDS) for start_s in (0.0, from_s))
+    assert later.latency_s == pytest.approx(now.latency_s)
+    assert (later.missed, later.wrong_word, later.duplicates, later.false_accepts_at) == (
+        now.missed,
+        now.wrong_word,
+        now.duplicates,
+        now.false_accepts_at,
+    )
+
+
+@given(SPOKEN)
+def test_a_detector_that_answers_each_keyword_once_misses_none(said):
+    """However close words stand: each is reported at its end."""
+    _, truth = made_up([], said)
+    report = judge(heard(*((word.word, word.end_s) for word in truth.words if word.word in WORDS)), truth, WORDS)
+    assert report.missed.n_events == 0
+    assert report.false_accepts.n_events == report.wrong_word.n_events == report.duplicates.n_events == 0
+    assert all(abs(delay_s) < 2.01 for delay_s in report.latency_s.values())
+
+
+def test_what_was_judged_is_written_in_full():
+    truth = Truth([*TRUTH.words, TruthWord("go", 9.0, 9.5)], 0.5, [TruthWord("know", 20.0, 22.0)])
+    report = judge(heard(("no", 1.6), ("no", 3.7), ("no", 3.9), ("yes", 9.7), ("no", 21.0), ("no", 30.0)), truth, WORDS)
+    assert [line.partition(" (")[0] for line in report.lines()] == [
+        "missed: 67 %",
+        "  yes: 100 %",
+        "  no: none of 1",
+        "wrong word: 33 %",
+        "detected twice: 33 %",
+        "other words that fire: 50 %",
+        "false accepts: 4 /h",
+        "confusable utterances that fire: 100 %",
+        "delay after the word's end: 0.20 s, p95 0.20 s",
+    ]
+    assert report.lines()[6].endswith("2 in 0.50 h): elsewhere 1, go 1")
