@@ -100,3 +100,48 @@ def test_mixed_windows_have_mixed_labels(make):
     _, targets = make(variation=VariationSettings(mask=0.0, warp=0.0, mixup=1.0))[0]
     np.testing.assert_allclose(targets.sum(axis=1), 1.0, atol=1e-6)
     assert ((targets > 0.01) & (targets < 0.99)).any()
+
+
+class Teacher:
+    """A run whose network answers every window with the same probabilities, and counts what it is asked."""
+
+    def __init__(self, *answer):
+        self.answer, self.asked, self.is_training = np.array(answer, dtype=np.float32), [], []
+
+    def load_best(self):
+        return self
+
+    def __call__(self, windows, *, training):
+        self.asked.append(windows.shape)
+        self.is_training.append(training)
+        return np.tile(self.answer, (len(windows), 1))
+
+
+def targets_of(windows, *teachers, imitation=0.7):
+    from training.network.batches import make_targets
+
+    settings = TrainSettings(data=("words",), words=("yes",), imitation=imitation)
+    return make_targets(settings, windows, teachers)
+
+
+def test_without_teachers_a_window_is_trained_to_its_label(windows):
+    np.testing.assert_array_equal(targets_of(windows), np.eye(3)[np.arange(N_WINDOWS) % 3])
+
+
+@pytest.mark.parametrize("imitation", [0.0, 0.7, 1.0])
+def test_teachers_answers_are_averaged_and_mixed_with_the_label(windows, imitation):
+    teachers = Teacher(0.5, 0.5, 0.0), Teacher(0.1, 0.2, 0.7)
+    targets = targets_of(windows, *teachers, imitation=imitation)
+    expected = imitation * np.array([0.3, 0.35, 0.35]) + (1 - imitation) * np.eye(3)[np.arange(N_WINDOWS) % 3]
+    np.testing.assert_allclose(targets, expected, atol=1e-6)
+    assert targets.dtype == np.float32
+
+
+def test_a_teacher_is_asked_for_each_window_once_and_not_to_train(windows, monkeypatch):
+    from training.network import batches
+
+    monkeypatch.setattr(batches, "ASKED_AT_ONCE", 4)
+    teacher = Teacher(0.2, 0.3, 0.5)
+    targets_of(windows, teacher)
+    assert teacher.asked == [(4, 49, 40, 1), (4, 49, 40, 1), (2, 49, 40, 1)]
+    assert teacher.is_training == [False] * 3

@@ -1,3 +1,7 @@
+import contextlib
+import sys
+import types
+
 import pytest
 
 from detector.errors import SettingsError
@@ -73,3 +77,60 @@ def test_devices_share_a_batch_on_tensorflow_alone(monkeypatch):
     assert devices.choose_strategy("auto").distribution is None
     with pytest.raises(SettingsError, match=r"expected the TensorFlow backend for --strategy mirrored, found torch"):
         devices.choose_strategy("mirrored")
+
+
+def test_gpus_are_those_that_the_framework_lists(monkeypatch):
+    from training.network import devices
+
+    monkeypatch.setattr(devices.keras.backend, "backend", lambda: "torch")
+    cuda = types.SimpleNamespace(device_count=lambda: 2, get_device_name="GPU {}".format)
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
+    assert devices.list_gpus() == ["GPU 0", "GPU 1"]
+    monkeypatch.setattr(devices.keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(devices.keras.distribution, "list_devices", lambda: ["cpu:0", "gpu:0"])
+    assert devices.list_gpus() == ["gpu:0"]
+    assert devices.choose_precision("auto") == "mixed_float16"
+
+
+def test_one_device_needs_no_scope_and_changes_no_layer():
+    import keras
+
+    from training.network.devices import Strategy, choose_strategy
+
+    model = types.SimpleNamespace(layers=[keras.layers.BatchNormalization(), keras.layers.ReLU()])
+    assert choose_strategy("one") == Strategy()
+    with Strategy().scope() as scope:
+        assert scope is None
+    Strategy().synchronise(model)
+    assert not model.layers[0].synchronized
+
+
+def test_devices_that_share_a_batch_normalise_all_of_it():
+    import keras
+
+    from training.network.devices import Strategy
+
+    shared = Strategy(types.SimpleNamespace(scope=lambda: contextlib.nullcontext("shared")))
+    with shared.scope() as scope:
+        assert scope == "shared"
+    model = types.SimpleNamespace(layers=[keras.layers.BatchNormalization(), keras.layers.ReLU()])
+    shared.synchronise(model)
+    assert model.layers[0].synchronized
+    assert not hasattr(model.layers[1], "synchronized")
+
+
+@pytest.mark.parametrize(("n_gpus", "is_shared"), [(0, False), (1, False), (2, True)])
+def test_several_gpus_share_a_batch_unasked(monkeypatch, n_gpus, is_shared):
+    import tensorflow as tf
+
+    from training.network import devices
+
+    names = [f"/device:GPU:{k}" for k in range(n_gpus)]
+    monkeypatch.setattr(devices, "list_gpus", lambda: names)
+    monkeypatch.setattr(
+        tf.config,
+        "list_logical_devices",
+        lambda kind: [types.SimpleNamespace(name=name) for name in names] * (kind == "GPU"),
+    )
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", tuple)
+    assert devices.choose_strategy("auto").distribution == (tuple(names) if is_shared else None)

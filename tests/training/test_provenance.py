@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import subprocess
+import types
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,20 @@ def test_code_that_differs_from_its_commit_says_so(tmp_path, monkeypatch):
     assert re.fullmatch(r"[0-9a-f]{40}", provenance._commit())
     file.write_text("second")
     assert re.fullmatch(r"[0-9a-f]{40} with changes", provenance._commit())
+
+
+@pytest.mark.parametrize(
+    ("installed", "backend", "distribution"),
+    [
+        (["tensorflow", "numpy"], "tensorflow", "tensorflow"),
+        (["tensorflow_cpu", "numpy"], "tensorflow", "tensorflow-cpu"),
+        (["tensorflow", "tensorflow-cpu"], "tensorflow", "tensorflow"),
+        (["torch"], "torch", "torch"),
+    ],
+)
+def test_the_version_is_that_of_the_distribution_that_is_installed(monkeypatch, installed, backend, distribution):
+    from training.run import provenance
+
+    found = [types.SimpleNamespace(name=name) for name in installed]
+    monkeypatch.setattr(provenance.importlib.metadata, "distributions", lambda: found)
+    assert provenance._backend_distribution(backend) == distribution
