@@ -195,3 +195,22 @@ def test_networks_are_loaded_as_they_were_saved(run, rng):
             SettingsError, match=r"^expected a network in .*best\.keras, found none .*: train anew|^expected a network"
         ):
             run.load_best()
+
+
+@pytest.mark.parametrize(
+    ("losses", "kept"),
+    [
+        ([math.nan, 0.5], 2),
+        ([math.nan, math.nan, 0.7, 0.8], 3),
+        ([0.5, math.nan, 0.4], 3),
+        ([0.5, math.nan], 1),
+        ([math.nan], None),
+    ],
+)
+def test_an_epoch_whose_loss_is_no_number_is_never_the_best_and_hides_no_other(run, losses, kept):
+    history = []
+    for number, loss in enumerate(losses, start=1):
+        history.append({"epoch": number, "validation_loss": loss})
+        run.save_epoch(history, Network(str(number).encode()))
+    best = run.folder / "best.keras"
+    assert (best.read_bytes() if best.exists() else None) == (None if kept is None else str(kept).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -123,7 +124,7 @@ def learning_figure(history: Sequence[Mapping[str, Any]]) -> Any:
         epochs = [row["epoch"] for row in history]
         for prefix, label in (("", "training"), ("validation_", "validation speakers")):
             axes.plot(epochs, [row[f"{prefix}{name}"] for row in history], label=label, marker=".", markersize=3)
-        best = min(history, key=lambda row: row["validation_loss"])
+        best = min(history, key=lambda row: (math.isnan(row["validation_loss"]), row["validation_loss"]))
         axes.axvline(best["epoch"], color="0.4", linewidth=1.2, linestyle="--", label="kept")
         axes.set(xlabel="epoch", ylabel=name, title=name)
         axes.xaxis.get_major_locator().set_params(integer=True)

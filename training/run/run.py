@@ -9,6 +9,7 @@ manifest) and `evaluation.json`.
 from __future__ import annotations
 
 import json
+import math
 import re
 import zipfile
 from collections.abc import Callable, Sequence
@@ -118,8 +119,10 @@ class Run:
     def save_epoch(self, history: Sequence[Epoch], model: keras.Model) -> None:
         """Save the epochs so far, and the network if the last of them has the lowest loss on validation speakers."""
         self._save(HISTORY_FILE, "".join(json.dumps(epoch) + "\n" for epoch in history).encode())
+        # A loss may be NaN where a training diverges; compared with it, no later one would be the lowest.
         losses = [epoch["validation_loss"] for epoch in history]
-        if losses[-1] <= min(losses):
+        known = [loss for loss in losses if not math.isnan(loss)]
+        if known and losses[-1] <= min(known):
             self._save_network(BEST_FILE, model)
 
     def count_epochs(self) -> int:
