@@ -1,8 +1,8 @@
 """The decision: scores of consecutive windows in, detections out.
 
 The score of each word is averaged over the last few windows. A word is reported when its average reaches the word's
-threshold, and again only once the average fell below a lower level (hysteresis) and the refractory time is over: one
-spoken word, one detection. After Google's RecognizeCommands, but with a state for each word, so that a word can be
+threshold, and again only after the average has fallen below a lower level (hysteresis) and the refractory time is over:
+one spoken word, one detection. After Google's RecognizeCommands, but with a state for each word, so that a word can be
 spoken twice in a row.
 """
 
@@ -18,7 +18,7 @@ from detector.events import Detection, Scored
 
 
 class WordState(msgspec.Struct):
-    """What is remembered of a word."""
+    """State of one word."""
 
     is_armed: bool = True
     quiet_until: int = 0
@@ -28,7 +28,7 @@ class WordState(msgspec.Struct):
 
 
 class DecisionState(msgspec.Struct, frozen=True):
-    """What a decision remembers, by value."""
+    """State of a decision, by value."""
 
     recent: list[list[float]]
     """Scores of the last windows, the oldest first."""
@@ -47,9 +47,9 @@ class Decision:
         sample_rate_hz: int,
         window_samples: int,
     ) -> None:
-        """Decide on `words`, some of the labels that scores come in the order of.
+        """Decide on `words`, a subset of `labels`; scores come in the order of the labels.
 
-        Nothing is reported before `window_samples` of the stream: the windows before are filled up with silence.
+        Nothing is reported before `window_samples` of the stream: earlier windows are padded with silence.
         """
         self._settings = settings
         self._words = [(word, labels.index(word), settings.words[word]) for word in words]
@@ -62,7 +62,7 @@ class Decision:
 
     @classmethod
     def of_model(cls, manifest: Manifest, words: Sequence[str], settings: DecisionSettings | None = None) -> Decision:
-        """Decide as a model's manifest says, or by other settings, on some of the model's words."""
+        """Return a decision on some of a model's words, by the settings of its manifest or by others."""
         return cls(
             settings or manifest.decision,
             manifest.labels,
@@ -72,18 +72,18 @@ class Decision:
         )
 
     def reset(self) -> None:
-        """Forget everything: all words are armed, and a new stream begins."""
+        """Clear the state: all words are armed, and a new stream begins."""
         self.forget_windows(self._window_samples)
         self._states = {word: WordState() for word in self._states}
 
     def forget_windows(self, full_at: int) -> None:
-        """Forget the scores, as after a gap in the audio; refractory times go on.
+        """Clear the scores, as after a gap in the audio; refractory times continue.
 
         Parameters
         ----------
         full_at : int
-            Where the first window ends that does not reach back across the gap, in samples of the stream. Those before
-            it count in the average, and nothing is reported of them.
+            End of the first window that does not span the gap, in samples of the stream. Windows that end earlier count
+            in the average, but report nothing.
         """
         self._full_at = full_at
         self._recent.clear()
@@ -92,21 +92,21 @@ class Decision:
             state.risen_at = None
 
     def snapshot(self) -> DecisionState:
-        """Return what is remembered."""
+        """Return the state."""
         return DecisionState(
             recent=[list(scores) for scores in self._recent],
             words={word: msgspec.structs.replace(state) for word, state in self._states.items()},
         )
 
     def restore(self, state: DecisionState, full_at: int) -> None:
-        """Remember what was remembered then, of other words than these too; of words that are new, nothing."""
+        """Continue from a state, which may be of other words; words that it lacks start armed."""
         self._full_at = full_at
         self._recent.clear()
         self._recent.extend(state.recent)
         self._states = {word: msgspec.structs.replace(state.words.get(word, WordState())) for word in self._states}
 
     def decide(self, scored: Scored) -> Detection | None:
-        """Take the scores of the next window; return the best of the words whose time has come, if any."""
+        """Take the scores of the next window; return the detection of the best word that is due, if any."""
         end_sample, scores = scored.end_sample, scored.scores
         self._recent.append(scores)
         n_windows = self._settings.smoothing_windows
@@ -123,7 +123,7 @@ class Decision:
                 state.is_armed = True
             is_due = can_fire and state.is_armed and score >= limits.threshold and end_sample >= state.quiet_until
             if is_due:
-                # Of several at once only the best is reported, but none of them is news in the next window.
+                # Of several words due at once only the best is reported, but none is due again in the next window.
                 state.is_armed = False
                 state.quiet_until = end_sample + self._refractory_samples
                 if best is None or score > best[0]:
@@ -131,7 +131,7 @@ class Decision:
         return None if best is None else self._report(best[1], best[0], end_sample)
 
     def _report(self, word: str, score: float, end_sample: int) -> Detection:
-        """Return the detection of a word: it began its usual length before a window first held it whole."""
+        """Return the detection of a word; estimated start: its median length before a window first contained it."""
         rate_hz, risen_at = self._sample_rate_hz, self._states[word].risen_at
         whole_at = end_sample if risen_at is None else risen_at
         word_samples = round(self._settings.words[word].duration_s * rate_hz)
@@ -140,5 +140,5 @@ class Decision:
 
 
 def decide_all(scored: Iterable[Scored], decision: Decision) -> list[Detection]:
-    """Return what is reported of the windows of a whole stream, by a decision that has not begun."""
+    """Return the detections in the windows of a whole stream; the decision must not have seen any window yet."""
     return [detection for window in scored if (detection := decision.decide(window)) is not None]

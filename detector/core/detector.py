@@ -26,13 +26,13 @@ from detector.samples import to_int16
 
 
 class DetectorState(ScorerState, frozen=True, kw_only=True):
-    """What a detector remembers between two samples, by value."""
+    """State of a detector between two samples, by value."""
 
     decision: DecisionState
 
 
 class Detector:
-    """Hears keywords in a stream of audio: 16 kHz (the manifest's rate), mono. One thread only.
+    """Detects keywords in a stream of audio: 16 kHz (the manifest's rate), mono. One thread only.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class Detector:
     def __init__(
         self, model: Model, *, words: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None
     ) -> None:
-        """Listen with a model.
+        """Detect with a model.
 
         Parameters
         ----------
@@ -57,12 +57,12 @@ class Detector:
         words : sequence of str, optional
             The words to report; all of the model's by default.
         thresholds : mapping of str to float, optional
-            Scores in (0, 1] from which on a word is reported, where they shall differ from the manifest's.
+            Scores in (0, 1] at or above which a word is reported, where they are to differ from the manifest's.
 
         Raises
         ------
         SettingsError
-            If a word is not the model's, or a threshold is out of range.
+            If a word is not one of the model's, or a threshold is out of range.
         """
         self.model = model
         self._scorer = Scorer(model)
@@ -72,7 +72,7 @@ class Detector:
     def load(
         cls, name_or_path: str, *, words: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None
     ) -> Self:
-        """Load a model by name or path and listen with it; see `Detector` and `load_model`."""
+        """Load a model by name or path and detect with it; see `Detector` and `load_model`."""
         return cls(load_model(name_or_path), words=words, thresholds=thresholds)
 
     @property
@@ -87,12 +87,12 @@ class Detector:
 
     @property
     def n_samples_to_next_window(self) -> int:
-        """Samples that complete the next window; fewer bring no decision."""
+        """Samples that complete the next window; fewer lead to no decision."""
         return self._scorer.next_end - self._scorer.n_samples
 
     @property
     def stride_factor(self) -> int:
-        """Windows are this many strides apart: more than one where a machine is too slow for the moment."""
+        """Strides from one window to the next: more than one while the machine is too slow."""
         return self._scorer.stride_factor
 
     @stride_factor.setter
@@ -101,7 +101,7 @@ class Detector:
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """The score from which on each word is reported."""
+        """The score at or above which each word is reported."""
         return {word: self.decision_settings.words[word].threshold for word in self.words}
 
     def feed(self, samples: ArrayLike) -> list[Detection]:
@@ -121,14 +121,14 @@ class Detector:
         return [event for event in self.events(samples) if isinstance(event, Detection)]
 
     def finish(self) -> list[Detection]:
-        """Return what is detected once the stream has ended: a word that ends with its last sample, for one.
+        """Return what is detected at the end of the stream, such as a word that ends with its last sample.
 
-        The detector is fed the second of silence that follows. `reset` begins another stream.
+        The detector is fed a second of silence. `reset` begins another stream.
         """
         return self.feed(self.silence_after())
 
     def events(self, samples: ArrayLike) -> list[Scored | Detection]:
-        """Do as `feed`, and return the scores of each window too, in order; a detection follows its window."""
+        """Take samples as `feed` does, and return the scores of each window too; a detection follows its window."""
         events: list[Scored | Detection] = []
         for scored in self._scorer.feed(_check_samples(samples)):
             events.append(scored)
@@ -142,7 +142,7 @@ class Detector:
         return self._scorer.silence_after()
 
     def skip(self, n_samples: int) -> None:
-        """Account for samples that were lost: no window spans the gap, and the clock of samples goes on."""
+        """Account for lost samples: they are counted as part of the stream, and no window spans the gap."""
         self._scorer.skip(n_samples)
         self._decision.forget_windows(self._scorer.full_at)
 
@@ -152,33 +152,33 @@ class Detector:
         self._decision.reset()
 
     def reconfigure(self, *, words: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None) -> None:
-        """Listen for other words, or at other thresholds, from the next window on; as at the construction.
+        """Detect other words, or by other thresholds, from the next window on; parameters as of the constructor.
 
-        The stream goes on: no sample is used twice or lost, and a word reported just now is not reported again.
+        The stream continues: no sample is used twice or lost, and a word reported just now is not reported again.
 
         Raises
         ------
         SettingsError
-            As `Detector` does; nothing has changed then.
+            As the constructor does; nothing changes then.
         """
         words, settings, decision = self._configure(words, thresholds)
         decision.restore(self._decision.snapshot(), self._scorer.full_at)
         self.words, self.decision_settings, self._decision = words, settings, decision
 
     def snapshot(self) -> DetectorState:
-        """Return all that is remembered: a detector of the same model and settings goes on from it to the bit."""
+        """Return the state; a detector of the same model and settings continues from it bit for bit."""
         return DetectorState(
             **msgspec.structs.asdict(self._scorer.snapshot()),
             decision=self._decision.snapshot(),
         )
 
     def restore(self, state: DetectorState) -> None:
-        """Go on from where another detector was.
+        """Continue from the state of another detector.
 
         Raises
         ------
         SettingsError
-            If it was of another model, listened for other words, or cannot have been.
+            If the state is of another model or of other words, or is not valid.
         """
         n_labels = len(self.model.manifest.labels)
         if not set(self.words) <= set(state.decision.words) or any(len(s) != n_labels for s in state.decision.recent):

@@ -1,20 +1,20 @@
 """The spectrogram: samples in, log-mel frames out.
 
-There is one spectrogram in the project. `LogMel` computes frames that lie in an array, `StreamingLogMel` those that
-new samples complete; both give the same numbers to the bit, for any split of the samples. Training and evaluation use
-them too, and a model's manifest carries every parameter.
+There is one spectrogram in the project. `LogMel` computes the frames of an array, `StreamingLogMel` those that new
+samples complete; both give bit-identical numbers, for any split of the samples. Training and evaluation use them too,
+and a model's manifest carries every parameter.
 
 Why the parameters of the shipped models are what they are:
 
 - *frame 30 ms, hop 20 ms*: long enough to resolve the harmonics of a low voice (33 Hz), short enough that the burst of
   a consonant fills a frame of its own. A hop of 20 ms gives 49 frames to a second; 10 ms doubles the network's cost.
 - *512-point FFT*: the next power of two above the frame's 480 samples.
-- *40 mel bands from 60 to 7,600 Hz*: fewer bands blur the formants that tell vowels apart; with more, the lowest
+- *40 mel bands from 60 to 7,600 Hz*: fewer bands blur the formants that distinguish vowels; with more, the lowest
   triangles become narrower than a bin. Below 60 Hz lies mains hum, above 7,600 Hz the roll-off of resamplers and
-  speech codecs, which says more about the recorder than about the word.
-- *floor*: added to every band's power before the logarithm. It stands about where the self-noise of a usual
-  microphone does, so that digital silence, bins that a codec emptied and a quiet room look alike. Without it the
-  logarithm magnifies differences that no one can hear.
+  speech codecs, which depends on the recorder rather than on the word.
+- *floor*: added to every band's power before the logarithm. It is near the self-noise of a typical microphone, so that
+  digital silence, bins that a codec emptied and a quiet room give the same features. Without it the logarithm magnifies
+  inaudible differences.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from detector.types import Positive
 
 
 class FrontendSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything that decides what a model sees. Written in its manifest, never set by a user."""
+    """Everything that determines what a model sees. Written in its manifest, never set by a user."""
 
     sample_rate_hz: Annotated[int, msgspec.Meta(gt=0, le=192000)] = 16000
     frame_s: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.030
@@ -46,7 +46,7 @@ class FrontendSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Band power added before the logarithm (a full-scale sine has 0.25); a band of this power is feature -1."""
 
     def __post_init__(self) -> None:
-        """Refuse combinations that make no spectrogram.
+        """Reject combinations that make no spectrogram.
 
         Raises
         ------
@@ -176,16 +176,16 @@ class StreamingLogMel:
         self._rest = np.empty(0, dtype=np.int16)
 
     def reset(self) -> None:
-        """Forget all samples: the next one fed is the first of a frame."""
+        """Discard all samples: the next one fed is the first of a frame."""
         self._rest = np.empty(0, dtype=np.int16)
 
     @property
     def rest(self) -> NDArray[np.int16]:
-        """Samples that a frame to come will need, shape (n,)."""
+        """Samples that the next frames need, shape (n,)."""
         return self._rest
 
     def restore(self, rest: NDArray[np.int16]) -> None:
-        """Go on as when `rest` was what it is here."""
+        """Continue with an earlier value of `rest`."""
         self._rest = rest.copy()
 
     def feed(self, samples: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -198,7 +198,7 @@ class StreamingLogMel:
         Returns
         -------
         ndarray of float32, shape (n_frames, n_mels)
-            Equal to the bit to what `LogMel` gives for the whole stream at once.
+            Bit-identical to what `LogMel` gives for the whole stream at once.
         """
         pending = np.concatenate((self._rest, samples))
         frames = self._log_mel(pending)

@@ -21,7 +21,8 @@ from detector.types import NotNegative, Positive, PositiveInt, Probability, Text
 
 FORMAT_VERSION = 1
 MOST_GOLDEN_BYTES = 2**24
-"""Of a golden vector's values: a minute at 48 kHz has a third of it, and a few bytes may inflate to gigabytes."""
+"""Limit of a golden vector's decompressed values, since a few bytes may inflate to gigabytes; a minute at 48 kHz takes
+a third of it."""
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=60)]
 
@@ -34,14 +35,14 @@ class WordDecision(_Part, frozen=True):
     """When a word is reported."""
 
     threshold: Annotated[float, msgspec.Meta(gt=0, le=1)]
-    """Smoothed score from which on the word is reported."""
+    """Smoothed score at or above which the word is reported."""
     rearm: Annotated[float, msgspec.Meta(gt=0, lt=1)]
     """Smoothed score below which the word can be reported again; lower than the threshold (hysteresis)."""
     duration_s: Seconds
     """Median length of the word in the training recordings, for the estimate of its start."""
 
     def __post_init__(self) -> None:
-        """Refuse a re-arm level that is not below the threshold."""
+        """Reject a re-arm level that is not below the threshold."""
         if self.rearm >= self.threshold:
             raise ValueError(f"rearm must be below the threshold {self.threshold:g}, found {self.rearm:g}")
 
@@ -84,7 +85,7 @@ class ClipAccuracy(_Part, frozen=True):
 
 
 class GoldenVector(_Part, frozen=True):
-    """A waveform with the features and scores that every machine must find for it."""
+    """A waveform with the features and scores that every machine must compute from it."""
 
     samples: Text
     """One window of int16 samples, little-endian, compressed by zlib, in base64."""
@@ -159,7 +160,7 @@ class Manifest(_Part, frozen=True):
     stride_s: Seconds
     decision: DecisionSettings
     sha256: Text
-    """Of NAME.tflite, in hexadecimal."""
+    """Checksum of NAME.tflite, in hexadecimal."""
     golden: Annotated[tuple[GoldenVector, ...], msgspec.Meta(min_length=1)]
     clip_accuracy: ClipAccuracy | None = None
     operating_curve: OperatingCurve | None = None
@@ -167,12 +168,12 @@ class Manifest(_Part, frozen=True):
     """Provenance: data sets with licences and checksums, seed, commit, versions, settings."""
 
     def __post_init__(self) -> None:
-        """Refuse a manifest that contradicts itself.
+        """Reject a manifest that contradicts itself.
 
         Raises
         ------
         ValueError
-            With the field that does not fit.
+            If a field does not fit; the message names it.
         """
         if self.format_version != FORMAT_VERSION:
             raise ValueError(f"format_version must be {FORMAT_VERSION}, found {self.format_version}")
@@ -202,12 +203,12 @@ class Manifest(_Part, frozen=True):
 
 
 def check_timing(frontend: FrontendSettings, *, window_s: float, stride_s: float) -> None:
-    """Refuse a window without a frame, and windows that are no whole number of hops apart.
+    """Reject a window without a frame, and a stride that is not a whole number of hops.
 
     Raises
     ------
     ValueError
-        With what does not fit.
+        If one does not fit; the message names it.
     """
     stride_samples = round(stride_s * frontend.sample_rate_hz)
     if stride_samples < 1 or stride_samples % frontend.hop_samples:
@@ -237,5 +238,5 @@ def read_manifest(file: Path) -> Manifest:
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """Return the content of a manifest's file, so that people can read it."""
+    """Return the content of a manifest's file, indented for people to read."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"

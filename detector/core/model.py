@@ -22,11 +22,11 @@ RUNTIMES = (
     ("tflite_runtime.interpreter", "Interpreter"),
     ("tensorflow", "lite.Interpreter"),
 )
-"""Modules and where in them the interpreter is; the first that imports is used."""
+"""Modules, and the interpreter's name in each; the first that imports is used."""
 
 GOLDEN_FEATURES_TOLERANCE = 1e-3
 GOLDEN_SCORES_TOLERANCE = 4
-"""In int8 steps; kernels of different runtimes were seen to differ by 2."""
+"""In int8 steps; kernels of different runtimes were measured to differ by 2."""
 
 
 def quantize(values: NDArray[np.floating], scale: float, zero_point: int) -> NDArray[np.int8]:
@@ -187,7 +187,7 @@ def model_folders() -> list[Path]:
 
 
 def list_models() -> list[Path]:
-    """Return the manifests of the models that can be named, sorted by name."""
+    """Return the manifests of the models that can be chosen by name, sorted by name."""
     found = {file.stem: file for folder in reversed(model_folders()) for file in folder.glob("*.json")}
     return [found[name] for name in sorted(found)]
 
@@ -205,7 +205,7 @@ def find_model(name_or_path: str) -> Path:
         stem = path.with_suffix("") if path.suffix in (".json", ".tflite") else path
         for suffix in (".tflite", ".json"):
             file = stem.with_name(stem.name + suffix)
-            if not os.path.isfile(file):  # noqa: PTH113 - it answers no, too, where a path cannot be looked at
+            if not os.path.isfile(file):  # noqa: PTH113 - False, too, for a path that cannot be accessed
                 raise ModelNotFoundError(
                     f"expected a model of two files, {stem.name}.tflite and .json, found no {file}"
                 )

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def native_messages_to_log() -> Iterator[None]:
-    """Send what is written to the file descriptor of stderr to the log, at level debug. For the whole process."""
+    """Redirect the file descriptor of stderr to the log, at level debug. Affects the whole process."""
     sys.stderr.flush()
     kept = os.dup(2)
     descriptor = os.memfd_create("messages") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)

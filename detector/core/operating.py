@@ -8,22 +8,22 @@ from detector.core.manifest import OperatingCurve, OperatingPoint
 from detector.errors import SettingsError
 
 DECIMALS = 6
-"""To which rates are compared: sums of the same events must be equal."""
+"""Rates are compared to this many decimals, so that sums of the same events are equal."""
 
 
 def pick_points(
     curve: OperatingCurve, words: Sequence[str], false_accepts_per_hour: float
 ) -> dict[str, OperatingPoint]:
-    """Pick the points of fewest misses whose false accepts together stay within a rate; of equals those of fewest.
+    """Pick the points of fewest misses whose false accepts together stay within a rate; ties go to fewer false accepts.
 
-    A word whose score rarely rises by mistake leaves its share to the others: all divisions of the permitted rate among
-    the words are compared.
+    A word that rarely has false accepts leaves its share to the others: all divisions of the permitted rate among the
+    words are compared.
 
     Parameters
     ----------
     curve : OperatingCurve
     words : sequence of str
-        The words that are listened for.
+        The words to detect.
     false_accepts_per_hour : float
         Of all words together, above 0. When the curve's hours cannot show a rate that low, each word gets the point of
         fewest misses among those without a single false accept.
@@ -53,7 +53,7 @@ def pick_points(
 
 
 def _fewest_misses(curve: OperatingCurve, word: str, permitted: float) -> dict[float, OperatingPoint]:
-    """Return, by the rate of false accepts, the point of fewest misses; of equals the strictest."""
+    """Return, by the rate of false accepts, the point of fewest misses; ties go to the strictest."""
     cheapest: dict[float, OperatingPoint] = {}
     for point in curve.words.get(word, []):
         rate = round(point.false_accepts_per_hour, DECIMALS)
@@ -68,7 +68,7 @@ def _fewest_misses(curve: OperatingCurve, word: str, permitted: float) -> dict[f
 def describe_points(
     curve: OperatingCurve, points: Mapping[str, OperatingPoint], false_accepts_per_hour: float
 ) -> list[str]:
-    """Return what was chosen and what to expect of it, a line each."""
+    """Return the chosen thresholds and what to expect of them, one line for each word."""
     lines = [
         f"{word}: threshold {point.threshold:g}, expected to miss {100 * point.miss_rate:.1f} % "
         f"({100 * point.miss_rate_interval[0]:.1f}-{100 * point.miss_rate_interval[1]:.1f} %)"
@@ -79,6 +79,6 @@ def describe_points(
         lines.append(
             f"warning: {false_accepts_per_hour:g} false accepts per hour is below what was measured: one in "
             f"{curve.hours:.2f} hours is {1.0 / curve.hours:.2g} per hour; chosen are thresholds with "
-            + (f"{found:.2g} per hour there, the mean of several hearings" if found else "none there")
+            + (f"{found:.2g} per hour there, the mean of several passes" if found else "none there")
         )
     return lines

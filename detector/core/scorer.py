@@ -1,6 +1,6 @@
 """The one scorer: samples of a stream in, scores of its windows out.
 
-A live stream, a recording, calibration, a benchmark and a replay all score by it, so that they agree to the bit.
+A live stream, a recording, calibration, a benchmark and a replay all use it, so that they agree bit for bit.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from detector.events import Scored
 from detector.types import Count, PositiveInt
 
 FRAMES_AT_ONCE = 64
-"""Frames that are computed in one call where many samples come at once: few enough to stay in a processor's cache."""
+"""Frames computed in one call where many samples come at once: few enough to stay in a processor's cache."""
 SILENCE_AFTER_S = 1.0
 """Silence that follows the end of a stream, so that a word that ends with it is scored in every position."""
 
 
 class ScorerState(msgspec.Struct, frozen=True):
-    """What a scorer remembers between two samples, by value."""
+    """State of a scorer between two samples, by value."""
 
     n_samples: Count
     n_windows: Count
@@ -32,22 +32,22 @@ class ScorerState(msgspec.Struct, frozen=True):
     frames: bytes
     """float32, shape (n_frames, n_mels)."""
     rest: bytes
-    """int16: what the front end keeps for its next frame."""
+    """int16: samples that the front end keeps for its next frames."""
 
 
 class Scorer:
     """Scores every window of a stream: 16 kHz (the manifest's rate), mono. One thread only.
 
-    A window is scored each `stride_factor` strides. The first ones, before there were samples for a whole window, are
-    filled up with silence: as many as the decision averages over, so that its average is complete when the first whole
-    one is there.
+    A window is scored every `stride_factor` strides. The first windows end before there are samples for a whole window,
+    and are padded with silence: as many as the decision averages over, so that its average is complete at the first
+    whole window.
     """
 
     def __init__(self, model: Model) -> None:
         manifest = model.manifest
         self.model = model
         self.stride_factor = 1
-        """Windows are this many strides apart: more than one where a machine is too slow for the moment."""
+        """Strides from one window to the next: more than one while the machine is too slow."""
         self._frontend = StreamingLogMel(manifest.frontend)
         self._window_samples, self._stride_samples = manifest.window_samples, manifest.stride_samples
         self._rate_hz, self._n_frames = manifest.frontend.sample_rate_hz, manifest.n_frames
@@ -74,7 +74,7 @@ class Scorer:
 
     @property
     def full_at(self) -> int:
-        """Where the first window ends that holds no silence from before the stream, or from before the last gap."""
+        """End of the first window that is not padded: it holds only samples since the start, or the last gap."""
         return self._full_at
 
     def reset(self) -> None:
@@ -83,7 +83,7 @@ class Scorer:
         self._begin_segment()
 
     def skip(self, n_samples: int) -> None:
-        """Account for samples that were lost, 0 where nobody knows how many: no window spans the gap."""
+        """Account for lost samples, 0 where their number is unknown: no window spans the gap."""
         self._n_samples += n_samples
         self._begin_segment()
 
@@ -106,7 +106,7 @@ class Scorer:
         return np.zeros(round(SILENCE_AFTER_S * self._rate_hz) if self._n_samples else 0, dtype=np.int16)
 
     def snapshot(self) -> ScorerState:
-        """Return all that is remembered: a scorer of the same model goes on from it to the bit."""
+        """Return the state; a scorer of the same model continues from it bit for bit."""
         return ScorerState(
             n_samples=self._n_samples,
             n_windows=self._n_windows,
@@ -118,14 +118,14 @@ class Scorer:
         )
 
     def restore(self, state: ScorerState) -> None:
-        """Go on from where another scorer was.
+        """Continue from the state of another scorer.
 
         Raises
         ------
         SettingsError
-            If it was of another model, or cannot have been.
+            If the state is of another model, or is not valid.
         """
-        if not self._can_be(state):
+        if not self._is_valid(state):
             raise SettingsError("expected the state of a scorer of the same model, found another")
         self._n_samples, self._n_windows = state.n_samples, state.n_windows
         self._next_end, self._full_at = state.next_end, state.full_at
@@ -133,7 +133,7 @@ class Scorer:
         self._frames = np.frombuffer(state.frames, dtype=np.float32).reshape(self._frames.shape).copy()
         self._frontend.restore(np.frombuffer(state.rest, dtype=np.int16))
 
-    def _can_be(self, state: ScorerState) -> bool:
+    def _is_valid(self, state: ScorerState) -> bool:
         frame_samples = self.model.manifest.frontend.frame_samples
         return (
             len(state.frames) == self._frames.nbytes
@@ -143,14 +143,14 @@ class Scorer:
         )
 
     def _begin_segment(self) -> None:
-        """Begin after nothing: what is before the next sample is silence."""
+        """Begin a segment: silence precedes the next sample."""
         self._full_at = self._n_samples + self._window_samples
         self._next_end = self._full_at - self._n_partial * self._stride_samples
         self._frontend.reset()
         self._frames = np.full((self._n_frames, self.model.manifest.frontend.n_mels), -1.0, dtype=np.float32)
 
     def _feed_block(self, samples: NDArray[np.int16]) -> list[Scored]:
-        """Compute the frames that some samples complete in one call, then score the windows that end among them."""
+        """Compute the frames that some samples complete in one call, then score the windows that end within them."""
         end = self._n_samples + len(samples)
         new = self._frontend.feed(samples)
         frames = np.concatenate((self._frames, new)) if len(new) else self._frames
@@ -162,7 +162,7 @@ class Scorer:
         return scored
 
     def _score_until(self, end: int, frames: NDArray[np.float32]) -> list[Scored]:
-        """Score the windows that end up to sample `end`, which completes the last of some frames, (n, n_mels)."""
+        """Score the windows that end at or before sample `end`; `frames`, shape (n, n_mels), are the latest by then."""
         count_frames, begin = self.model.manifest.frontend.count_frames, self._full_at - self._window_samples
         n_after_start = count_frames(end - begin) - len(frames)
         scored = []

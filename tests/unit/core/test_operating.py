@@ -73,4 +73,4 @@ def test_of_points_that_miss_as_little_the_one_of_fewest_false_accepts_is_taken(
 def test_a_curve_heard_several_times_is_not_said_to_have_none():
     curve = OperatingCurve(measured_on="x", hours=HOURS, words={"yes": [point(0.9, 1 / 3, 0.1)]})
     (_, warning) = describe_points(curve, pick_points(curve, ["yes"], 0.2), 0.2)
-    assert warning.endswith("chosen are thresholds with 0.17 per hour there, the mean of several hearings")
+    assert warning.endswith("chosen are thresholds with 0.17 per hour there, the mean of several passes")
