@@ -83,7 +83,7 @@ class Capture:
         ThreadStuckError
             If it has stood still for `STUCK_AFTER_S`.
         """
-        running_s = self._running.look(now_s)
+        running_s = self._running.update(now_s)
         if self._n_turns != self._n_turns_seen:
             self._n_turns_seen, self._turned_s = self._n_turns, running_s
         if running_s - self._turned_s > STUCK_AFTER_S:

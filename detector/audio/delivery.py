@@ -38,11 +38,11 @@ class Delivery:
 
     def is_stale(self, now_s: float) -> bool:
         """Whether the last poll was too long ago to use what waits."""
-        return now_s - self._running.looked_s > STALE_AFTER_S
+        return now_s - self._running.updated_s > STALE_AFTER_S
 
     def is_lost(self, now_s: float) -> bool:
         """Note a poll that brought nothing; return whether there has been none for too long."""
-        return self._running.look(now_s) - self._last_sample_s > LOST_AFTER_S
+        return self._running.update(now_s) - self._last_sample_s > LOST_AFTER_S
 
     def observe(self, n_samples: int, now_s: float, *, has_loss: bool) -> Loss | None:
         """Note a poll that brought samples; return what was lost before them.
@@ -56,7 +56,7 @@ class Delivery:
         has_loss : bool
             Whether it is known that samples were lost before these.
         """
-        running_s = self._running.look(now_s)
+        running_s = self._running.update(now_s)
         # The device was quiet although it was asked, and what it hands over now is not what was missing.
         is_short = running_s - self._last_sample_s - n_samples / self._rate_hz > TOLERANCE_S
         self._last_sample_s = max(self._last_sample_s, running_s)

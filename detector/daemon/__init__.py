@@ -1,1 +1,1 @@
-"""Months in front of a microphone: the listening loop and what looks after it."""
+"""Long-running detection from a microphone: the listening loop and what supervises it."""

@@ -1,4 +1,4 @@
-"""The verb `listen`: months in front of a microphone. What starts in an order stops in the reverse, on this page."""
+"""The verb `listen`: a daemon that runs for months. What starts in an order stops in the reverse, in this module."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from detector.settings import Settings, check_events
 log = logging.getLogger(__name__)
 
 FINISH_S = 0.2
-"""How long the last lines may take."""
+"""The last lines are written for at most this long."""
 
 
 def listen(settings: Settings, source_name: str | None, reread: Callable[[], Settings] | None = None) -> int:
-    """Detect in a microphone, a recording in real time or standard input, until the end or a signal.
+    """Detect in the audio of a microphone, a recording in real time or standard input, until its end or a signal.
 
-    `reread` returns the settings as they are now in their file; SIGHUP asks for it. None: SIGHUP ends the process.
+    `reread` reads the settings from their file again, on SIGHUP. None: SIGHUP ends the process.
     """
     log_output = None
     if source_name is None:
@@ -50,9 +50,9 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
     check_events(settings)
     detector = open_detector(settings)
     source = choose_source(settings, source_name, detector.model.manifest.frontend.sample_rate_hz)
-    # A microphone does not wait: neither does what is printed of it. Where the source waits, so does the output.
+    # A microphone does not wait, so its output must not block. Where the source can wait, output may block.
     output = None if source.can_wait else Outlet(sys.stdout.fileno())
-    faulthandler.enable()  # a watchdog's SIGABRT leaves the stacks behind
+    faulthandler.enable()  # the watchdog's SIGABRT prints the stacks
     faulthandler.register(signal.SIGUSR1)
     hangup = Request(signal.SIGHUP) if reread is not None else None
     keep = Request(signal.SIGUSR2)
@@ -94,7 +94,7 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
 
 
 class Daemon:
-    """Passes events on, and looks after health, lateness, watchdog, outputs and settings. One thread only."""
+    """Passes events on, and maintains health, lateness, watchdog, outputs and settings. One thread only."""
 
     def __init__(
         self,
@@ -113,16 +113,16 @@ class Daemon:
         reread: Callable[[], Settings] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Pass what happens to a detector on to a listener.
+        """Pass the events of a detector on to a listener.
 
         Parameters
         ----------
         output, log_output : Outlet, optional
-            Where lines wait that nobody has taken yet: detections, the log.
+            Queues of lines that are not written yet: detections, the log.
         keep, hangup : Request
-            Signals that ask for what is around to be kept, and for `reread` to return the settings of now.
+            Signals that request a recording to be kept, and the settings to be read again by `reread`.
         clock : callable
-            Seconds of a clock that never steps.
+            Returns seconds of a monotonic clock.
         """
         self._settings = settings
         self._detector = detector
@@ -144,17 +144,17 @@ class Daemon:
         self._trouble: str | None = None
 
     def hear(self, event: Event) -> None:
-        """Pass an event on; several times a second, look around."""
+        """Pass an event on; at each Progress, several times a second, do what is due."""
         self._listener.hear(event)
         if isinstance(event, Progress):
-            self._look_around(event, self._clock())
+            self._maintain(event, self._clock())
 
-    def _look_around(self, progress: Progress, now_s: float) -> None:
+    def _maintain(self, progress: Progress, now_s: float) -> None:
         self._flush()
         self._watchdog.progress(progress.n_captured, self._detector.n_windows, now_s)
         if self._source.is_live:
             self._health.hear(progress)
-            self._judge()
+            self._assess()
         if not self._source.can_wait and self._lateness.observe(progress.n_waiting / self._rate_hz, now_s):
             self._detector.stride_factor = self._lateness.factor
             self._listener.hear(State(self._health.condition, self._lateness.factor))
@@ -165,16 +165,16 @@ class Daemon:
         if self._hangup is not None and self._hangup.take():
             self._reload()
 
-    def _judge(self) -> None:
+    def _assess(self) -> None:
         before, has_scored = self._health.condition, self._detector.n_windows > 0
-        condition = self._health.judge(is_waiting=self._source.is_waiting, has_scored=has_scored)
+        condition = self._health.assess(is_waiting=self._source.is_waiting, has_scored=has_scored)
         if has_scored and not self._is_ready:
             self._is_ready = self._notifier.ready()
         if condition is not None:
             self._listener.hear(State(condition, self._detector.stride_factor, before))
 
     def _flush(self) -> None:
-        """Write what waits, as far as somebody takes it."""
+        """Write the lines that wait, as far as that does not block."""
         flush(self._output, self._log_output, 0.0)
         if self._output is not None:
             if self._output.trouble and not self._trouble:
@@ -182,7 +182,7 @@ class Daemon:
             self._trouble = self._output.trouble
 
     def _reload(self) -> None:
-        """Take over settings that have changed, and let the supervisor know."""
+        """Apply settings that have changed, and notify the supervisor."""
         assert self._reread is not None
         if self._is_ready:
             self._notifier.reloading()
@@ -197,12 +197,12 @@ class Daemon:
 
 
 def flush(output: Outlet | None, log_output: Outlet | None, timeout_s: float) -> None:
-    """Write what waits, for at most timeout_s; of the log nobody needs to read anything.
+    """Write the lines that wait, for at most timeout_s; failures of the log are ignored.
 
     Raises
     ------
     OSError
-        If nobody can take what is printed any more.
+        If detections can no longer be written.
     """
     if log_output is not None:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""How hearing stands, judged from the samples and their absence."""
+"""The condition of the audio input, assessed from its samples and their absence."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from numpy.typing import NDArray
 from detector.events import Condition, Event, Progress
 from detector.process.running import RunningTime
 
-JUDGED_S = 10
-"""Silence and clipping are judged over this many seconds."""
+ASSESSED_S = 10
+"""Silence and clipping are assessed over this many seconds."""
 SILENT_RMS = 1.5
-"""In steps of 16 bits (-87 dBFS); the noise of a microphone and its amplifier is far above, at -70 to -50 dBFS."""
+"""In steps of 16 bits (-87 dBFS); the noise of a microphone and its amplifier is far higher, -70 to -50 dBFS."""
 CLIPPED_PART = 0.005
-"""Part of samples at full scale above which the level is set too high."""
-LEAVING = 2.0
-"""Silence and clipping are over when the level is this far on the other side: one at a limit is reported once."""
+"""Fraction of samples at full scale above which the level is too high."""
+HYSTERESIS = 2.0
+"""Silence and clipping end when the level has passed its limit by this factor: a level at a limit is reported once."""
 DEAF_AFTER_S = 3.0
 """Without a sample for this long the detector is deaf."""
 STALL_S = 1.0
-"""Between two looks further apart than this the process was not running: that is not the microphone's fault."""
+"""Between two updates further apart than this the process was suspended, which does not count as missing samples."""
 
 
 class Health:
-    """A listener that judges the samples of a stream. One thread only."""
+    """A listener that assesses the samples of a stream. One thread only."""
 
     def __init__(self, sample_rate_hz: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin now; `clock` gives seconds and never steps."""
+        """Begin now; `clock` returns seconds of a monotonic clock."""
         self._sample_rate_hz = sample_rate_hz
         self._clock = clock
         self._running = RunningTime(clock(), most_s=STALL_S)
         self._last_sample_s = 0.0
-        self._seconds: deque[tuple[float, int]] = deque(maxlen=JUDGED_S)
+        self._seconds: deque[tuple[float, int]] = deque(maxlen=ASSESSED_S)
         self._begin_second()
         self.condition = Condition.STARTING
 
     def hear(self, event: Event) -> None:
-        """Take the samples that a turn brought."""
+        """Take the samples of an iteration of the listening loop."""
         if isinstance(event, Progress) and len(event.samples):
-            self._last_sample_s = self._running.look(self._clock())
+            self._last_sample_s = self._running.update(self._clock())
             self._measure(event.samples)
 
     def _measure(self, samples: NDArray[np.int16]) -> None:
@@ -54,14 +54,14 @@ class Health:
             self._n_clipped += int(np.count_nonzero((part == 32767) | (part == -32768)))
             self._n_left -= len(part)
             if self._n_left == 0:
-                # A level that never changes is no sound: codecs that are muted may stand far off zero.
+                # The variance, since a muted codec may deliver a constant far from zero.
                 variance = self._energy - self._sum**2 / self._sample_rate_hz
                 self._seconds.append((variance, self._n_clipped))
                 self._begin_second()
 
-    def judge(self, *, is_waiting: bool, has_scored: bool) -> Condition | None:
+    def assess(self, *, is_waiting: bool, has_scored: bool) -> Condition | None:
         """Return the condition if it has changed."""
-        condition = self._find(self._running.look(self._clock()), is_waiting=is_waiting, has_scored=has_scored)
+        condition = self._find(self._running.update(self._clock()), is_waiting=is_waiting, has_scored=has_scored)
         if condition is self.condition:
             return None
         self.condition = condition
@@ -80,11 +80,11 @@ class Health:
         if not has_scored:
             return Condition.STARTING
         n_samples = len(self._seconds) * self._sample_rate_hz
-        if len(self._seconds) == JUDGED_S:
-            silent_rms = SILENT_RMS * (LEAVING if self.condition is Condition.SILENT else 1.0)
+        if len(self._seconds) == ASSESSED_S:
+            silent_rms = SILENT_RMS * (HYSTERESIS if self.condition is Condition.SILENT else 1.0)
             if sum(energy for energy, _ in self._seconds) < silent_rms**2 * n_samples:
                 return Condition.SILENT
-            clipped_part = CLIPPED_PART / (LEAVING if self.condition is Condition.CLIPPING else 1.0)
+            clipped_part = CLIPPED_PART / (HYSTERESIS if self.condition is Condition.CLIPPING else 1.0)
             if sum(n_clipped for _, n_clipped in self._seconds) > clipped_part * n_samples:
                 return Condition.CLIPPING
         return Condition.LISTENING

@@ -1,15 +1,15 @@
-"""What to do when this machine is too slow for the moment: score fewer windows."""
+"""While this machine is too slow, fewer windows are scored."""
 
 from __future__ import annotations
 
 FACTORS = (1, 2, 4)
-"""The stride is widened by these."""
+"""Factors by which the stride is widened, one after the other."""
 LATE_S = 0.3
-"""With more than this waiting to be scored, the stride is widened."""
+"""With more audio than this waiting to be scored, the stride is widened."""
 WIDEN_AFTER_S = 0.5
-"""And widened again if that did not help within this time."""
+"""It is widened again if that did not help within this time."""
 NARROW_AFTER_S = 10.0
-"""It is narrowed again after this long without being late."""
+"""It is narrowed again when the detector was not late for this long."""
 
 
 class Lateness:
@@ -22,11 +22,11 @@ class Lateness:
 
     @property
     def factor(self) -> int:
-        """How many times as wide as the model's the stride is."""
+        """The stride, in strides of the model."""
         return FACTORS[self._step]
 
     def observe(self, waiting_s: float, now_s: float) -> bool:
-        """Note how much audio waits to be scored; return whether the factor has changed."""
+        """Take how much audio waits to be scored; return whether the factor has changed."""
         is_late = waiting_s > LATE_S
         if is_late:
             self._late_s = now_s

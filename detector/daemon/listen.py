@@ -1,4 +1,4 @@
-"""The listening loop: from a source, by way of ring and detector, to a listener, as the audio arrives."""
+"""The listening loop: from a source through ring and detector to a listener, as the audio arrives."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from detector.events import Closed, Gap, GapCause, Listener, Opened, Progress
 from detector.process.signals import StopFlag
 
 RING_S = 1.0
-"""Seconds that the ring holds: how late the detector may be before it skips what it is late for."""
+"""Seconds that the ring holds: a detector that is later than this skips samples."""
 WAIT_S = 0.2
-"""How long the listening thread sleeps at most before it looks whether it should stop."""
+"""The listening thread waits for samples for at most this long before it checks whether it should stop."""
 
 
 def listen(
@@ -34,7 +34,7 @@ def listen(
     try:
         with Capture(source, ring) as capture:
             while not stop.is_set():
-                # One window a turn, so that lateness, stop and signs of life are looked at between any two.
+                # One window an iteration, so that lateness, stop and watchdog are checked between any two.
                 n_samples = detector.n_samples_to_next_window
                 taken = ring.take(n_samples, WAIT_S, min_samples=n_samples)
                 is_there = capture.is_open and not source.is_waiting
@@ -64,7 +64,7 @@ def listen(
 
 
 def _find_gaps(taken: Taken, detector: Detector) -> list[Gap]:
-    """Return what was lost before these samples, in order."""
+    """Return the gaps before these samples, in order."""
     gaps = list(taken.gaps)
     if taken.n_skipped:
         position = detector.n_samples + taken.n_skipped

@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 
 def reload(old: Settings, reread: Callable[[], Settings], detector: Detector) -> Settings | None:
-    """Read settings anew and let a detector go on with them.
+    """Read settings again and apply them to a detector.
 
-    What does not fit is refused in one line of the log, and nothing has changed.
+    Settings that do not fit are rejected with one line of the log, and nothing changes.
 
     Returns
     -------
     Settings or None
-        What is in effect from the next window on; None if it was refused.
+        Those in effect from the next window on; None if they were rejected.
     """
     try:
         new = reread()

@@ -1,4 +1,4 @@
-"""Reports on a running daemon, to the log and the supervisor: at its start and end, each minute, and at trouble."""
+"""Reports on a running daemon, to the log and the supervisor: at start and end, every minute, and on trouble."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Status:
         count_dropped : callable
             Returns how many lines of output were dropped so far.
         clock : callable
-            Seconds of a clock that never steps.
+            Returns seconds of a monotonic clock.
         """
         self._detector = detector
         self._notifier = notifier
@@ -66,7 +66,7 @@ class Status:
         self._n_processed = 0
 
     def hear(self, event: Event) -> None:
-        """Count an event, and report it where it is news."""
+        """Count an event, and report it where it is worth a line of the log."""
         if isinstance(event, Progress):
             self._n_processed = self._detector.n_samples - event.n_skipped
             if self._clock() - self._reported_s >= STATUS_EVERY_S:
@@ -89,8 +89,8 @@ class Status:
     def _note_gap(self, gap: Gap) -> None:
         self._gaps.add(gap)
         now_s = self._detector.n_samples / self._rate_hz
-        is_news = gap.cause is not GapCause.RECONNECT  # a source that comes back is reported by itself
-        if is_news and now_s - self._warned_at_s >= WARN_EVERY_S:
+        is_unreported = gap.cause is not GapCause.RECONNECT  # the source itself logs that it is back
+        if is_unreported and now_s - self._warned_at_s >= WARN_EVERY_S:
             self._warned_at_s = now_s
             log.warning("audio was lost, this machine may be too busy: %s so far", self._gaps.describe())
 

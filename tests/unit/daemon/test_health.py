@@ -28,7 +28,7 @@ def listen(health, sound, seconds, now_s=0.0, **options):
         now_s += 0.1
         health._clock.now_s = now_s
         health.hear(Progress(sound[:100], 0, 0, 0))
-        state = health.judge(**options)
+        state = health.assess(**options)
         if state is not None:
             changes.append((round(now_s, 1), state))
     return changes
