@@ -218,6 +218,8 @@ class Closed(Event, frozen=True):
 
     n_samples: int
     """Of the stream, skipped ones included."""
+    was_stopped: bool = False
+    """Somebody asked for the end, before the source had one."""
 
     def describe(self, stream: Opened) -> dict[str, Any]:
         """Return the stream's length."""

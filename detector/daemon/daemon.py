@@ -21,7 +21,7 @@ from detector.daemon.listen import listen as listen_to
 from detector.daemon.reload import reload
 from detector.daemon.status import Status
 from detector.errors import EXIT_OK, OutputClosed
-from detector.events import Asked, Event, Listener, Progress, State
+from detector.events import Asked, Closed, Event, Listener, Progress, State
 from detector.flight.recorder import FlightRecorder
 from detector.outputs.console import Console
 from detector.outputs.fanout import Fanout
@@ -58,8 +58,7 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
     keep = Request(signal.SIGUSR2)
     notifier, watchdog = open_service(os.environ)
     with deferred_stop() as stop, contextlib.ExitStack() as stack:
-        stack.callback(flush, None, log_output, FINISH_S)
-        stack.callback(flush, output, None, FINISH_S)
+        stack.callback(flush_log, log_output, FINISH_S)
         stack.callback(notifier.stopping)
         console = Console(
             as_json=settings.json,
@@ -67,7 +66,7 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
             stream=None if output is None else cast("TextIO", output),
             stop=stop,
         )
-        status = Status(detector, notifier, count_dropped=lambda: 0 if output is None else output.n_dropped)
+        status = Status(detector, source, notifier, count_dropped=lambda: 0 if output is None else output.n_dropped)
         listeners: list[Listener] = [console, status]
         if settings.record.folder is not None:
             listeners.insert(0, stack.enter_context(FlightRecorder(detector, settings.record)))
@@ -145,7 +144,11 @@ class Daemon:
 
     def hear(self, event: Event) -> None:
         """Pass an event on; at each Progress, several times a second, do what is due."""
-        self._listener.hear(event)
+        try:
+            if isinstance(event, Closed):
+                self._finish()
+        finally:
+            self._listener.hear(event)
         if isinstance(event, Progress):
             self._maintain(event, self._clock())
 
@@ -173,10 +176,19 @@ class Daemon:
         if condition is not None:
             self._listener.hear(State(condition, self._detector.stride_factor, before))
 
-    def _flush(self) -> None:
-        """Write the lines that wait, as far as that does not block."""
-        flush(self._output, self._log_output, 0.0)
+    def _finish(self) -> None:
+        """Write the last lines; what nobody takes is dropped, and counted when the end is reported."""
+        try:
+            self._flush(FINISH_S)
+        finally:
+            if self._output is not None:
+                self._output.drop()
+
+    def _flush(self, timeout_s: float = 0.0) -> None:
+        """Write the lines that wait, for at most timeout_s."""
+        flush_log(self._log_output, timeout_s)
         if self._output is not None:
+            self._output.finish(timeout_s)
             if self._output.trouble and not self._trouble:
                 log.warning("detections wait, they cannot be written: %s", self._output.trouble)
             self._trouble = self._output.trouble
@@ -196,16 +208,8 @@ class Daemon:
             self._is_ready = self._notifier.ready()
 
 
-def flush(output: Outlet | None, log_output: Outlet | None, timeout_s: float) -> None:
-    """Write the lines that wait, for at most timeout_s; failures of the log are ignored.
-
-    Raises
-    ------
-    OSError
-        If detections can no longer be written.
-    """
+def flush_log(log_output: Outlet | None, timeout_s: float) -> None:
+    """Write the lines of the log that wait, for at most timeout_s; that nobody takes them is no failure."""
     if log_output is not None:
         with contextlib.suppress(OSError):
             log_output.finish(timeout_s)
-    if output is not None:
-        output.finish(timeout_s)

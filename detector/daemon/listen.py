@@ -60,7 +60,7 @@ def listen(
                     listener.hear(event)
                 listener.hear(Progress(silence, ring.end, 0, n_skipped))
     finally:
-        listener.hear(Closed(detector.n_samples))
+        listener.hear(Closed(detector.n_samples, was_stopped=stop.is_set()))
 
 
 def _find_gaps(taken: Taken, detector: Detector) -> list[Gap]:

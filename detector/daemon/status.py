@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from detector.audio.gaps import GapLedger
+from detector.audio.sources import AudioSource
 from detector.core.detector import Detector
 from detector.daemon.lateness import FACTORS
 from detector.events import Closed, Condition, Detection, Event, Gap, GapCause, Opened, Progress, State
@@ -32,16 +33,18 @@ class Status:
     def __init__(
         self,
         detector: Detector,
+        source: AudioSource,
         notifier: Notifier,
         *,
         count_dropped: Callable[[], int] = int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Report on a detector.
+        """Report on a detector and the source that it listens to.
 
         Parameters
         ----------
         detector : Detector
+        source : AudioSource
         notifier : Notifier
         count_dropped : callable
             Returns how many lines of output were dropped so far.
@@ -49,6 +52,7 @@ class Status:
             Returns seconds of a monotonic clock.
         """
         self._detector = detector
+        self._source = source
         self._notifier = notifier
         self._count_dropped = count_dropped
         self._clock = clock
@@ -56,7 +60,7 @@ class Status:
         self._started_s = self._reported_s = clock()
         self._cpu_s = time.process_time()
         self._n_windows_reported = 0
-        self._source = ""
+        self._was_opened = False
         self._condition = Condition.STARTING
         self._stride_factor = FACTORS[0]
         self._n_widened = 0
@@ -78,11 +82,11 @@ class Status:
         elif isinstance(event, State):
             self._note_state(event)
         elif isinstance(event, Opened):
-            if not self._source:
+            if not self._was_opened:
                 words = ", ".join(event.thresholds)
                 log.info("listening to %s for %s with %s on %s", event.source, words, event.model, event.runtime)
-            self._source = event.source
-        elif isinstance(event, Closed) and self._source:
+            self._was_opened = True
+        elif isinstance(event, Closed) and (self._was_opened or event.was_stopped):
             lost = self._gaps.describe() + self._describe_dropped()
             log.info("stopped after %.1f s of audio; %s", self._n_processed / self._rate_hz, lost)
 
@@ -104,7 +108,7 @@ class Status:
             log.warning("%s: windows are now %d ms apart", why, round(1000 * stride_s))
         if state.before is not None:
             self._condition = state.condition
-            self._notifier.status(f"{state.condition.value}: {self._source}")
+            self._notifier.status(f"{state.condition.value}: {self._source.name}")
             if state.condition in TROUBLES:
                 log.warning(TROUBLES[state.condition])
             elif state.before in TROUBLES and state.condition is Condition.LISTENING:

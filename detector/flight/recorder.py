@@ -139,7 +139,7 @@ class FlightRecorder:
         elif isinstance(event, Gap):
             segment.gaps.append(event)
             segment.changes.append(Change(now, n_skipped=event.at_sample - now))
-        elif isinstance(event, State):
+        elif isinstance(event, State) and event.before is None:  # the stride has changed
             segment.changes.append(Change(now, stride_factor=event.stride_factor))
 
     def _record(self, samples: NDArray[np.int16]) -> None:

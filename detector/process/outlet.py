@@ -81,6 +81,13 @@ class Outlet:
                     self._lines.popleft()
                     self._n_written_of_first = 0
 
+    def drop(self) -> None:
+        """Drop the lines that wait, and count them."""
+        with self._lock:
+            self.n_dropped += len(self._lines)
+            self._lines.clear()
+            self._n_written_of_first = 0
+
     def finish(self, timeout_s: float) -> None:
         """Write the rest, for at most timeout_s; raises as `flush` does."""
         deadline_s = time.monotonic() + timeout_s

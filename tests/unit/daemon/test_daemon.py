@@ -1,15 +1,16 @@
 """What the daemon looks after, turn by turn, with a clock that the test turns."""
 
+import contextlib
 import logging
 
 import numpy as np
 import pytest
 from clocks import Clock
 
-from detector.daemon.daemon import Daemon
+from detector.daemon.daemon import FINISH_S, Daemon
 from detector.daemon.lateness import LATE_S
 from detector.errors import SettingsError
-from detector.events import Asked, Condition, Opened, Progress, State
+from detector.events import Asked, Closed, Condition, Opened, Progress, State
 from detector.process.supervisor import Watchdog
 from detector.settings import RecordSettings, Settings
 
@@ -60,10 +61,13 @@ class Outlet:
     trouble = None
 
     def __init__(self):
-        self.finished = []
+        self.finished, self.is_dropped = [], False
 
     def finish(self, timeout_s):
         self.finished.append(timeout_s)
+
+    def drop(self):
+        self.is_dropped = True
 
 
 class Keeper:
@@ -240,3 +244,21 @@ def test_lines_that_wait_are_written_at_each_turn_and_trouble_is_reported_once(d
     assert [record.message for record in caplog.records] == [
         "detections wait, they cannot be written: No space left on device"
     ]
+
+
+@pytest.mark.parametrize("error", [None, BrokenPipeError()])
+def test_the_last_lines_are_written_or_counted_as_dropped_before_the_end_is_reported(detector, error):
+    world = World(detector)
+    seen = []
+
+    def finish(timeout_s):
+        world.output.finished.append(timeout_s)
+        if error is not None:
+            raise error
+
+    world.output.finish = finish
+    world.keeper.hear = lambda event: seen.append((event, world.output.is_dropped))
+    with contextlib.suppress(BrokenPipeError):
+        world.daemon.hear(Closed(0))
+    assert world.output.finished == [FINISH_S]
+    assert seen == [(Closed(0), True)]

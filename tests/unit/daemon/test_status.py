@@ -36,10 +36,14 @@ def notifier():
     return Notifier()
 
 
+class Source:
+    name = "USB"
+
+
 @pytest.fixture
 def status(detector, notifier, clock, caplog):
     caplog.set_level(logging.INFO)
-    return Status(detector, notifier, clock=clock, count_dropped=lambda: 3)
+    return Status(detector, Source(), notifier, clock=clock, count_dropped=lambda: 3)
 
 
 def messages(caplog, level=logging.INFO):
@@ -114,8 +118,15 @@ def test_a_stride_that_widens_and_narrows_is_warned_of(status, caplog):
 def test_the_end_says_how_much_audio_there_was_unless_there_never_was_any(status, detector, caplog):
     status.hear(Closed(0))
     assert messages(caplog) == []
+    status.hear(Closed(0, was_stopped=True))
+    assert messages(caplog) == ["stopped after 0.0 s of audio; 0 gaps, 0.00 s lost, 3 lines of output dropped"]
     status.hear(OPENED)
     detector.feed(np.zeros(24000, dtype=np.int16))
     status.hear(Progress(NOTHING, 24000, 0, 0))
     status.hear(Closed(24000))
     assert messages(caplog)[-1] == "stopped after 1.5 s of audio; 0 gaps, 0.00 s lost, 3 lines of output dropped"
+
+
+def test_a_source_that_is_waited_for_from_the_start_is_named_to_the_supervisor(status, notifier):
+    status.hear(State(Condition.RECOVERING, 1, Condition.STARTING))
+    assert notifier.texts == ["recovering: USB"]

@@ -248,3 +248,16 @@ def test_a_flight_of_the_first_format_replays_as_it_was():
     ]
     assert len(detections) == 2
     assert detector.n_windows == len(kept_then["windows"])
+
+
+def test_a_condition_alone_is_no_change_of_what_is_scored(detector, demo_samples, tmp_path):
+    with FlightRecorder(detector, settings(tmp_path)) as recorder:
+        hear(detector, recorder, demo_samples[: 2 * 16000])
+        recorder.hear(State(Condition.LISTENING, 1, Condition.STARTING))
+        detector.stride_factor = 2
+        recorder.hear(State(Condition.LISTENING, 2))
+        hear(detector, recorder, demo_samples[2 * 16000 : 3 * 16000])
+        recorder.hear(Asked("asked"))
+    (file,) = kept(tmp_path)
+    changes = json.loads(file.with_suffix(".json").read_text())["changes"]
+    assert [(change["at_sample"], change["stride_factor"]) for change in changes] == [(2 * 16000, 2)]

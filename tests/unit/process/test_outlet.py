@@ -112,3 +112,16 @@ def test_threads_may_write_and_flush_at_once(tmp_path):
     lines = file.read_text().splitlines()
     for name in "ab":
         assert [line for line in lines if line.startswith(name)] == [f"{name} {k}" for k in range(3000)]
+
+
+def test_lines_that_still_wait_at_the_end_are_dropped_and_counted(pipe):
+    outlet = Outlet(pipe[1])
+    outlet.write("a" * 100_000 + "\nb\nc\n")
+    outlet.finish(0.0)
+    outlet.drop()
+    assert (outlet.n_dropped, outlet.n_waiting) == (3, 0)
+    os.set_blocking(pipe[0], False)
+    os.read(pipe[0], 1_000_000)
+    outlet.write("d\n")
+    outlet.flush()
+    assert os.read(pipe[0], 10) == b"d\n"
