@@ -30,3 +30,4 @@ def parse_words(text: str) -> tuple[str, ...]:
 def print_lines(lines: Iterable[str]) -> None:
     """Print the answer of a verb."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()

@@ -26,7 +26,7 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         "model": manifest.name,
         "model_file": str(find_model(settings.model).with_suffix(".tflite")),
         "runtime": detector.model.network.runtime,
-        "words": {word: detector.decision_settings.words[word].threshold for word in detector.words},
+        "words": detector.thresholds,
         "stride_s": manifest.stride_s,
         "smoothing_windows": detector.decision_settings.smoothing_windows,
         "refractory_s": detector.decision_settings.refractory_s,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from detector.cli.arguments import print_lines
 from detector.cli.options import add_option
 from training.data.items import SPLITS, Split
 from training.run.settings import TrainSettings
@@ -148,9 +148,3 @@ def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> Collect
 def print_report(report: Any, *, as_json: bool) -> None:
     """Print a report as lines, or as JSON."""
     print_lines([msgspec.json.encode(report).decode()] if as_json else report.lines())
-
-
-def print_lines(lines: Sequence[str]) -> None:
-    """Print the answer of a verb."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()

@@ -8,18 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from detector.cli.arguments import parse_words
+from detector.cli.arguments import parse_words, print_lines
 from detector.errors import SettingsError
 from training.run.settings import DecisionRecipe
-from training.verbs.arguments import (
-    add_cache,
-    add_seed,
-    add_speech,
-    add_split,
-    open_recordings,
-    parse_rate,
-    print_lines,
-)
+from training.verbs.arguments import add_cache, add_seed, add_speech, add_split, open_recordings, parse_rate
 
 NAME = "calibrate"
 SUMMARY = "measure a model's operating curve, write it and the default thresholds into the manifest"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detector.cli.arguments import parse_words
+from detector.cli.arguments import parse_words, print_lines
 from detector.errors import SettingsError
 from training.verbs.arguments import (
     add_cache,
@@ -18,7 +18,6 @@ from training.verbs.arguments import (
     open_recordings,
     parse_count,
     parse_finite,
-    print_lines,
 )
 
 NAME = "compose"

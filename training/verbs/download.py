@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from training.verbs.arguments import print_lines
+from detector.cli.arguments import print_lines
 
 NAME = "download"
 SUMMARY = "fetch recordings to begin with: resumed, verified, unpacked"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from detector.cli.arguments import print_lines
 from training.verbs.arguments import (
     add_cache,
     add_noise,
@@ -15,7 +16,6 @@ from training.verbs.arguments import (
     add_split,
     add_threshold,
     open_recordings,
-    print_lines,
     print_report,
 )
 

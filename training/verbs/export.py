@@ -6,7 +6,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from training.verbs.arguments import add_threshold, print_lines
+from detector.cli.arguments import print_lines
+from training.verbs.arguments import add_threshold
 
 NAME = "export"
 SUMMARY = "copy the model of a finished run to a folder of models, under a name"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from detector.cli.arguments import print_lines
 from detector.errors import SettingsError
-from training.verbs.arguments import add_cache, add_data, add_noise, open_recordings, print_lines
+from training.verbs.arguments import add_cache, add_data, add_noise, open_recordings
 
 NAME = "inspect"
 SUMMARY = "draw recordings from waveform to scores, or a tree of spectrogram images"

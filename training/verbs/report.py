@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.verbs.arguments import add_cache, print_lines
+from detector.cli.arguments import print_lines
+from training.verbs.arguments import add_cache
 
 NAME = "report"
 SUMMARY = "write one HTML page on a finished run: curves, figures, mistakes to listen to"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from detector.cli.arguments import print_lines
 from detector.cli.options import add_option, take_given
 from detector.errors import SettingsError
 from training.run.settings import SynthesisSettings, convert_settings
-from training.verbs.arguments import not_negative, parse_count, print_lines
+from training.verbs.arguments import not_negative, parse_count
 
 NAME = "synthesize"
 SUMMARY = "speak words with espeak-ng, and flite where installed: negatives of the whole dictionary"

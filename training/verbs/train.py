@@ -10,12 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from detector.cli.arguments import print_lines
 from detector.cli.options import add_option, take_given
 from detector.errors import DetectorError, SettingsError
 from training.network.backends import BACKENDS, import_keras
 from training.run.recipe import new_settings
 from training.run.settings import TrainSettings
-from training.verbs.arguments import add_cache, not_negative, parse_assignment, parse_count, print_lines
+from training.verbs.arguments import add_cache, not_negative, parse_assignment, parse_count
 
 NAME = "train"
 SUMMARY = "train a network, quantise it to int8, measure it; a run of its own folder, resumable"
