@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
 from detector.assembly import describe_stream
 from detector.audio.sources import AudioSource
 from detector.core.detector import Detector
@@ -18,14 +23,18 @@ def detect(source: AudioSource, detector: Detector, listener: Listener) -> int:
     """
     listener.hear(describe_stream(detector, source.name, is_live=source.is_live))
     n_detections = 0
-    is_end = False
-    while not is_end:
-        block = source.read()
-        is_end = block is None
-        if block is not None and block.loss is not None:
-            detector.skip(0)
-        for event in detector.events(detector.silence_after() if block is None else block.samples):
+    for samples in _read(source, detector):
+        for event in detector.events(samples):
             listener.hear(event)
             n_detections += isinstance(event, Detection)
     listener.hear(Closed(detector.n_samples))
     return n_detections
+
+
+def _read(source: AudioSource, detector: Detector) -> Iterator[NDArray[np.int16]]:
+    """Yield what the detector is fed: the source's samples, with losses between them, and the silence after them."""
+    while (block := source.read()) is not None:
+        if block.loss is not None:
+            detector.skip(0)
+        yield block.samples
+    yield detector.silence_after()

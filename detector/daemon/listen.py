@@ -38,8 +38,9 @@ def listen(
                 n_samples = detector.n_samples_to_next_window
                 taken = ring.take(n_samples, WAIT_S, min_samples=n_samples)
                 is_there = capture.is_open and not source.is_waiting
-                is_new = len(taken.samples) > 0 if opened is None else is_there and source.name != opened.source
-                if is_new or (is_there and opened is None):
+                is_first = opened is None and (is_there or len(taken.samples) > 0)
+                is_other = opened is not None and is_there and source.name != opened.source
+                if is_first or is_other:
                     opened = describe_stream(detector, source.name, is_live=source.is_live)
                     listener.hear(opened)
                 if source.is_live:
