@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -21,6 +19,7 @@ from keras import layers
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from detector.cli.bench import cpu_s
 from detector.core.model import Network
 from detector.errors import SettingsError
 from detector.samples import to_float
@@ -152,7 +151,7 @@ def train_tutorial(run: Run, settings: TutorialSettings, *, cache: Path) -> Tuto
         n_training_clips=int(is_training.sum()),
         n_parameters=model.count_params(),
         size_bytes=len(flatbuffer),
-        microseconds=1e6 * _time_s(lambda: network.run(some[0])),
+        microseconds=1e6 * cpu_s(lambda: network.run(some[0]), n_repeats=N_TIMED),
     )
     evaluation = msgspec.json.format(msgspec.json.encode(report))
     write_whole({run.folder / MODEL_FILE: flatbuffer, run.folder / EVALUATION_FILE: evaluation})
@@ -209,13 +208,3 @@ class Pictures(keras.utils.PyDataset):  # type: ignore[misc]
         """Return a batch: pictures in [0, 1], shape (n, frames, frequencies, 1), and positions of words."""
         rows = self._order[position * self._batch_size : (position + 1) * self._batch_size]
         return self._pictures[rows].astype(np.float32)[..., None] / 255.0, self._labels[rows]
-
-
-def _time_s(work: Callable[[], object]) -> float:
-    """Return the least processor time of some calls."""
-    times_s = []
-    for _ in range(N_TIMED):
-        started_s = time.process_time()
-        work()
-        times_s.append(time.process_time() - started_s)
-    return min(times_s)
