@@ -107,7 +107,7 @@ class Recovering:
             block = self._sources[self._chosen].read()
         except CaptureError as exc:
             self._close()
-            self._lose(exc)
+            self._lose(exc, self._clock())
             return Block(NOTHING)
         if block is None or not len(block.samples):
             return block
@@ -119,16 +119,18 @@ class Recovering:
         return block
 
     def _try_to_open(self) -> None:
+        tried_s = self._clock()  # before: a sound server may take long to say no
         try:
             self._sources[self._chosen].__enter__()
         except CaptureError as exc:
             if exc.reason is CaptureFailure.NO_LIBRARY:
                 raise
-            self._lose(exc)
+            self._lose(exc, tried_s)
         except SettingsError as exc:
             if self._lost_since_s is None:
                 raise
-            self._lose(CaptureError(CaptureFailure.NOT_FOUND, str(exc)))  # it fitted, or was not needed, at the start
+            # It fitted, or was not needed, at the start.
+            self._lose(CaptureError(CaptureFailure.NOT_FOUND, str(exc)), tried_s)
         else:
             self._is_open = True
 
@@ -137,9 +139,8 @@ class Recovering:
             self._is_open = False
             self._sources[self._chosen].__exit__(None, None, None)
 
-    def _lose(self, error: CaptureError) -> None:
-        """Note that a source is lost, or still is, and plan the next try."""
-        now_s = self._clock()
+    def _lose(self, error: CaptureError, tried_s: float) -> None:
+        """Note that a source is lost, or still was when it was tried, and plan the next try."""
         if self._lost_since_s is None:
             self._lost_since_s = self._last_sample_s
             self._chosen = 0
@@ -148,10 +149,12 @@ class Recovering:
         else:
             log.debug("still waiting: %s", error)
             self._chosen = (self._chosen + 1) % len(self._sources)
-        give_up_after_s = self._settings.give_up_after_s
-        if give_up_after_s is not None and now_s - self._lost_since_s >= give_up_after_s:
-            raise CaptureError(error.reason, f"{error}; gave up after {now_s - self._lost_since_s:.0f} s") from error
-        self._next_try_s = now_s + self._wait_s * (1.0 - self._settings.jitter * self._rng.random())
+        lost_s, give_up_after_s = tried_s - self._lost_since_s, self._settings.give_up_after_s
+        if give_up_after_s is not None and lost_s >= give_up_after_s:
+            raise CaptureError(error.reason, f"{error}; gave up after {round(lost_s, 1):g} s") from error
+        self._next_try_s = self._clock() + self._wait_s * (1.0 - self._settings.jitter * self._rng.random())
+        if give_up_after_s is not None:  # the last try comes when the time is over, not up to a pause later
+            self._next_try_s = min(self._next_try_s, self._lost_since_s + give_up_after_s)
         self._wait_s = min(2.0 * self._wait_s, self._settings.longest_wait_s)
 
     def _find(self, block: Block, now_s: float) -> Block:

@@ -10,11 +10,33 @@ from typing import Any, NoReturn
 from detector.errors import EXIT_USAGE
 
 
+class Once(argparse._StoreAction):  # noqa: SLF001 - argparse has no public name for it
+    """Stores the value of an option, which is given at most once: of two values one would be lost in silence."""
+
+    _taken_in: argparse.Namespace | None = None
+
+    def __call__(self, _parser: Any, namespace: argparse.Namespace, value: Any, option: str | None = None) -> None:
+        """Store the value."""
+        if option is not None and self._taken_in is namespace:
+            raise argparse.ArgumentError(self, f"expected once, found it again with '{value}'")
+        self._taken_in = namespace
+        setattr(namespace, self.dest, value)
+
+
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and knows flags by their full names only."""
+    """Says what is wrong in one line, knows flags by their full names only, and takes a value of each at most once."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{"allow_abbrev": False, **options})
+        for name in (None, "store"):
+            self.register("action", name, Once)
+
+    def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
+        """Parse, and refuse what is unknown here: the parser of a verb knows its help, the one above it does not."""
+        namespace, unknown = super().parse_known_args(*arguments, **options)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return namespace, unknown
 
     def error(self, message: str) -> NoReturn:
         """End the command with one line and the code for a command line that cannot be parsed."""

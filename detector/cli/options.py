@@ -17,8 +17,11 @@ class AddPair(argparse.Action):
     """Gather what a repeatable option is given as (key, value) in one mapping."""
 
     def __call__(self, _parser: Any, namespace: argparse.Namespace, pair: Any, _option: Any = None) -> None:
-        """Add one pair."""
-        setattr(namespace, self.dest, {**getattr(namespace, self.dest, {}), pair[0]: pair[1]})
+        """Add one pair; of two with the same key one would be lost in silence."""
+        given, (key, value) = getattr(namespace, self.dest, {}), pair
+        if key in given:
+            raise argparse.ArgumentError(self, f"expected one value for each, found {given[key]}, then {value}")
+        setattr(namespace, self.dest, {**given, key: value})
 
 
 def add_option(

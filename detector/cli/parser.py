@@ -13,6 +13,7 @@ from typing import Any
 from detector import __version__
 from detector.cli.arguments import Parser
 from detector.cli.options import AddPair, add_option, name_keys, take_given
+from detector.cli.sources import check_source
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
 from detector.settings import Settings, read_settings
 
@@ -60,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"keyword-detector {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
 
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = Parser(add_help=False)
     add_option(shared, Settings, "model")
     add_option(shared, Settings, "words")
     shared.add_argument(
@@ -71,12 +72,12 @@ def build_parser() -> argparse.ArgumentParser:
     add_option(shared, Settings, "false_accepts_per_hour")
     add_option(shared, Settings, "log_level")
     shared.add_argument("--version", action="version", version=f"keyword-detector {__version__}")
-    live = argparse.ArgumentParser(add_help=False)
+    live = Parser(add_help=False)
     add_option(live, Settings, "recover")
     add_option(live, Settings, "recovery.give_up_after_s")
     add_option(live, Settings, "events")
     add_option(live, Settings, "record.folder", "--record")
-    device = argparse.ArgumentParser(add_help=False)
+    device = Parser(add_help=False)
     add_option(device, Settings, "device", type=_device)
 
     def add(name: str, text: str, *parents: Any) -> argparse.ArgumentParser:
@@ -173,6 +174,8 @@ def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
     if verb == "listen":
         if options["source"] is not None and "device" in flags:
             raise SettingsError(f"expected either a source or --device, found '{options['source']}' and --device")
+        if options["source"] not in (None, "-"):
+            check_source(options["source"])
         from detector.daemon.daemon import listen
 
         # A terminal that is closed hangs up too, and then the command shall end.

@@ -116,6 +116,7 @@ def test_the_log_level_is_in_force_before_the_verb_runs(calls, keyword_detector)
         ("bench --seconds 3", ("bench", (Settings(),), {"seconds": 3.0})),
         ("listen", ("listen", (Settings(), None, None), {})),
         ("listen -", ("listen", (Settings(), "-", None), {})),
+        ("listen a.wav", ("listen", (Settings(), "a.wav", None), {})),
         ("config --example", ("print_config", ("example", Settings(), None, {}), {})),
         ("config --show --json", ("print_config", ("show", Settings(json=True), None, {"json": True}), {})),
     ],
@@ -147,6 +148,51 @@ def test_a_source_and_a_device_at_once_are_78(calls, keyword_detector):
     assert ended.err == "expected either a source or --device, found 'a.wav' and --device\n"
 
 
+MICROPHONE = "to listen to a microphone, 'listen --device NAME' takes a name or an index of 'keyword-detector devices'"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        *(
+            (name, f"found no file '{name}': {MICROPHONE}")
+            for name in ("hw:0,0", "USB Mic", "USB 2.0", "3", "", "pulse")
+        ),
+        ("alsa_input.usb-Blue_Yeti-00.analog-stereo", MICROPHONE),
+        ("/dev/snd/pcmC0D0c", f"found the sound device /dev/snd/pcmC0D0c: {MICROPHONE}"),
+        (
+            "https://example.org/a.mp3",
+            "found the address https://example.org/a.mp3: download it, or pipe it in, ffmpeg",
+        ),
+        (
+            "rtsp://[camera",
+            "found the address rtsp://[camera: download it, or pipe it in, ffmpeg -i 'rtsp://[camera' -f s16le",
+        ),
+        ("file:///a/b.wav", "found the address file:///a/b.wav: name the file itself, /a/b.wav"),
+    ],
+)
+def test_what_is_given_in_place_of_a_recording_gets_a_line_on_how_to_listen_to_it(
+    calls, keyword_detector, source, message
+):
+    ended = keyword_detector("listen", source)
+    assert (ended.code, ended.out, calls) == (66, "", [])
+    assert len(ended.err.splitlines()) == 1
+    assert message in ended.err
+
+
+@pytest.mark.parametrize("source", ["none.wav", "folder/none", "memo.m4a", "-"])
+def test_the_name_of_a_file_is_left_to_whoever_opens_it(calls, keyword_detector, source):
+    assert keyword_detector("listen", source).code == 0
+    assert len(calls) == 1
+
+
+def test_a_file_may_be_named_like_a_device(calls, keyword_detector, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hw:0").touch()
+    keyword_detector("listen", "hw:0")
+    assert len(calls) == 1
+
+
 # ---- what cannot be parsed
 
 
@@ -168,6 +214,12 @@ def test_a_source_and_a_device_at_once_are_78(calls, keyword_detector):
         ("bench --seconds long", "invalid float value: 'long'"),
         ("config", "one of the arguments --example --show --schema is required"),
         ("config --example --show", "argument --show: not allowed with argument --example"),
+        ("listen --device a --device b", "argument --device: expected once, found it again with 'b'"),
+        ("replay f --model a --model b", "argument --model: expected once, found it again with 'b'"),
+        ("check --words yes --words no", "argument --words: expected once, found it again with"),
+        ("bench --seconds 3 --seconds 3", "argument --seconds: expected once, found it again with '3.0'"),
+        ("check --threshold 0.5 --threshold 0.6", "expected one value for each, found 0.5, then 0.6"),
+        ("check --threshold no=0.5 --threshold 0.5 --threshold no=0.6", "found 0.5, then 0.6"),
     ],
 )
 def test_a_command_line_that_cannot_be_parsed_is_2_and_one_line(keyword_detector, command, message):
@@ -176,6 +228,27 @@ def test_a_command_line_that_cannot_be_parsed_is_2_and_one_line(keyword_detector
     assert len(ended.err.splitlines()) == 1
     assert message in ended.err
     assert ended.err.endswith("--help'\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "whose"),
+    [
+        ("detect --loud a.wav", "keyword-detector detect"),
+        ("models --loud", "keyword-detector models"),
+        ("listen a.wav b.wav", "keyword-detector listen"),
+        ("--loud models", "keyword-detector"),
+    ],
+)
+def test_what_is_unknown_is_explained_by_the_help_of_the_verb_it_was_given_to(keyword_detector, command, whose):
+    ended = keyword_detector(*command.split())
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"{whose}: unrecognized arguments: ")
+    assert ended.err.endswith(f"; try '{whose} --help'\n")
+
+
+def test_an_option_is_given_once_in_each_command_line_and_a_switch_any_number_of_times(calls, keyword_detector):
+    for name in ("a", "b"):
+        assert settings_of(calls, keyword_detector, f"listen --device {name} --json --no-json") == Settings(device=name)
 
 
 def test_levels_of_the_log_are_named_from_the_most_to_the_least(keyword_detector):
