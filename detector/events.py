@@ -16,6 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.text import encode_json
+
 
 class Event(msgspec.Struct, frozen=True):
     """Base of all events: immutable, safe between threads."""
@@ -33,7 +35,7 @@ class Event(msgspec.Struct, frozen=True):
         fields = self.describe(stream)
         fields["at"] = None if at is None else at.isoformat(timespec="milliseconds")
         fields["model"], fields["source"] = stream.model, stream.source
-        return msgspec.json.encode(fields).decode()
+        return encode_json(fields)
 
     def describe(self, stream: Opened) -> dict[str, Any]:
         """Return the event's own keys and values: times in seconds of the stream."""

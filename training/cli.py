@@ -13,6 +13,8 @@ from types import FrameType
 import detector
 from detector.cli.arguments import Parser
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
+from detector.process.log import log_to_stderr
+from detector.text import printable
 from training.network.backends import INSTALL
 from training.verbs import VERBS
 
@@ -50,28 +52,33 @@ def build_parser() -> argparse.ArgumentParser:
 def run(arguments: Sequence[str]) -> int:
     """Run one verb; return the exit code."""
     options = build_parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log_to_stderr("%(message)s")
     signal.signal(signal.SIGTERM, _on_terminate)
     try:
         options.run_verb(options)
     except DetectorError as exc:
-        sys.stderr.write(f"keyword-trainer: {exc}\n")
+        _report(str(exc))
         return exc.exit_code
     except ModuleNotFoundError as exc:
-        sys.stderr.write(f"keyword-trainer: expected the package {exc.name}, found none: {INSTALL}\n")
+        _report(f"expected the package {exc.name}, found none: {INSTALL}")
         return SettingsError.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("keyword-trainer: interrupted\n")
+        _report("interrupted")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as exc:
-        sys.stderr.write(f"keyword-trainer: expected to read and write files, found: {exc}\n")
+        _report(f"expected to read and write files, found: {exc}")
         return EXIT_INTERNAL
     except Exception:
         log.exception("internal failure; please report it with the lines below")
         return EXIT_INTERNAL
     return EXIT_OK
+
+
+def _report(error: str) -> None:
+    """Write a known error: one line."""
+    sys.stderr.write(f"keyword-trainer: {printable(error)}\n")
 
 
 def _on_terminate(_number: int, _frame: FrameType | None) -> None:

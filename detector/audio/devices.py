@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from detector.errors import CaptureError, CaptureFailure, SettingsError
+from detector.text import printable
 
 ANSWER_WITHIN_S = 8.0
 """A sound server that takes longer to answer hangs."""
@@ -51,7 +52,33 @@ def import_sounddevice() -> ModuleType:
             CaptureFailure.NO_LIBRARY, "expected the package sounddevice, found none: 'pip install sounddevice'"
         ) from exc
     module: ModuleType = sounddevice
+    ffi = vars(module)["_ffi"]  # there is no public way
+    if not isinstance(ffi, _TolerantFfi):
+        vars(module)["_ffi"] = _TolerantFfi(ffi)
     return module
+
+
+class _Bytes(bytes):
+    """What PortAudio says, decoded as well as it can be: a name cut in the middle of a letter is still a name."""
+
+    __slots__ = ()
+
+    def decode(self, encoding: str = "utf-8", errors: str = "backslashreplace") -> str:
+        r"""Return the text, with \xe9 for a byte that is not of it."""
+        return super().decode(encoding, errors)
+
+
+class _TolerantFfi:
+    """Stands in for sounddevice's access to C: sounddevice decodes strictly, and fails at a name that is not UTF-8."""
+
+    def __init__(self, ffi: Any) -> None:
+        self._ffi = ffi
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ffi, name)
+
+    def string(self, text: Any) -> _Bytes:
+        return _Bytes(self._ffi.string(text))
 
 
 def list_devices(portaudio: Any = None) -> list[Device]:
@@ -137,8 +164,9 @@ def choose_device(devices: list[Device], wanted: int | str | None, held: frozens
         fitting = [device for device in devices if device.index == wanted]
         what = f"capture device {wanted}"
     else:
-        exact = [device for device in devices if device.name == wanted]
-        fitting = exact or [device for device in devices if wanted.lower() in device.name.lower()]
+        shown = printable(wanted)  # as the list of devices shows it, from which it may have been copied
+        exact = [device for device in devices if printable(device.name) == shown]
+        fitting = exact or [device for device in devices if shown.lower() in printable(device.name).lower()]
         what = f"a capture device named '{wanted}'"
         if len(fitting) > 1:
             found = ", ".join(f"{device.index} {device.name}" for device in fitting)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from detector.errors import EXIT_USAGE
+from detector.text import encode_json, printable
 
 
 class Once(argparse._StoreAction):  # noqa: SLF001 - argparse has no public name for it
@@ -40,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the command with one line and the code for a command line that cannot be parsed."""
-        sys.stderr.write(f"{self.prog}: {message}; try '{self.prog} --help'\n")
+        sys.stderr.write(printable(f"{self.prog}: {message}; try '{self.prog} --help'") + "\n")
         raise SystemExit(EXIT_USAGE)
 
 
@@ -50,6 +51,12 @@ def parse_words(text: str) -> tuple[str, ...]:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print the answer of a verb."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    """Print the answer of a verb, for people."""
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def print_json(answer: Any) -> None:
+    """Print the answer of a verb as a line of JSON."""
+    sys.stdout.write(f"{encode_json(answer)}\n")
     sys.stdout.flush()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from detector.cli.arguments import print_lines
+from detector.cli.arguments import print_json, print_lines
 from detector.core.decision import Decision
 from detector.core.detector import Detector
 from detector.core.frontend import StreamingLogMel
@@ -28,7 +28,7 @@ def bench(settings: Settings, *, seconds: float) -> int:
     if not SHORTEST_S <= seconds <= LONGEST_S:
         raise SettingsError(f"expected {SHORTEST_S} to {LONGEST_S} seconds to measure on, found {seconds:g}")
     costs = measure(open_detector(settings), seconds=seconds)
-    print_lines([msgspec.json.encode(costs).decode()] if settings.json else costs.lines())
+    print_json(costs) if settings.json else print_lines(costs.lines())
     return EXIT_OK
 
 

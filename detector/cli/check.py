@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.assembly import open_detector
-from detector.cli.arguments import print_lines
+from detector.cli.arguments import print_json, print_lines
 from detector.core.model import find_model
 from detector.errors import EXIT_OK
 from detector.process.stderr import hide_native_messages
@@ -40,7 +39,7 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         hide_native_messages()
         answer["microphone"] = answer_in_time(lambda: _check_microphone(settings, manifest.frontend.sample_rate_hz))
     if settings.json:
-        print_lines([msgspec.json.encode(answer).decode()])
+        print_json(answer)
         return EXIT_OK
     limits = detector.decision_settings.words
     lines = [

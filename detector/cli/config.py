@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from detector.cli.arguments import print_lines
+from detector.cli.arguments import print_json, print_lines
 from detector.errors import EXIT_OK, SettingsError
 from detector.settings import Settings, read_fields, read_settings, thresholds_of
+from detector.text import printable_json
 from detector.types import Field, fields_of
 
 WIDTH = 100
@@ -56,9 +57,9 @@ def print_config(answer: str, settings: Settings, file: Path | None, flags: Mapp
     elif file is not None or flags:
         raise SettingsError(f"expected --{answer} alone, found options beside it, which only --show looks at")
     elif answer == "example":
-        print_lines([EXAMPLE_HEAD, *_example_of(Settings)])
+        print_lines([*EXAMPLE_HEAD.splitlines(), "", *_example_of(Settings)])
     else:
-        print_lines([msgspec.json.format(msgspec.json.encode(make_schema())).decode()])
+        print_lines(msgspec.json.format(msgspec.json.encode(make_schema())).decode().splitlines())
     return EXIT_OK
 
 
@@ -93,7 +94,7 @@ def _show(settings: Settings, file: Path | None, flags: Mapping[str, Any]) -> No
     found = find_in_effect(settings, file, flags)
     if settings.json:
         answer = {"file": None if file is None else str(file), "settings": found}
-        print_lines([msgspec.json.encode(answer).decode()])
+        print_json(answer)
     else:
         source = "" if file is None else f"; the file is {file}"
         print_lines([f"# In effect; behind each setting, where it comes from{source}", *_list(found)])
@@ -156,7 +157,8 @@ def _list(found: Mapping[str, Any]) -> Iterator[str]:
         else:
             yield f"{_key(name)} = {to_toml(setting.value)}  # {setting.origin}"
     for name, inner in tables.items():
-        yield f"\n[{name}]"
+        yield ""
+        yield f"[{name}]"
         yield from _list(inner)
 
 
@@ -168,7 +170,7 @@ def to_toml(value: Any) -> str:
         case list() | tuple():
             return "[" + ", ".join(map(to_toml, value)) + "]"
         case str():
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            return printable_json(json.dumps(value, ensure_ascii=False))
         case bool():
             return str(value).lower()
     return repr(value)

@@ -15,6 +15,7 @@ from detector.cli.arguments import Parser
 from detector.cli.options import AddPair, add_option, name_keys, take_given
 from detector.cli.sources import check_source
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
+from detector.process.log import log_to_stderr
 from detector.settings import Settings, read_settings
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ def run(arguments: Sequence[str]) -> int:
     int
         The exit code, see `detector.errors`.
     """
-    logging.basicConfig(level=logging.INFO, format="keyword-detector: %(message)s", stream=sys.stderr)
+    log_to_stderr("keyword-detector: %(message)s")
     try:
         try:
             code = _run_verb(vars(build_parser().parse_args(arguments)))

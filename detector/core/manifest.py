@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from detector.core.frontend import FrontendSettings
 from detector.errors import ModelFormatError, ModelNotFoundError
+from detector.text import is_printable
 from detector.types import NotNegative, Positive, PositiveInt, Probability, Text
 
 FORMAT_VERSION = 1
@@ -179,6 +180,9 @@ class Manifest(_Part, frozen=True):
             raise ValueError(f"format_version must be {FORMAT_VERSION}, found {self.format_version}")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must differ")
+        for text in (self.name, *self.labels, *self.words):
+            if not is_printable(text):
+                raise ValueError(f"expected a name, labels and words without control characters, found {text!r}")
         for word in self.words:
             if word not in self.labels:
                 raise ValueError(f"every word must be a label, '{word}' is none")

@@ -6,11 +6,10 @@ import sys
 from datetime import datetime
 from typing import TextIO
 
-import msgspec
-
 from detector.errors import DetectorError, OutputClosed
 from detector.events import Detection, Event, Gap, Opened
 from detector.process.signals import StopFlag
+from detector.text import printable
 
 
 class Console:
@@ -53,8 +52,7 @@ class Console:
             If it cannot be written to.
         """
         if isinstance(event, Opened):
-            # A file name that is not UTF-8 is shown as well as it can be.
-            self._opened = msgspec.structs.replace(event, source=event.source.encode(errors="replace").decode())
+            self._opened = event
         elif isinstance(event, Detection) or (self.with_events and isinstance(event, Gap)):
             assert self._opened is not None
             now = datetime.now().astimezone() if self._opened.is_live else None
@@ -83,7 +81,7 @@ class Console:
 def format_detection(detection: Detection, now: datetime | None) -> str:
     """Return a detection for people to read: time of day, or else position in the recording, word and score."""
     when = format_time(detection.time_s) if now is None else now.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-    return f"{when}  {detection.keyword}  {detection.score:.2f}"
+    return printable(f"{when}  {detection.keyword}  {detection.score:.2f}")
 
 
 def format_time(seconds: float) -> str:

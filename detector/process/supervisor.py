@@ -8,6 +8,8 @@ import socket
 import time
 from collections.abc import Mapping
 
+from detector.text import printable
+
 log = logging.getLogger(__name__)
 
 SOCKET_VARIABLE = "NOTIFY_SOCKET"
@@ -50,7 +52,7 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """Report in a line how things stand."""
-        self.send(STATUS=text.replace("\n", " "))
+        self.send(STATUS=printable(text.replace("\n", " ")))
 
 
 class Watchdog:

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
-from commands import KEYWORD_DETECTOR, assert_one_line, call, keywords, patched, run
+from commands import (
+    ENVIRONMENT,
+    KEYWORD_DETECTOR,
+    assert_one_line,
+    call,
+    end,
+    ended,
+    keywords,
+    patched,
+    run,
+    start,
+    wait_until_says,
+)
+
+from detector.text import is_printable
 
 
 def ask(verb, *arguments):
@@ -253,6 +270,49 @@ def test_without_portaudio_the_package_is_named_and_the_rest_works(demo_file, de
         assert_one_line(run(verb, command=command), 69, "apt-get install libportaudio2")
     finished = run("detect", "--json", demo_file, command=command)
     assert (finished.returncode, keywords(finished.stdout)) == (0, demo_words)
+
+
+ALSA = Path("/usr/share/alsa/alsa.conf")
+
+
+@pytest.mark.skipif(not ALSA.exists(), reason=f"needs {ALSA}: apt-get install libasound2-data")
+def test_a_device_whose_name_is_not_utf8_is_listed_checked_and_heard(tmp_path):
+    (tmp_path / "asound.conf").write_bytes(b"pcm.caf\xe9 { type null hint { show on description caf\xe9 } }\n")
+    options = {"env": ENVIRONMENT | {"ALSA_CONFIG_PATH": f"{ALSA}:{tmp_path / 'asound.conf'}"}}
+    listed = run("devices", **options)
+    assert r"caf\xe9  [ALSA" in listed.stdout
+    for part in ("caf", r"caf\xe9", os.fsdecode(b"caf\xe9")):
+        checked = run("check", "--device", part, **options)
+        assert r"microphone caf\xe9 at" in checked.stdout, checked.stderr
+    with ended(start("listen", "--device", "caf", **options)) as process:
+        assert r"listening to caf\xe9 for" in wait_until_says(process, "listening to")
+        end(process)
+
+
+# ---- names that would act on a terminal or a log
+
+
+def test_names_from_outside_are_shown_and_do_nothing_else(tmp_path):
+    hostile = "a\n00:00:01.000  yes  0.99\x1b[2J\u2028\x9b"
+    (tmp_path / "a.toml").write_text(f"{json.dumps(hostile, ensure_ascii=False)} = 1\n".replace("\u2028", "\\u2028"))
+    for arguments in (
+        ["detect", tmp_path / hostile],
+        ["detect", f"--{hostile}"],
+        ["detect", "--model", hostile, "a.wav"],
+        ["detect", "--words", hostile, "a.wav"],
+        ["detect", "--threshold", f"{hostile}=0.5", "a.wav"],
+        ["detect", "--config", tmp_path / hostile, "a.wav"],
+        ["detect", "--config", tmp_path / "a.toml", "a.wav"],
+        ["replay", hostile],
+        ["check", "--device", hostile, "--words", "x"],
+    ):
+        finished = call(*arguments)
+        assert finished.returncode != 0
+        assert (finished.stdout, finished.stderr.count("\n")) == ("", 1), arguments
+        assert is_printable(finished.stderr[:-1]), arguments
+    shown = call("config", "--show", "--device", hostile)
+    assert all(is_printable(line) for line in shown.stdout.split("\n"))
+    assert tomllib.loads(shown.stdout)["device"] == hostile
 
 
 # ---- a reader that goes away

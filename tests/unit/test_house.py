@@ -17,6 +17,7 @@ ROOT_MODULES = {
     "events",
     "samples",
     "settings",
+    "text",
     "types",
 }
 FOLDERS = {"audio", "cli", "core", "daemon", "flight", "outputs", "process"}
@@ -32,6 +33,7 @@ FORBIDDEN = {
     "daemon": {"cli", "batch"},
     "events": {"core", "audio", "outputs", "process", "flight", "daemon", "cli"},
     "errors": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
+    "text": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events", "settings"},
     "types": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
     "samples": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
     "settings": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from detector.cli.arguments import print_lines
+from detector.cli.arguments import print_json, print_lines
 from detector.cli.options import add_option
 from training.data.items import SPLITS, Split
 from training.run.settings import TrainSettings
@@ -147,4 +147,4 @@ def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> Collect
 
 def print_report(report: Any, *, as_json: bool) -> None:
     """Print a report as lines, or as JSON."""
-    print_lines([msgspec.json.encode(report).decode()] if as_json else report.lines())
+    print_json(report) if as_json else print_lines(report.lines())

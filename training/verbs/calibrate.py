@@ -6,9 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-import msgspec
-
-from detector.cli.arguments import parse_words, print_lines
+from detector.cli.arguments import parse_words, print_json
 from detector.errors import SettingsError
 from training.run.settings import DecisionRecipe
 from training.verbs.arguments import add_cache, add_seed, add_speech, add_split, open_recordings, parse_rate
@@ -85,4 +83,4 @@ def run(options: argparse.Namespace) -> None:
 
         draw_curve(curve, points, options.picture, title=manifest.name)
     if options.json:
-        print_lines([msgspec.json.encode(curve).decode()])
+        print_json(curve)

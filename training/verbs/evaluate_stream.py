@@ -6,9 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-import msgspec
-
-from detector.cli.arguments import print_lines
+from detector.cli.arguments import print_json, print_lines
 from training.verbs.arguments import (
     add_cache,
     add_noise,
@@ -90,4 +88,4 @@ def run(options: argparse.Namespace) -> None:
     if not options.condition:
         print_report(reports["clean"], as_json=options.json)
     else:
-        print_lines([msgspec.json.encode(reports).decode()] if options.json else table(reports))
+        print_json(reports) if options.json else print_lines(table(reports))

@@ -146,3 +146,16 @@ def test_a_sound_server_that_does_not_answer_is_left_behind(monkeypatch):
         answer_in_time(released.wait)
     released.set()
     assert caught.value.reason is CaptureFailure.LOST
+
+
+def test_a_name_that_is_not_utf8_is_decoded_as_well_as_it_can_be():
+    sounddevice = import_sounddevice()
+    text = sounddevice._ffi.new("char[]", b"M\xfcller: USB (hw:1,0)")
+    assert sounddevice._ffi.string(text).decode() == r"M\xfcller: USB (hw:1,0)"
+    assert sounddevice._ffi.string(sounddevice._ffi.new("char[]", "für".encode())).decode("utf-8") == "für"
+
+
+@pytest.mark.parametrize("wanted", ["USB", r"m\xfcller", "M\udcfcller: USB\n(hw:1,0)", r"USB\n(hw"])
+def test_a_device_is_found_by_a_part_of_its_name_as_it_is_listed_or_as_it_is(wanted):
+    odd = Device(1, "M\\xfcller: USB\n(hw:1,0)", "ALSA", 1, 48000, False)
+    assert choose_device([Device(0, "default", "ALSA", 1, 48000, True), odd], wanted) == odd

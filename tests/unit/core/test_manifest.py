@@ -38,6 +38,9 @@ def test_golden_vectors_survive_their_text():
         ({"colour": 1}, "unknown field `colour`"),
         ({"window_s": "long"}, r"Expected `float`, got `str` - at `\$.window_s`"),
         ({"sha256": ""}, r"at `\$.sha256`"),
+        ({"name": "a\x1b[2J"}, "without control characters, found 'a"),
+        ({"labels": ["silence", "unknown", "yes\n00:00:01.000  no", "no"]}, "without control characters, found 'yes"),
+        ({"words": ["yes", "no\u202e"]}, "without control characters, found 'no"),
     ],
 )
 def test_a_manifest_that_contradicts_itself_is_refused_with_the_field(pair, changes, message):

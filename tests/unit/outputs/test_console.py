@@ -94,4 +94,11 @@ def test_gaps_are_written_where_events_are_wanted_and_windows_never():
 
 
 def test_a_file_name_that_is_not_utf8_is_shown_as_well_as_it_can_be():
-    assert json.loads(write(as_json=True, source="caf\udce9.wav"))["source"] == "caf?.wav"
+    assert json.loads(write(as_json=True, source="caf\udce9.wav"))["source"] == r"caf\xe9.wav"
+
+
+def test_a_word_cannot_forge_a_detection_of_another():
+    forged = Detection("yes\n00:00:13.000  no", 0.96875, 12.34, 11.62)
+    assert write(forged) == "00:00:12.340  yes\\n00:00:13.000  no  0.97\n"
+    (line,) = write(forged, as_json=True).splitlines()
+    assert json.loads(line)["keyword"] == "yes\n00:00:13.000  no"

@@ -96,3 +96,10 @@ def test_without_a_supervisor_or_after_its_end_nothing_happens(tmp_path):
     watchdog.progress(1, 1, 0.0)
     gone, _ = open_service({"NOTIFY_SOCKET": str(tmp_path / "gone")})
     assert not gone.send(READY=1)
+
+
+def test_a_name_from_outside_adds_no_field_to_a_notification(supervisor):
+    receiver, environment = supervisor
+    notifier, _ = open_service(environment)
+    notifier.status("listening: Mic\nWATCHDOG=trigger\x1b[0m caf\udce9")
+    assert received(receiver) == [r"STATUS=listening: Mic WATCHDOG=trigger\x1b[0m caf\xe9"]
