@@ -18,26 +18,29 @@ import soxr
 
 RATE_HZ = 16000
 FOLDER = Path(__file__).parent
-LINES = [  # (voice, words a minute, text, gain); keywords are lines of their own
-    ("en-us", 150, "welcome to the kitchen", 0.8),
-    ("en-gb", 140, "yes", 1.0),
-    ("en-us+klatt3", 130, "no", 0.9),
-    ("en-us+f3", 160, "seven lemons and a cabbage", 0.8),
-    ("en-gb+f5", 140, "yes", 0.9),
-    ("en-us+m7", 130, "no", 1.0),
-    ("en-us+m2", 160, "close the window please", 0.7),
-    ("en-029", 140, "yes", 0.8),
-    ("en-us+m8", 130, "no", 1.0),
-    ("en-gb-x-rp", 150, "tomorrow it may rain", 0.9),
-    ("en-gb-x-rp", 140, "yes", 1.0),
-    ("en-gb-x-rp", 130, "no", 1.0),
+LINES = [  # (voice, words a minute, pitch, word or text, how it is spelled to the voice, gain)
+    ("en-us", 150, 50, "welcome to the kitchen", "", 0.8),
+    ("en-us+Jacky", 170, 65, "yes", "[[j'Ess]]", 1.0),
+    ("en-us+klatt3", 130, 50, "no", "no", 0.9),
+    ("en-us+f3", 160, 50, "seven lemons and a cabbage", "", 0.8),
+    ("en-gb-scotland+klatt4", 110, 75, "yes", "[[j'Ess]]", 0.9),
+    ("en-us+m7", 130, 50, "no", "no", 1.0),
+    ("en-us+m2", 160, 50, "close the window please", "", 0.7),
+    ("en-gb-scotland+Jacky", 160, 60, "yes", "[[j'Ess]]", 0.8),
+    ("en-us+m8", 130, 50, "no", "no", 1.0),
+    ("en-gb-x-rp", 150, 50, "tomorrow it may rain", "", 0.9),
+    ("en-us-nyc+Jacky", 150, 65, "yes", "[[j'Ess]]", 1.0),
+    ("en-gb-x-rp", 130, 50, "no", "no", 1.0),
 ]
+"""Keywords are lines of their own. Their voices were searched for: every shipped model hears them at its default
+thresholds, which lie near what a synthetic voice can score. So the demo shows that the pipeline works, not how good a
+model is: docs/evaluation.md has that, from people's voices."""
 
 
-def say(voice: str, words_per_minute: int, text: str) -> np.ndarray:
+def say(voice: str, words_per_minute: int, pitch: int, text: str) -> np.ndarray:
     """Return a synthetic voice's words, shape (n,), without the silence around them."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-        command = ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "-w", file.name, text]
+        command = ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "-p", str(pitch), "-w", file.name, text]
         subprocess.run(command, check=True, timeout=60)
         samples, rate_hz = soundfile.read(file.name)
     samples = soxr.resample(samples, rate_hz, RATE_HZ)
@@ -49,8 +52,8 @@ def main() -> None:
     """Write the recording and its truth."""
     rng = np.random.default_rng(0)
     pieces, words, position = [np.zeros(RATE_HZ)], [], RATE_HZ
-    for voice, words_per_minute, text, gain in LINES:
-        sound = 0.5 * gain * say(voice, words_per_minute, text)
+    for voice, words_per_minute, pitch, text, spelling, gain in LINES:
+        sound = 0.5 * gain * say(voice, words_per_minute, pitch, spelling or text)
         if text in ("yes", "no"):
             words.append({"word": text, "start_s": position / RATE_HZ, "end_s": (position + len(sound)) / RATE_HZ})
         pause = np.zeros(round(rng.uniform(0.7, 1.1) * RATE_HZ))

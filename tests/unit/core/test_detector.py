@@ -6,12 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import Detector
+from detector.core.model import load_model
 from detector.errors import SettingsError
 
 
 def test_the_demo_is_heard_word_for_word(detector, demo_samples, demo_words):
     detections = detector.feed(demo_samples)
     assert [detection.keyword for detection in detections] == demo_words
+
+
+@pytest.mark.parametrize("name", ["commands", "yes-no", "yes-no-tiny"])
+def test_every_shipped_model_hears_the_demo_at_its_own_thresholds(name, demo_samples, demo_words):
+    assert [detection.keyword for detection in Detector(load_model(name)).feed(demo_samples)] == demo_words
 
 
 def test_the_start_of_a_word_is_estimated_near_its_start(detector, demo_samples, demo_truth):
