@@ -90,6 +90,15 @@ def fetch(archive, folder):
     download(archive, folder)
 
 
+def part_of(folder, content):
+    """Leave what an interrupted download leaves; return the file that it fetches into."""
+    partial = folder.with_name(f"{folder.name}.download")
+    partial.mkdir()
+    (partial / module.MARK_FILE).touch()
+    (partial / "archive.tar.gz").write_bytes(content)
+    return partial / "archive.tar.gz"
+
+
 def test_an_archive_is_fetched_verified_and_unpacked(server, tmp_path):
     fetch(at(server), tmp_path / "new" / "speech")
     assert len(list(index_words(str(tmp_path / "new/speech")))) == 6
@@ -118,7 +127,7 @@ def test_what_an_interrupted_command_fetched_is_not_fetched_again(server, archiv
     fetch(at(server), tmp_path / "speech")
     assert server.ranges[-1] == "bytes=50000-"
     # All of it was there already, and only unpacking was interrupted.
-    (tmp_path / "again.tar.gz.part").write_bytes(archive_bytes)
+    part_of(tmp_path / "again", archive_bytes)
     fetch(at(server), tmp_path / "again")
     assert len(list(index_words(str(tmp_path / "again")))) == 6
 
@@ -133,7 +142,9 @@ def test_a_server_without_ranges_sends_all_again(server, tmp_path):
 def test_an_archive_that_is_not_the_one_is_removed(server, tmp_path):
     with pytest.raises(DetectorError, match=r"expected .* with SHA-256 aaaaaaaaaaaa"):
         fetch(at(server, sha256="a" * 64), tmp_path / "speech")
-    assert list(tmp_path.iterdir()) == []
+    assert [file.name for file in (tmp_path / "speech.download").iterdir()] == [module.MARK_FILE]
+    fetch(at(server), tmp_path / "speech")
+    assert [path.name for path in tmp_path.iterdir()] == ["speech"]
 
 
 @pytest.mark.parametrize(("status", "n_requests"), [(404, 1), (503, 5)])
@@ -217,8 +228,7 @@ def test_the_command_fetches_from_a_mirror_and_checks_what_it_got(server, tmp_pa
 
 
 def test_a_page_in_place_of_the_archive_costs_nothing_of_what_was_fetched(server, archive_bytes, tmp_path):
-    part = tmp_path / "words.tar.gz.part"
-    part.write_bytes(archive_bytes[:1000])
+    part = part_of(tmp_path / "words", archive_bytes[:1000])
     server.content_type = "text/html; charset=utf-8"
     with pytest.raises(DetectorError, match=r"a network that wants a login; 0\.0 MB are kept"):
         fetch(at(server), tmp_path / "words")
@@ -250,9 +260,41 @@ def test_a_folder_that_cannot_be_written_is_one_line(server, tmp_path):
     assert not server.ranges
 
 
-def test_an_empty_folder_is_unpacked_into_and_what_an_interruption_left_is_replaced(server, tmp_path):
+def test_an_empty_folder_is_unpacked_into_and_what_an_interruption_left_is_replaced(server, archive_bytes, tmp_path):
     (tmp_path / "speech").mkdir()
-    (tmp_path / "speech.partial/old").mkdir(parents=True)
+    part = part_of(tmp_path / "speech", archive_bytes)
+    (part.parent / "unpacked/old").mkdir(parents=True)
     fetch(at(server), tmp_path / "speech")
     assert [path.name for path in tmp_path.iterdir()] == ["speech"]
     assert [path.name for path in (tmp_path / "speech").iterdir()] == ["yes"]
+
+
+def test_what_somebody_else_made_is_neither_deleted_nor_written_over(server, tmp_path):
+    """Names that look like those of a download, and the very name it uses: as a folder, a file and a link."""
+    for name in ("speech.partial/mine.txt", "speech.tar.gz.part", "speech.download/mine.txt", "words.download/mine"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "file.download").write_text("mine")
+    (tmp_path / "link.download").symlink_to(tmp_path / "words.download")
+    for name in ("speech", "file", "link"):
+        with pytest.raises(SettingsError, match=r"found one there that this command did not make.*--out"):
+            fetch(at(server), tmp_path / name)
+    assert not server.ranges
+    (tmp_path / "speech.download/mine.txt").unlink()  # an empty folder is nobody's
+    fetch(at(server), tmp_path / "speech")
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
+        "file.download",
+        "speech.partial/mine.txt",
+        "speech.tar.gz.part",
+        *sorted(f"speech/yes/s{k}_nohash_0.wav" for k in range(6)),
+        "words.download/mine",
+    ]
+
+
+def test_what_is_laid_into_the_folder_of_a_download_stays_there(server, archive_bytes, tmp_path):
+    part = part_of(tmp_path / "speech", archive_bytes)
+    (part.parent / "notes.txt").write_text("mine")
+    with pytest.raises(DetectorError, match=r"expected to write .*: .*not empty"):
+        fetch(at(server), tmp_path / "speech")
+    assert (part.parent / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "speech/yes").is_dir()

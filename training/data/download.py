@@ -27,6 +27,8 @@ TRIES = 5
 PAUSE_S = 1.0
 """Before the second try; doubled from try to try."""
 PARTIAL_CONTENT, NOT_SATISFIABLE = 206, 416
+MARK_FILE = "made-by-keyword-trainer-download"
+"""In a folder that this module made, and may delete from."""
 
 
 class Archive(msgspec.Struct, frozen=True):
@@ -55,12 +57,14 @@ ARCHIVES = {
 def download(archive: Archive, folder: Path) -> None:
     """Fetch an archive and unpack it into `folder`; go on with what an interrupted call fetched.
 
-    The archive lies beside the folder until it is unpacked.
+    Until it is unpacked everything lies beside the folder, in `NAME.download`, which bears a mark: nothing else is
+    ever deleted or written over, whatever its name is.
 
     Raises
     ------
     SettingsError
-        If the folder is there already, and is not empty, or the URL is not one of the web.
+        If the folder is there already, and is not empty, `NAME.download` is somebody else's, or the URL is not one of
+        the web.
     DetectorError
         If the archive cannot be fetched, is not what it should be, or cannot be unpacked.
     """
@@ -72,15 +76,35 @@ def download(archive: Archive, folder: Path) -> None:
         raise SettingsError("expected a new folder to unpack into, found the current one")
     if folder.exists() and any(folder.iterdir()):
         raise SettingsError(f"expected a new folder to unpack into, found {folder} with something in it")
-    file = folder.with_name(f"{folder.name}.tar.gz.part")
+    partial = folder.with_name(f"{folder.name}.download")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _claim(partial)
+        file = partial / "archive.tar.gz"
         _fetch(archive.url, file)
         _verify(file, archive)
-        _unpack(file, folder)
+        _unpack(file, partial / "unpacked", folder)
         file.unlink()
+        (partial / MARK_FILE).unlink()
+        partial.rmdir()
     except OSError as exc:
         raise DetectorError(f"expected to write {folder}, found: {exc}") from exc
+
+
+def _claim(partial: Path) -> None:
+    """Make the folder of a download and mark it, or go on with one that bears the mark."""
+    if partial.is_symlink() or (partial.exists() and not (partial.is_dir() and _is_ours(partial))):
+        raise SettingsError(
+            f"expected to download into {partial}, found one there that this command did not make: move it, or name "
+            "another folder with --out"
+        )
+    partial.mkdir(exist_ok=True)
+    (partial / MARK_FILE).touch()
+
+
+def _is_ours(partial: Path) -> bool:
+    """Return whether a folder bears the mark, or holds nothing: interrupted before it was marked."""
+    return (partial / MARK_FILE).is_file() or not any(partial.iterdir())
 
 
 def _fetch(url: str, file: Path) -> None:
@@ -144,9 +168,11 @@ def _verify(file: Path, archive: Archive) -> None:
         )
 
 
-def _unpack(file: Path, folder: Path) -> None:
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+def _unpack(file: Path, partial: Path, folder: Path) -> None:
+    """Unpack an archive below the folder that is ours, then move it to where it belongs, whole."""
+    if partial.exists():
+        shutil.rmtree(partial)  # an interrupted call left it
+    partial.mkdir()
     try:
         with tarfile.open(file, "r:gz") as archive:
             for member in tqdm(archive, "unpacking", unit="file", disable=None):
