@@ -228,9 +228,10 @@ def override_thresholds(decision: DecisionSettings, thresholds: Mapping[str, flo
         if not 0.0 < threshold <= 1.0:
             raise SettingsError(f"expected a threshold for '{word}' above 0 and at most 1, found {threshold:g}")
         old = words[word]
-        words[word] = WordDecision(
-            threshold=threshold, rearm=threshold * old.rearm / old.threshold, duration_s=old.duration_s
-        )
+        rearm = threshold * old.rearm / old.threshold
+        if not 0.0 < rearm < threshold:
+            raise SettingsError(f"expected a threshold for '{word}' far enough above 0, found {threshold:g}")
+        words[word] = WordDecision(threshold=threshold, rearm=rearm, duration_s=old.duration_s)
     return msgspec.structs.replace(decision, words=words)
 
 

@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 
 from detector.core.frontend import FrontendSettings
 from detector.errors import ModelFormatError, ModelNotFoundError
+from detector.files import read_file
 from detector.text import is_printable
 from detector.types import NotNegative, Positive, PositiveInt, Probability, Text
 
 FORMAT_VERSION = 1
+MOST_BYTES = 2**25
+"""Of a manifest; the shipped ones take less than 100 kB."""
 MOST_GOLDEN_BYTES = 2**24
 """Limit of a golden vector's decompressed values, since a few bytes may inflate to gigabytes; a minute at 48 kHz takes
 a third of it."""
@@ -232,7 +235,7 @@ def read_manifest(file: Path) -> Manifest:
         If it is not a manifest of this version; the message names the field.
     """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Manifest)
+        return msgspec.json.decode(read_file(file, MOST_BYTES), type=Manifest)
     except FileNotFoundError as exc:
         raise ModelNotFoundError(f"expected a manifest beside the model, found no {file}") from exc
     except OSError as exc:

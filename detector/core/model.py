@@ -16,6 +16,7 @@ from detector.core.frontend import LogMel
 from detector.core.manifest import Manifest, read_manifest
 from detector.core.native import native_messages_to_log
 from detector.errors import ModelError, ModelFormatError, ModelMismatchError, ModelNotFoundError
+from detector.files import read_file
 
 RUNTIMES = (
     ("ai_edge_litert.interpreter", "Interpreter"),
@@ -24,6 +25,8 @@ RUNTIMES = (
 )
 """Modules, and the interpreter's name in each; the first that imports is used."""
 
+MOST_BYTES = 2**27
+"""Of a network; one that hears a few words takes a few hundred kB."""
 GOLDEN_FEATURES_TOLERANCE = 1e-3
 GOLDEN_SCORES_TOLERANCE = 4
 """In int8 steps; kernels of different runtimes were measured to differ by 2."""
@@ -232,7 +235,7 @@ def load_model(name_or_path: str) -> Model:
     manifest = read_manifest(manifest_file)
     tflite_file = manifest_file.with_suffix(".tflite")
     try:
-        flatbuffer = tflite_file.read_bytes()
+        flatbuffer = read_file(tflite_file, MOST_BYTES)
     except FileNotFoundError as exc:
         raise ModelNotFoundError(f"expected {tflite_file} beside its manifest, found none") from exc
     except OSError as exc:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from detector.assembly import choose_thresholds
 from detector.core.detector import Detector
-from detector.errors import SettingsError
+from detector.errors import DetectorError
 from detector.settings import Settings, check_events, check_reload
 
 log = logging.getLogger(__name__)
@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 def reload(old: Settings, reread: Callable[[], Settings], detector: Detector) -> Settings | None:
     """Read settings again and apply them to a detector.
 
-    Settings that do not fit are rejected with one line of the log, and nothing changes.
+    Settings that do not fit are rejected with one line of the log, and nothing changes; so are those at which anything
+    fails in a way that nobody thought of, since a daemon must not end, or stop to detect, over a file.
 
     Returns
     -------
@@ -28,8 +29,11 @@ def reload(old: Settings, reread: Callable[[], Settings], detector: Detector) ->
         check_events(new)
         check_reload(old, new)
         detector.reconfigure(words=new.words, thresholds=choose_thresholds(new, detector.model.manifest))
-    except SettingsError as exc:
+    except DetectorError as exc:
         log.error("settings stay as they were: %s", exc)  # noqa: TRY400 - a known error is one line
+        return None
+    except Exception as exc:
+        log.error("settings stay as they were: %s: %s", type(exc).__name__, exc)  # noqa: TRY400
         return None
     logging.getLogger().setLevel(new.log_level.upper())
     log.warning("settings were read anew")

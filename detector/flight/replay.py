@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from detector.core.detector import Detector
 from detector.core.model import load_model
 from detector.errors import AudioFileError, DetectorError, ModelMismatchError
 from detector.events import Detection, Scored
+from detector.files import open_regular, read_file
 from detector.flight.format import FORMAT, Flight, describe_machine
 
 log = logging.getLogger(__name__)
+
+MOST_FLIGHT_BYTES = 2**28
+"""Of the JSON file: an hour of windows takes 20 MB."""
+MOST_S = 2 * 3600
+"""Of sound: the ring holds an hour at most."""
 
 
 def read_flight(file: Path) -> Flight:
@@ -27,7 +36,7 @@ def read_flight(file: Path) -> Flight:
     """
     path = file.with_suffix(".json")
     try:
-        flight = msgspec.json.decode(path.read_bytes(), type=Flight)
+        flight = msgspec.json.decode(read_file(path, MOST_FLIGHT_BYTES), type=Flight)
     except OSError as exc:
         raise AudioFileError(f"expected a recording of the flight recorder, found no {path} ({exc.strerror})") from exc
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
@@ -66,7 +75,7 @@ def replay(file: Path, model_name: str | None) -> tuple[Detector, list[Detection
         )
     path = file.with_suffix(".flac")
     try:
-        samples, _ = soundfile.read(path, dtype="int16")
+        samples = _read_samples(path, manifest.frontend.sample_rate_hz)
     except (soundfile.SoundFileError, OSError) as exc:
         raise AudioFileError(f"expected a recording of the flight recorder, found {path} unreadable: {exc}") from exc
     own = {word: limits.threshold for word, limits in manifest.decision.words.items()}
@@ -96,3 +105,13 @@ def replay(file: Path, model_name: str | None) -> tuple[Detector, list[Detection
             f"expected the scores and detections recorded with {file}, found other scores or detections"
         )
     return detector, detections
+
+
+def _read_samples(path: Path, sample_rate_hz: int) -> NDArray[np.int16]:
+    """Return the sound of a kept recording, shape (n,)."""
+    with soundfile.SoundFile(open_regular(path), closefd=True) as sound:
+        if (sound.channels, sound.samplerate) != (1, sample_rate_hz) or sound.frames > MOST_S * sample_rate_hz:
+            found = f"{sound.channels} channels of {sound.frames} samples at {sound.samplerate} Hz"
+            raise OSError(errno.EINVAL, f"{found}, not one at {sample_rate_hz} Hz")
+        samples: NDArray[np.int16] = sound.read(dtype="int16")
+        return samples

@@ -15,7 +15,18 @@ import time
 import numpy as np
 import pytest
 import soundfile
-from commands import ENVIRONMENT, end, ended, keywords, patched, start, wait_until_listening, wait_until_says
+from commands import (
+    ENVIRONMENT,
+    assert_one_line,
+    end,
+    ended,
+    keywords,
+    patched,
+    run,
+    start,
+    wait_until_listening,
+    wait_until_says,
+)
 from pulse import virtual_microphone
 from supervisor import WATCHDOG_S
 
@@ -160,6 +171,8 @@ def test_settings_are_read_anew_without_losing_a_sample(supervisor, demo_samples
     say()
     for text, why in [
         ("json = tru\n", "Invalid value"),
+        ("#" * 10**6, "more than 64 kB"),
+        ("log_level = 3\n", "expected log_level to be debug, info, warning or error, found 3"),
         ("json = true\nvolume = 3\n", "volume"),
         ('json = true\nwords = ["maybe"]\n', "maybe"),
         ('json = true\nmodel = "commands"\n', "expected the same model"),
@@ -183,7 +196,28 @@ def test_settings_are_read_anew_without_losing_a_sample(supervisor, demo_samples
     assert times[4] - times[2] == pytest.approx(6.0, abs=0.061)
     assert "24.0 s of audio; 0 gaps" in stderr
     told = [text.split("\n")[0] for _, text in supervisor.messages if text.startswith(("READY=", "RELOADING="))]
-    assert told == ["READY=1", *(["RELOADING=1", "READY=1"] * 7)]
+    assert told == ["READY=1", *(["RELOADING=1", "READY=1"] * 9)]
+
+
+def test_settings_that_are_no_file_are_refused_at_once_and_a_signal_is_answered(tmp_path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text("json = true\n")
+    with ended(start("listen", "-", "--config", settings, stdin=subprocess.PIPE)) as process:
+        wait_until_listening(process)
+        for make, why in [
+            (lambda: os.mkfifo(settings), "a named pipe, not a file"),
+            (settings.mkdir, "a folder, not a file"),
+            (lambda: settings.symlink_to("/dev/zero"), "a device, not a file"),
+            (lambda: settings.symlink_to(settings), "symbolic links"),
+        ]:
+            settings.rename(tmp_path / why)
+            make()
+            process.send_signal(signal.SIGHUP)
+            assert why in wait_until_says(process, "settings stay as they were")
+        end(process)
+    os.mkfifo(tmp_path / "pipe")
+    for other in (tmp_path / "pipe", "/dev/zero"):
+        assert_one_line(run("listen", "-", "--config", other), 78, "cannot be read")
 
 
 def test_a_hangup_before_anything_was_heard_says_nothing_of_readiness(supervisor, tmp_path):

@@ -15,10 +15,12 @@ ROOT_MODULES = {
     "batch",
     "errors",
     "events",
+    "files",
     "samples",
     "settings",
     "text",
     "types",
+    "validation",
 }
 FOLDERS = {"audio", "cli", "core", "daemon", "flight", "outputs", "process"}
 
@@ -35,6 +37,8 @@ FORBIDDEN = {
     "errors": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
     "text": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events", "settings"},
     "types": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
+    "files": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events", "settings"},
+    "validation": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events", "settings"},
     "samples": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
     "settings": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
     "assembly": {"outputs", "flight", "daemon", "cli", "batch"},

@@ -52,13 +52,15 @@ def test_thresholds_for_a_word_and_for_all_words_are_laid_over_each_other(tmp_pa
     ("text", "message"),
     [
         ("colour = 1", "unknown field `colour`"),
-        ("model = 3", r"got `int` - at `\$.model`"),
+        ("model = 3", "expected model to be a text"),
         ("threshold = true", "threshold"),
         ('log_level = "loud"', "log_level"),
         ("false_accepts_per_hour = 0", "false_accepts_per_hour"),
         ("model = ", "expected TOML in"),
         ("words = []\nwords = []", "expected TOML in"),
-        pytest.param("a = " + "[" * 100_000, "expected TOML in", id="nested without end"),
+        pytest.param("a = " + "[" * 50_000, "expected TOML in", id="nested without end"),
+        pytest.param("a" + ".a" * 30_000 + " = 1", "unknown field `a`", id="tables without end"),
+        pytest.param("#" * 70_000, r"cannot be read \(more than 64 kB", id="too large"),
         ("[record]\nafter_s = inf", "after_s"),
         ("[record]\nminutes = nan", "minutes"),
         ("[recovery]\nlongest_wait_s = inf", "longest_wait_s"),
@@ -67,6 +69,25 @@ def test_thresholds_for_a_word_and_for_all_words_are_laid_over_each_other(tmp_pa
 def test_what_does_not_fit_in_the_file_is_named(tmp_path, text, message):
     with pytest.raises(SettingsError, match=message):
         read_settings(write(tmp_path, text), {})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("json = true".encode("utf-16"), "found: UTF-16 or UTF-32: save it as UTF-8"),
+        ("json = true".encode("utf-16-be"), "found: UTF-16 or UTF-32: save it as UTF-8"),
+        ("json = true\nwords = ['größe']\n".encode("latin-1"), "a byte 0xf6 in line 2 that is not UTF-8"),
+    ],
+)
+def test_another_encoding_is_named(tmp_path, content, message):
+    (tmp_path / "a.toml").write_bytes(content)
+    with pytest.raises(SettingsError, match=message):
+        read_settings(tmp_path / "a.toml", {})
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    (tmp_path / "a.toml").write_bytes("json = true\r\n".encode("utf-8-sig"))
+    assert read_settings(tmp_path / "a.toml", {}) == Settings(json=True)
 
 
 def test_a_file_that_is_not_text_or_not_there_is_named(tmp_path):

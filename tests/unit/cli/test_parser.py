@@ -305,7 +305,10 @@ def test_an_error_has_its_exit_code(keyword_detector, monkeypatch, error, code, 
     ("flags", "message"),
     [
         ("--words ,", "at least one of the words"),
-        ("--false-accepts-per-hour -1", "Expected `float` > 0.0 - at `$.false_accepts_per_hour`"),
+        (
+            "--false-accepts-per-hour -1",
+            "expected false_accepts_per_hour to be a number above 0, found -1.0",
+        ),
         ("--config /nowhere/a.toml", "expected settings in /nowhere/a.toml, found that it cannot be read"),
         ("--model maybe", "expected the name of a model (commands, yes-no, yes-no-tiny) or a path, found 'maybe'"),
     ],

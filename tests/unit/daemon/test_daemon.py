@@ -235,6 +235,19 @@ def test_a_reload_of_a_file_that_cannot_be_read_is_one_line(detector, caplog):
     ]
 
 
+@pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError(), UnicodeError("odd"), KeyError("x")])
+def test_a_reload_that_fails_as_nobody_thought_of_is_one_line_and_detection_goes_on(detector, caplog, error):
+    def fail():
+        raise error
+
+    world = World(detector, reread=fail)
+    world.hangup.is_set = True
+    world.run(2)
+    (record,) = caplog.records
+    assert record.getMessage() == f"settings stay as they were: {type(error).__name__}: {error}"
+    assert detector.n_windows > 0
+
+
 def test_lines_that_wait_are_written_at_each_turn_and_trouble_is_reported_once(detector, caplog):
     world = World(detector)
     world.turn()

@@ -236,6 +236,14 @@ def test_what_cannot_be_replayed_is_told(detector, demo_samples, tmp_path):
     file.write_bytes(b"no sound")
     with pytest.raises(AudioFileError, match="unreadable"):
         replay(file, None)
+    soundfile.write(file, np.zeros((100, 2)), 8000)
+    with pytest.raises(AudioFileError, match="2 channels of 100 samples at 8000 Hz, not one at 16000 Hz"):
+        replay(file, None)
+    for half in (file, file.with_suffix(".json")):
+        half.unlink()
+        os.mkfifo(half)
+        with pytest.raises(AudioFileError, match="a named pipe, not a file"):
+            replay(file, None)
 
 
 def test_a_flight_of_the_first_format_replays_as_it_was():
