@@ -74,6 +74,17 @@ def _as_a_process_has_them() -> Iterator[None]:
         signal.signal(signal.SIGTERM, on_terminate)
 
 
+def replaced(arguments: Sequence[object], flag: str, *values: object) -> list[object]:
+    """Return a command line with other values of an option, in place of those that it has."""
+    kept, is_dropped = [], False
+    for argument in arguments:
+        if str(argument).startswith("--"):
+            is_dropped = argument == flag
+        if not is_dropped:
+            kept.append(argument)
+    return [*kept, flag, *values]
+
+
 def start(*arguments: object, command: Sequence[str] = KEYWORD_DETECTOR, **options: Any) -> subprocess.Popen[str]:
     """Start a command that goes on until it is stopped."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT} | options

@@ -7,7 +7,7 @@ import logging
 import shutil
 
 import pytest
-from commands import KEYWORD_TRAINER, assert_one_line, call
+from commands import KEYWORD_TRAINER, assert_one_line, call, replaced
 
 from detector import load_model
 from detector.core.model import find_model
@@ -94,7 +94,8 @@ def test_a_curve_measured_with_another_decision_is_left_out(run, models, caplog,
     ],
 )
 def test_a_decision_that_does_not_fit_is_never_written(run, models, options, message):
-    finished = call("export", run.folder, "--name", "x", "--to", models, *options, command=KEYWORD_TRAINER)
+    command = replaced(["export", run.folder, "--name", "x", "--to", models], *options)
+    finished = call(*command, command=KEYWORD_TRAINER)
     assert_one_line(finished, 78, message)
     assert not models.exists()
 

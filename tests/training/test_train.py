@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import tiny_words
-from commands import KEYWORD_TRAINER, assert_one_line, call, run
+from commands import KEYWORD_TRAINER, assert_one_line, call, replaced, run
 
 from detector import Detector, load_model
 from detector.errors import SettingsError
@@ -290,7 +290,7 @@ def test_a_recipe_is_a_run(data, tmp_path):
     assert manifest["stride_s"] == 0.04
     assert manifest["training"]["data"]["words"]["licence"] == "made by ourselves"
     recipe.write_text("wrods = 3\n")
-    finished = ask(*run_of_recipe[:-4], "--out", tmp_path / "other", "--data", data, "--words", "up,down")
+    finished = ask(*replaced(run_of_recipe, "--out", tmp_path / "other"), "--data", data, "--words", "up,down")
     assert_one_line(finished, 78, "wrods")
     recipe.write_text("words = [")
     assert_one_line(ask(*run_of_recipe), 78, "expected a recipe in TOML")
@@ -324,7 +324,8 @@ def test_the_recipes_that_ship_fit(data):
     ],
 )
 def test_settings_that_do_not_fit_are_78(data, tmp_path, change, message):
-    finished = ask(*arguments(data, tmp_path / "run"), *change)
+    command = arguments(data, tmp_path / "run")
+    finished = ask(*([*command, *change] if change[0] == "--data" else replaced(command, *change)))  # one more folder
     assert finished.returncode == 78
     assert finished.stdout == ""
     assert message in finished.stderr.splitlines()[-1]

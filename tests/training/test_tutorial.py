@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import soundfile
-from commands import KEYWORD_TRAINER, assert_one_line, call
+from commands import KEYWORD_TRAINER, assert_one_line, call, replaced
 
 from training.data.items import Split, choose_split
 
@@ -40,7 +40,7 @@ def data(tmp_path_factory):
 def train(data, out, *arguments):
     words = ("--data", data, "--words", "early,late", "--cache", data.parent / "cache")
     command = ("tutorial", *words, "--epochs", 2, "--batch-size", 8, "--out", out)
-    return call(*command, *arguments, command=KEYWORD_TRAINER)
+    return call(*(replaced(command, *arguments) if arguments else command), command=KEYWORD_TRAINER)
 
 
 @pytest.mark.parametrize(
