@@ -28,6 +28,7 @@ examples:
   keyword-detector listen --device USB --json      another one, JSON Lines
   arecord -t raw -f S16_LE -r 16000 -c 1 | keyword-detector listen -
   keyword-detector detect meeting.wav memo.flac    recordings, as fast as the machine can
+  keyword-detector detect --recursive --csv memos  all of a folder, as a table
   keyword-detector listen --threshold 0.9 --threshold no=0.95
   keyword-detector check --device USB              settings, model and microphone
 
@@ -97,7 +98,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verb = add("detect", "detect keywords in recordings, as fast as the machine can", shared)
     verb.add_argument(
-        "files", nargs="+", metavar="FILE", help="any format, rate and number of channels that libsndfile reads"
+        "files",
+        nargs="+",
+        metavar="FILE|DIR",
+        help="any format, rate and number of channels that libsndfile reads; of a folder the recordings in it",
+    )
+    verb.add_argument("--recursive", action="store_true", help="look into the folders in folders, too")
+    verb.add_argument("--csv", action="store_true", help="print a table (CSV) instead of lines for people or JSON")
+    verb.add_argument(
+        "--labels",
+        type=Path,
+        metavar="DIR",
+        help="also write DIR/RECORDING.txt for each recording: labels for Audacity (File, Import, Labels)",
     )
     verb = add("replay", "detect again in what --record kept, from the state that the detector was in")
     verb.add_argument("file", metavar="FILE", help="either file of the pair, .flac or .json")
@@ -185,7 +197,15 @@ def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
     if verb == "detect":
         from detector.cli.detect import detect
 
-        return detect(settings, options["files"])
+        if options["csv"] and flags.get("json"):
+            raise SettingsError("expected either --json or --csv, found both")
+        return detect(
+            settings,
+            options["files"],
+            is_recursive=options["recursive"],
+            as_csv=options["csv"],
+            labels=options["labels"],
+        )
     if verb == "check":
         from detector.cli.check import check
 

@@ -24,6 +24,8 @@ def check_source(name: str) -> None:
     AudioFileError
         With how to listen to that.
     """
+    if name == "-":
+        raise AudioFileError("expected a recording, found '-': 'keyword-detector listen -' reads standard input")
     if _SOUND_DEVICE.match(name):
         raise AudioFileError(f"expected a recording, found the sound device {name}: {MICROPHONE}")
     if name and os.path.lexists(name):

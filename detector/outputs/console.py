@@ -1,8 +1,11 @@
-"""Detections on the console: one line each, flushed, for people or as JSON Lines."""
+"""Detections on the console: one line each, flushed, for people, as JSON Lines or as a table."""
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TextIO
 
@@ -10,6 +13,9 @@ from detector.errors import DetectorError, OutputClosed
 from detector.events import Detection, Event, Gap, Opened
 from detector.process.signals import StopFlag
 from detector.text import printable
+
+COLUMNS = ("source", "keyword", "score", "start_s", "time_s")
+"""Of a table: keys of the same names hold the same in JSON Lines."""
 
 
 class Console:
@@ -20,6 +26,8 @@ class Console:
         *,
         as_json: bool,
         with_events: bool = False,
+        as_csv: bool = False,
+        names_source: bool = False,
         stream: TextIO | None = None,
         stop: StopFlag | None = None,
     ) -> None:
@@ -31,12 +39,18 @@ class Console:
             JSON Lines instead of lines for people.
         with_events : bool
             With `as_json`: write gaps too.
+        as_csv : bool
+            A table, with its head, instead of lines for people.
+        names_source : bool
+            Begin lines for people with the source, as it is one of several.
         stream : text stream, optional
         stop : StopFlag, optional
             What interrupts the writing to a reader that does not read.
         """
         self.as_json = as_json
         self.with_events = with_events
+        self._as_csv = as_csv
+        self._names_source = names_source
         self._stream = sys.stdout if stream is None else stream
         self._stop = stop
         self._opened: Opened | None = None
@@ -52,14 +66,20 @@ class Console:
             If it cannot be written to.
         """
         if isinstance(event, Opened):
+            if self._as_csv and self._opened is None:
+                self._write(format_row(COLUMNS))
             self._opened = event
         elif isinstance(event, Detection) or (self.with_events and isinstance(event, Gap)):
             assert self._opened is not None
             now = datetime.now().astimezone() if self._opened.is_live else None
             if self.as_json:
                 self._write(event.encode(self._opened, now))
+            elif isinstance(event, Detection) and self._as_csv:
+                fields = event.describe(self._opened) | {"source": self._opened.source}
+                self._write(format_row([fields[column] for column in COLUMNS]))
             elif isinstance(event, Detection):
-                self._write(format_detection(event, now))
+                source = f"{self._opened.source}  " if self._names_source else ""
+                self._write(printable(source) + format_detection(event, now))
 
     def _write(self, line: str) -> None:
         if self._stop is None:
@@ -82,6 +102,13 @@ def format_detection(detection: Detection, now: datetime | None) -> str:
     """Return a detection for people to read: time of day, or else position in the recording, word and score."""
     when = format_time(detection.time_s) if now is None else now.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     return printable(f"{when}  {detection.keyword}  {detection.score:.2f}")
+
+
+def format_row(values: Sequence[object]) -> str:
+    """Return a row of a table: CSV with commas, without the end of its line."""
+    row = io.StringIO()
+    csv.writer(row, lineterminator="").writerow(printable(str(value)) for value in values)
+    return row.getvalue()
 
 
 def format_time(seconds: float) -> str:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import soundfile
-
+from detector.audio.files import EXTENSIONS
 from detector.errors import SettingsError
-
-EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif"}
 
 
 def find_recordings(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -109,7 +110,11 @@ def test_the_log_level_is_in_force_before_the_verb_runs(calls, keyword_detector)
         ("models", ("list_models", (), {})),
         ("replay f", ("replay_file", ("f", None), {"as_json": False})),
         ("replay f --model tiny --json", ("replay_file", ("f", "tiny"), {"as_json": True})),
-        ("detect a b", ("detect", (Settings(), ["a", "b"]), {})),
+        ("detect a b", ("detect", (Settings(), ["a", "b"]), {"is_recursive": False, "as_csv": False, "labels": None})),
+        (
+            "detect d --recursive --csv --labels l",
+            ("detect", (Settings(), ["d"]), {"is_recursive": True, "as_csv": True, "labels": Path("l")}),
+        ),
         ("check", ("check", (Settings(),), {"is_device_asked": False})),
         ("check --device 0", ("check", (Settings(device=0),), {"is_device_asked": True})),
         ("bench", ("bench", (Settings(),), {"seconds": 60.0})),
@@ -201,7 +206,7 @@ def test_a_file_may_be_named_like_a_device(calls, keyword_detector, tmp_path, mo
     [
         ("", "the following arguments are required: VERB"),
         ("sing", "invalid choice: 'sing'"),
-        ("detect", "the following arguments are required: FILE"),
+        ("detect", "the following arguments are required: FILE|DIR"),
         ("detect --loud a.wav", "unrecognized arguments: --loud"),
         ("detect --thr 0.5 a.wav", "unrecognized arguments: --thr"),
         ("listen a.wav b.wav", "unrecognized arguments: b.wav"),

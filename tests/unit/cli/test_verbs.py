@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import logging
 from types import SimpleNamespace
 
 import numpy as np
@@ -204,10 +206,118 @@ def test_detect_names_each_of_several_recordings_and_one_that_cannot_be_read_hid
 ):
     ended = keyword_detector("detect", tmp_path / "none.wav", short)
     assert ended.code == 66
-    assert [line.split()[1] for line in ended.out.splitlines()] == ["yes"]
-    first, error, second = ended.err.splitlines()
-    assert (first, second) == (str(tmp_path / "none.wav"), str(short))
+    (line,) = ended.out.splitlines()
+    assert line.startswith(f"{short}  00:00:0")
+    assert line.split()[-2] == "yes"
+    error, summary = ended.err.splitlines()
     assert "found no file" in error
+    assert summary == (f"1 recording, 0.00 h: 1 detection (yes 1, no 0); 1 could not be read: {tmp_path / 'none.wav'}")
+
+
+@pytest.fixture
+def folder(tmp_path, short, silent):
+    """A folder: short.wav, silent.wav, damaged.wav, and a folder in it with short.wav."""
+    (tmp_path / "damaged.wav").write_text("no sound")
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "short.wav").write_bytes(short.read_bytes())
+    return tmp_path
+
+
+@pytest.mark.usefixtures("loaded")
+def test_detect_takes_the_recordings_of_a_folder_in_their_order(keyword_detector, folder):
+    ended = keyword_detector("detect", folder)
+    assert (ended.code, len(ended.out.splitlines())) == (66, 1)
+    ended = keyword_detector("detect", folder, "--recursive", "--json")
+    assert [json.loads(line)["source"] for line in ended.out.splitlines()] == [
+        str(folder / "deeper" / "short.wav"),
+        str(folder / "short.wav"),
+    ]
+    assert ended.code == 66
+    damaged, summary = ended.err.splitlines()
+    assert "that is not audio" in damaged
+    assert summary.startswith("3 recordings, 0.00 h: 2 detections (yes 2, no 0); 1 could not be read: ")
+
+
+@pytest.mark.usefixtures("loaded")
+def test_detections_of_many_are_those_of_each(keyword_detector, folder):
+    alone = json.loads(keyword_detector("detect", "--json", folder / "short.wav").out)
+    among_others = keyword_detector("detect", "--json", folder, "--recursive").out.splitlines()
+    assert json.loads(among_others[1]) == alone
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_folder_without_recordings_is_66(keyword_detector, tmp_path):
+    ended = keyword_detector("detect", tmp_path)
+    assert (ended.code, ended.out) == (66, "")
+    assert ended.err == (
+        f"expected recordings, found the folder {tmp_path} with none in it; --recursive looks into its folders, too\n"
+    )
+
+
+@pytest.mark.usefixtures("loaded")
+def test_detect_prints_a_table(keyword_detector, short, silent):
+    ended = keyword_detector("detect", "--csv", short)
+    head, row = list(csv.reader(ended.out.splitlines()))
+    assert head == ["source", "keyword", "score", "start_s", "time_s"]
+    line = json.loads(keyword_detector("detect", "--json", short).out)
+    assert row == [str(line[name]) for name in head]
+    assert keyword_detector("detect", "--csv", silent).out.splitlines() == [",".join(head)]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_detect_writes_labels_for_each_recording(keyword_detector, folder, tmp_path_factory):
+    labels = tmp_path_factory.mktemp("labels")
+    ended = keyword_detector("detect", folder, folder / "short.wav", "--recursive", "--labels", labels)
+    assert ended.code == 66
+    assert {str(file.relative_to(labels)) for file in labels.rglob("*.txt")} == {
+        "deeper/short.wav.txt",
+        "short.wav.txt",
+        "silent.wav.txt",
+    }
+    start_s, end_s, word = (labels / "short.wav.txt").read_text().rstrip("\n").split("\t")
+    line = json.loads(ended_line(keyword_detector, folder))
+    assert (float(start_s), float(end_s), word) == (line["start_s"], line["time_s"], "yes")
+    assert (labels / "silent.wav.txt").read_text() == ""
+
+
+def ended_line(keyword_detector, folder):
+    return keyword_detector("detect", "--json", folder / "short.wav").out
+
+
+@pytest.mark.usefixtures("loaded")
+def test_labels_of_two_recordings_in_one_file_are_refused(keyword_detector, folder, tmp_path_factory):
+    labels = tmp_path_factory.mktemp("labels")
+    ended = keyword_detector("detect", folder / "short.wav", folder / "deeper", "--labels", labels)
+    assert (ended.code, ended.out, list(labels.iterdir())) == (78, "", [])
+    assert f"found {folder / 'short.wav'} and {folder / 'deeper' / 'short.wav'} for {labels}" in ended.err
+
+
+@pytest.mark.usefixtures("loaded")
+def test_what_is_no_recording_gets_a_hint_in_detect_too(keyword_detector):
+    ended = keyword_detector("detect", "-")
+    assert (ended.code, ended.out) == (66, "")
+    assert ended.err == "expected a recording, found '-': 'keyword-detector listen -' reads standard input\n"
+
+
+def test_a_table_and_json_at_once_are_78(keyword_detector):
+    ended = keyword_detector("detect", "--csv", "--json", "a.wav")
+    assert (ended.code, ended.out, ended.err) == (78, "", "expected either --json or --csv, found both\n")
+
+
+def test_settings_that_do_not_fit_are_no_fault_of_a_recording(keyword_detector):
+    ended = keyword_detector("detect", "--threshold", "2", "a.wav", "b.wav")
+    assert (ended.code, ended.out) == (78, "")
+
+
+@pytest.mark.usefixtures("loaded")
+def test_progress_is_shown_on_a_terminal_below_what_is_detected(keyword_detector, folder, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    logging.getLogger().setLevel(logging.INFO)
+    ended = keyword_detector("detect", folder, "--recursive")
+    assert "| 0/4 [" in ended.err
+    assert len(ended.out.splitlines()) == 2
+    assert "| 0/4 [" not in keyword_detector("detect", folder, "--log-level", "warning").err
 
 
 @pytest.mark.usefixtures("loaded")

@@ -102,3 +102,17 @@ def test_a_word_cannot_forge_a_detection_of_another():
     assert write(forged) == "00:00:12.340  yes\\n00:00:13.000  no  0.97\n"
     (line,) = write(forged, as_json=True).splitlines()
     assert json.loads(line)["keyword"] == "yes\n00:00:13.000  no"
+
+
+def test_of_several_sources_a_line_begins_with_its_own():
+    assert write(names_source=True) == "a.wav  00:00:12.340  yes  0.97\n"
+    assert write(names_source=True, source="a\nb.wav") == "a\\nb.wav  00:00:12.340  yes  0.97\n"
+
+
+def test_a_table_has_one_head_and_the_values_of_json():
+    lines = write(DETECTION, OPENED, DETECTION, as_csv=True, source='one, "two".wav').splitlines()
+    assert lines == [
+        "source,keyword,score,start_s,time_s",
+        '"one, ""two"".wav",yes,0.9688,11.62,12.34',
+        "a.wav,yes,0.9688,11.62,12.34",
+    ]
