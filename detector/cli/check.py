@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,21 @@ from detector.process.stderr import hide_native_messages
 from detector.settings import Settings
 
 MICROPHONE_CHECK_S = 1.0
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What a microphone delivered."""
+
+    name: str
+    rate_hz: int
+    """Its own; it is converted to the model's."""
+    level_dbfs: float | None
+    """Root mean square against full scale; None for digital silence."""
+
+    def describe(self) -> str:
+        """Return it for people to read."""
+        level = "digital silence: muted?" if self.level_dbfs is None else f"{self.level_dbfs:.0f} dBFS"
+        return f"{self.name} at {self.rate_hz} Hz, level {level}"
 
 
 def check(settings: Settings, *, is_device_asked: bool) -> int:
@@ -33,11 +50,13 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         "json": settings.json,
         "device": "default" if settings.device is None else settings.device,
     }
+    microphone: Heard | None = None
     if is_device_asked:
         from detector.audio.devices import answer_in_time
 
         hide_native_messages()
-        answer["microphone"] = answer_in_time(lambda: _check_microphone(settings, manifest.frontend.sample_rate_hz))
+        microphone = answer_in_time(lambda: _check_microphone(settings, manifest.frontend.sample_rate_hz))
+        answer["microphone"] = microphone
     if settings.json:
         print_json(answer)
         return EXIT_OK
@@ -56,13 +75,13 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         f"output     text, log level {settings.log_level}",
         f"device     {answer['device']}",
     ]
-    if is_device_asked:
-        lines.append(f"microphone {answer['microphone']}")
+    if microphone is not None:
+        lines.append(f"microphone {microphone.describe()}")
     print_lines(lines)
     return EXIT_OK
 
 
-def _check_microphone(settings: Settings, sample_rate_hz: int) -> str:
+def _check_microphone(settings: Settings, sample_rate_hz: int) -> Heard:
     """Capture for a second and describe what came."""
     from detector.audio.delivery import GRACE_S
     from detector.audio.microphone import Microphone
@@ -79,5 +98,5 @@ def _check_microphone(settings: Settings, sample_rate_hz: int) -> str:
             time.sleep(0.02)
         samples = np.concatenate(blocks).astype(np.float64)
         rms = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
-        level = f"{20 * np.log10(rms / 32768):.0f} dBFS" if rms > 0 else "digital silence: muted?"
-        return f"{microphone.name} at {microphone.rate_hz} Hz, level {level}"
+        level_dbfs = round(20 * math.log10(rms / 32768), 1) if rms > 0 else None
+        return Heard(microphone.name, microphone.rate_hz, level_dbfs)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
-from detector.cli.arguments import print_lines
-from detector.core.manifest import read_manifest
+import msgspec
+
+from detector.cli.arguments import print_json, print_lines
+from detector.core.manifest import ClipAccuracy, read_manifest
 from detector.core.model import list_models as find_models
 from detector.errors import EXIT_OK, CaptureError, CaptureFailure, DetectorError
 from detector.process.stderr import hide_native_messages
@@ -13,7 +16,22 @@ from detector.process.stderr import hide_native_messages
 log = logging.getLogger(__name__)
 
 
-def list_devices() -> int:
+class Listed(msgspec.Struct, frozen=True):
+    """A model that can be named, and how good it is."""
+
+    name: str
+    words: tuple[str, ...]
+    thresholds: dict[str, float]
+    """Those of the model itself: the score from which on each word is reported."""
+    size_bytes: int
+    clip_accuracy: ClipAccuracy | None
+    has_operating_curve: bool
+    """Whether `--false-accepts-per-hour` works with it."""
+    path: str
+    """Of its manifest."""
+
+
+def list_devices(*, as_json: bool) -> int:
     """Print the capture devices."""
     from detector.audio import devices as audio_devices
 
@@ -23,6 +41,9 @@ def list_devices() -> int:
         raise CaptureError(
             CaptureFailure.NOT_FOUND, "expected a capture device, found none: is a microphone plugged in?"
         )
+    if as_json:
+        print_json({"devices": devices})
+        return EXIT_OK
     lines = []
     for device in devices:
         mark = "*" if device.is_default else " "
@@ -33,9 +54,28 @@ def list_devices() -> int:
     return EXIT_OK
 
 
-def list_models() -> int:
+def list_models(*, as_json: bool) -> int:
     """Print the models that can be named."""
+    models = list(_read_models())
+    if as_json:
+        print_json({"models": models})
+        return EXIT_OK
     rows = []
+    for model in models:
+        figures = "not measured"
+        if model.clip_accuracy is not None:
+            low, high = model.clip_accuracy.interval
+            figures = f"{100 * model.clip_accuracy.accuracy:.1f} % of clips right ({100 * low:.1f}-{100 * high:.1f} %)"
+        rows.append((model.name, ",".join(model.words), f"{model.size_bytes / 1000:.0f}", figures))
+    widths = [max(len(row[k]) for row in rows) for k in range(3)] if rows else []
+    print_lines(
+        f"{name:{widths[0]}}  {words:{widths[1]}}  {size:>{widths[2]}} kB  {figures}"
+        for name, words, size, figures in rows
+    )
+    return EXIT_OK
+
+
+def _read_models() -> Iterator[Listed]:
     for file in find_models():
         try:
             manifest = read_manifest(file)
@@ -43,15 +83,12 @@ def list_models() -> int:
         except (DetectorError, OSError) as exc:
             log.warning("%s: %s", file.stem, exc)
             continue
-        accuracy = manifest.clip_accuracy
-        figures = "not measured"
-        if accuracy is not None:
-            low, high = accuracy.interval
-            figures = f"{100 * accuracy.accuracy:.1f} % of clips right ({100 * low:.1f}-{100 * high:.1f} %)"
-        rows.append((file.stem, ",".join(manifest.words), f"{size_bytes / 1000:.0f}", figures))
-    widths = [max(len(row[k]) for row in rows) for k in range(3)] if rows else []
-    print_lines(
-        f"{name:{widths[0]}}  {words:{widths[1]}}  {size:>{widths[2]}} kB  {figures}"
-        for name, words, size, figures in rows
-    )
-    return EXIT_OK
+        yield Listed(
+            name=file.stem,
+            words=tuple(manifest.words),
+            thresholds={word: manifest.decision.words[word].threshold for word in manifest.words},
+            size_bytes=size_bytes,
+            clip_accuracy=manifest.clip_accuracy,
+            has_operating_curve=manifest.operating_curve is not None,
+            path=str(file),
+        )

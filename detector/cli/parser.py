@@ -115,8 +115,8 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("file", metavar="FILE", help="either file of the pair, .flac or .json")
     verb.add_argument("--model", metavar="NAME|PATH", help="another model than the one of that time")
     verb.add_argument("--json", action="store_true", help="print JSON")
-    add("devices", "list the capture devices")
-    add("models", "list the models that can be named")
+    for name, text in (("devices", "list the capture devices"), ("models", "list the models that can be named")):
+        add(name, text).add_argument("--json", action="store_true", help="print JSON")
     add(
         "check",
         "validate settings, model and, with --device, the microphone; print the settings in effect",
@@ -172,7 +172,8 @@ def _run_verb(options: dict[str, Any]) -> int:
     if verb in ("devices", "models"):
         from detector.cli import listing
 
-        return listing.list_devices() if verb == "devices" else listing.list_models()
+        answer = listing.list_devices if verb == "devices" else listing.list_models
+        return answer(as_json=options["json"])
     if verb == "replay":
         from detector.cli.replay import replay_file
 

@@ -106,8 +106,10 @@ def test_the_log_level_is_in_force_before_the_verb_runs(calls, keyword_detector)
 @pytest.mark.parametrize(
     ("command", "call"),
     [
-        ("devices", ("list_devices", (), {})),
-        ("models", ("list_models", (), {})),
+        ("devices", ("list_devices", (), {"as_json": False})),
+        ("devices --json", ("list_devices", (), {"as_json": True})),
+        ("models", ("list_models", (), {"as_json": False})),
+        ("models --json", ("list_models", (), {"as_json": True})),
         ("replay f", ("replay_file", ("f", None), {"as_json": False})),
         ("replay f --model tiny --json", ("replay_file", ("f", "tiny"), {"as_json": True})),
         ("detect a b", ("detect", (Settings(), ["a", "b"]), {"is_recursive": False, "as_csv": False, "labels": None})),
@@ -215,7 +217,7 @@ def test_a_file_may_be_named_like_a_device(calls, keyword_detector, tmp_path, mo
         ("check --threshold =0.5", "argument --threshold: expected a number or WORD=NUMBER, found '=0.5'"),
         ("check --log-level loud", "argument --log-level: invalid choice: 'loud' (choose from "),
         ("check --false-accepts-per-hour few", "invalid float value: 'few'"),
-        ("devices --json", "unrecognized arguments: --json"),
+        ("devices --csv", "unrecognized arguments: --csv"),
         ("bench --seconds long", "invalid float value: 'long'"),
         ("config", "one of the arguments --example --show --schema is required"),
         ("config --example --show", "argument --show: not allowed with argument --example"),

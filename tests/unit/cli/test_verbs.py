@@ -48,6 +48,29 @@ def test_without_models_nothing_is_listed(keyword_detector, monkeypatch):
     assert keyword_detector("models").out == ""
 
 
+def test_models_are_listed_as_json_with_their_numbers(keyword_detector, pair, monkeypatch):
+    file = pair()
+    monkeypatch.setattr(listing, "find_models", lambda: [file])
+    manifest = json.loads(file.read_text())
+    ended = keyword_detector("models", "--json")
+    assert (ended.code, ended.err, len(ended.out.splitlines())) == (0, "", 1)
+    assert json.loads(ended.out) == {
+        "models": [
+            {
+                "name": "copy",
+                "words": ["yes", "no"],
+                "thresholds": {word: manifest["decision"]["words"][word]["threshold"] for word in ("yes", "no")},
+                "size_bytes": file.with_suffix(".tflite").stat().st_size,
+                "clip_accuracy": manifest["clip_accuracy"],
+                "has_operating_curve": True,
+                "path": str(file),
+            }
+        ]
+    }
+    monkeypatch.setattr(listing, "find_models", list)
+    assert json.loads(keyword_detector("models", "--json").out) == {"models": []}
+
+
 # ---- devices
 
 
@@ -73,8 +96,27 @@ def test_devices_are_listed_with_the_default_marked(keyword_detector, listed):
     assert (ended.code, ended.err) == (0, "")
 
 
+def test_devices_are_listed_as_json(keyword_detector, listed):
+    listed(Device(2, "USB Audio", "ALSA", 1, 48000, False))
+    ended = keyword_detector("devices", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out) == {
+        "devices": [
+            {
+                "index": 2,
+                "name": "USB Audio",
+                "host_api": "ALSA",
+                "n_channels": 1,
+                "default_rate_hz": 48000,
+                "is_default": False,
+            }
+        ]
+    }
+
+
 def test_no_device_at_all_is_69(keyword_detector, listed):
     listed()
+    assert keyword_detector("devices", "--json").code == 69
     ended = keyword_detector("devices")
     assert (ended.code, ended.out) == (69, "")
     assert ended.err == "expected a capture device, found none: is a microphone plugged in?\n"
@@ -131,8 +173,10 @@ class FakeMicrophone:
         return SimpleNamespace(samples=np.full(self._n, self.level, dtype=np.int16))
 
 
-@pytest.mark.parametrize(("level", "said"), [(3277, "-20 dBFS"), (0, "digital silence: muted?")])
-def test_check_with_a_device_describes_its_level(keyword_detector, listed, monkeypatch, level, said):
+@pytest.mark.parametrize(
+    ("level", "said", "level_dbfs"), [(3277, "-20 dBFS", -20.0), (0, "digital silence: muted?", None)]
+)
+def test_check_with_a_device_describes_its_level(keyword_detector, listed, monkeypatch, level, said, level_dbfs):
     monkeypatch.setattr(microphone, "Microphone", type("Fake", (FakeMicrophone,), {"level": level}))
     ended = keyword_detector("check", "--device", "0")
     assert (ended.code, ended.err) == (0, "")
@@ -141,7 +185,7 @@ def test_check_with_a_device_describes_its_level(keyword_detector, listed, monke
         f"microphone microphone 0 at 48000 Hz, level {said}",
     ]
     answer = json.loads(keyword_detector("check", "--device", "0", "--json").out)
-    assert answer["microphone"] == f"microphone 0 at 48000 Hz, level {said}"
+    assert answer["microphone"] == {"name": "microphone 0", "rate_hz": 48000, "level_dbfs": level_dbfs}
 
 
 def test_check_with_a_device_that_cannot_be_opened_is_69(keyword_detector, listed, monkeypatch):
