@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib
 import json
 import logging
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-SAYS_WITHIN_S = 60.0
-ENDS_WITHIN_S = 10.0
+WITHIN_S = 120.0
+"""What a test waits for comes much sooner; on a machine that is starved of time it comes late, and is awaited."""
+LOOKS_IDLE = 10
+"""In a row, 20 ms apart: a thread that polls is asleep at most of them, one that works is not."""
+STARTED: list[subprocess.Popen[str]] = []
+"""What was started since the test began, ended with it: see `end_started`."""
 KEYWORD_DETECTOR = [sys.executable, "-m", "detector"]
 # What Python buffers is part of what is tested.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -34,7 +43,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     text = {"text": True} if not isinstance(options.get("input"), bytes) else {}
-    options = {"timeout": 120, "capture_output": True, "env": ENVIRONMENT} | text | options
+    options = {"timeout": WITHIN_S, "capture_output": True, "env": ENVIRONMENT} | text | options
     finished = subprocess.run([*command, *map(str, arguments)], check=False, **options)
     if not text:
         finished.stdout, finished.stderr = finished.stdout.decode(), finished.stderr.decode()
@@ -88,7 +97,21 @@ def replaced(arguments: Sequence[object], flag: str, *values: object) -> list[ob
 def start(*arguments: object, command: Sequence[str] = KEYWORD_DETECTOR, **options: Any) -> subprocess.Popen[str]:
     """Start a command that goes on until it is stopped."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT} | options
-    return subprocess.Popen([*command, *map(str, arguments)], **options)
+    process = subprocess.Popen([*command, *map(str, arguments)], **options)
+    STARTED.append(process)
+    return process
+
+
+def end_started() -> None:
+    """End what was started and still runs: a test that fails leaves no process behind."""
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):  # what was buffered for a process that has ended
+                    pipe.close()
 
 
 @contextlib.contextmanager
@@ -105,7 +128,7 @@ def wait_until_says(process: subprocess.Popen[str], text: str) -> str:
     """Return the first line on stderr that holds a text; a process that never says it is ended."""
     assert process.stderr is not None
     lines = []
-    with _killed_after(process, SAYS_WITHIN_S):
+    with _killed_after(process, WITHIN_S):
         for line in process.stderr:
             lines.append(line)
             if text in line:
@@ -122,7 +145,7 @@ def read_until_heard(process: subprocess.Popen[str], n_words: int) -> str:
     """Return the next lines of JSON on stdout, as far as so many detections; a process that hears fewer is ended."""
     assert process.stdout is not None
     lines: list[str] = []
-    with _killed_after(process, SAYS_WITHIN_S):
+    with _killed_after(process, WITHIN_S):
         while sum("keyword" in json.loads(line) for line in lines) < n_words:
             line = process.stdout.readline()
             assert line, f"expected {n_words} words, found {lines}"
@@ -130,12 +153,36 @@ def read_until_heard(process: subprocess.Popen[str], n_words: int) -> str:
     return "".join(lines)
 
 
+def wait_until_idle(process: subprocess.Popen[str]) -> None:
+    """Return when a process has read its standard input empty and every thread of it waits for something to happen.
+
+    A thread that has something to do and is not given a core is runnable, not asleep: so this holds on any machine.
+    """
+    assert process.stdin is not None
+    n_looks = 0
+    give_up_s = time.monotonic() + WITHIN_S
+    while n_looks < LOOKS_IDLE:
+        assert process.poll() is None
+        assert time.monotonic() < give_up_s, "expected a process that waits, found one that is busy"
+        n_unread = struct.unpack("i", fcntl.ioctl(process.stdin.fileno(), termios.FIONREAD, bytes(4)))[0]
+        n_looks = n_looks + 1 if n_unread == 0 and _is_asleep(process.pid) else 0
+        time.sleep(0.02)
+
+
+def _is_asleep(pid: int) -> bool:
+    states = []
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has just ended
+            states.append(stat.read_text().rpartition(")")[2].split()[0])
+    return set(states) <= {"S"}
+
+
 def end(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Stop a daemon; return what it has written to stdout and stderr and nobody has read."""
     assert process.stdout is not None
     assert process.stderr is not None
     process.send_signal(signal.SIGTERM)
-    with process, _killed_after(process, ENDS_WITHIN_S):
+    with process, _killed_after(process, WITHIN_S):
         stdout, stderr = process.stdout.read(), process.stderr.read()
         assert process.wait() == 0, stderr
     return stdout, stderr

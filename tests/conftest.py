@@ -15,6 +15,7 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
+from commands import end_started
 from lenient import open_lenient_detector
 from pulse import VirtualMicrophone, missing_programs, virtual_microphone
 from supervisor import Supervisor
@@ -76,6 +77,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """End what a test has started, however it ends."""
+    yield
+    end_started()
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     return Path(os.environ["KEYWORD_DETECTOR_DATA"])
@@ -122,11 +130,12 @@ def demo_samples(demo_file: Path) -> np.ndarray:
 
 @pytest.fixture
 def words(demo_samples: np.ndarray, tmp_path: Path) -> Path:
-    """A recording of the demo's first two words."""
+    """A recording of the demo's first two words, more than a window after whatever was before it."""
     import soundfile
 
     wav = tmp_path / "words.wav"
-    soundfile.write(wav, np.concatenate((demo_samples[: 6 * 16000], np.zeros(8000, dtype=np.int16))), 16000)
+    before, after = np.zeros(2 * 16000, dtype=np.int16), np.zeros(8000, dtype=np.int16)
+    soundfile.write(wav, np.concatenate((before, demo_samples[: 6 * 16000], after)), 16000)
     return wav
 
 

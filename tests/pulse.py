@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from commands import WITHIN_S
+
 PROGRAMS = ("pulseaudio", "pactl", "paplay")
 
 
@@ -44,11 +46,13 @@ class VirtualMicrophone:
     def kill(self) -> None:
         """End the server at once, as a crash does."""
         self.server.kill()
-        self.server.wait(10)
+        self.server.wait(WITHIN_S)
 
     def control(self, *command: str) -> None:
         """Run a pactl command."""
-        subprocess.run(["pactl", *command], env=self.environment, check=True, timeout=20, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["pactl", *command], env=self.environment, check=True, timeout=WITHIN_S, stdout=subprocess.DEVNULL
+        )
 
     def load(self) -> None:
         """Load the sink and the source anew, after they were unloaded, and make them the default."""
@@ -59,7 +63,7 @@ class VirtualMicrophone:
 
 
 def _answers(environment: dict[str, str]) -> bool:
-    answer = subprocess.run(["pactl", "info"], env=environment, capture_output=True, check=False, timeout=20)
+    answer = subprocess.run(["pactl", "info"], env=environment, capture_output=True, check=False, timeout=WITHIN_S)
     return answer.returncode == 0
 
 
@@ -88,7 +92,7 @@ def virtual_microphone(folder: Path, *, rate_hz: int = 16000, n_channels: int = 
     with open(folder / "log", "wb") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        deadline_s = time.monotonic() + 20
+        deadline_s = time.monotonic() + WITHIN_S
         while not _answers(environment):
             if server.poll() is not None or time.monotonic() > deadline_s:
                 raise RuntimeError(f"PulseAudio did not start: {(folder / 'log').read_text()[-500:]}")
@@ -100,7 +104,7 @@ def virtual_microphone(folder: Path, *, rate_hz: int = 16000, n_channels: int = 
     finally:
         server.terminate()
         try:
-            server.wait(10)
+            server.wait(WITHIN_S)
         except subprocess.TimeoutExpired:
             server.kill()
-            server.wait(10)
+            server.wait(WITHIN_S)

@@ -8,8 +8,9 @@ import threading
 import time
 from pathlib import Path
 
+from commands import WITHIN_S
+
 WATCHDOG_S = 1.5
-REPORTS_WITHIN_S = 60.0
 
 
 class Supervisor:
@@ -40,17 +41,18 @@ class Supervisor:
     def close(self) -> None:
         """Receive nothing more."""
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(WITHIN_S)
         self._socket.close()
 
     def count(self, message: str, since_s: float = 0.0) -> int:
         """Return how often a message came."""
         return sum(text == message and when >= since_s for when, text in self.messages)
 
-    def wait_for(self, message: str, *, since_s: float = 0.0) -> None:
-        """Return when a message has come; fail when it does not come."""
+    def wait_for(self, message: str, *, since_s: float = 0.0, n_times: int = 1) -> None:
+        """Return when a message has come, so many times; fail when it does not come."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self.count(message, since_s), REPORTS_WITHIN_S), self.messages
+            is_there = self._changed.wait_for(lambda: self.count(message, since_s) >= n_times, WITHIN_S)
+            assert is_there, self.messages
 
     def wait_until_ready(self) -> None:
         """Return when a daemon has scored a window, so that what is said from now on is heard."""

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from clocks import Clock
+from commands import WITHIN_S
 
 from detector.audio import capture as capture_module
 from detector.audio.capture import Capture
@@ -124,7 +125,7 @@ def in_process_microphone(microphone, monkeypatch):
 def gather(source: AudioSource, case: Case) -> tuple[np.ndarray, bool]:
     """Read until the end, or until the expected sound was heard and a little more; bounded."""
     blocks: list[np.ndarray] = []
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + WITHIN_S
     player = threading.Thread(target=case.start)
     has_started = False
     try:
@@ -145,7 +146,7 @@ def gather(source: AudioSource, case: Case) -> tuple[np.ndarray, bool]:
                 case.wait()
     finally:
         if has_started:
-            player.join(20)
+            player.join(WITHIN_S)
     pytest.fail("the source neither ended nor delivered the sound")
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import ctypes.util
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-from commands import ENVIRONMENT, KEYWORD_DETECTOR, keywords, wait_until_listening
+from commands import (
+    ENVIRONMENT,
+    KEYWORD_DETECTOR,
+    WITHIN_S,
+    end,
+    keywords,
+    read_until_heard,
+    start,
+    wait_until_listening,
+)
 
 ROOT = Path(__file__).parents[2]
 CONFINE = [sys.executable, ROOT / "tests" / "confine.py", ROOT / "systemd" / "keyword-detector.service"]
@@ -36,7 +41,7 @@ def confined(*command):
 @pytest.fixture(scope="module", autouse=True)
 def _can_confine():
     """Skip where this kernel, or the container that we are in, does not let us."""
-    tried = subprocess.run(confined("true"), capture_output=True, text=True, check=False, timeout=60)
+    tried = subprocess.run(confined("true"), capture_output=True, text=True, check=False, timeout=WITHIN_S)
     if tried.returncode != 0:
         pytest.skip(f"needs namespaces and PR_SET_MDWE (Linux 6.3): {tried.stderr.strip().splitlines()[-1:]}")
 
@@ -57,32 +62,16 @@ FORBIDDEN = {
 @pytest.mark.parametrize(("statement", "message"), FORBIDDEN.items())
 def test_what_is_forbidden_fails(statement, message):
     finished = subprocess.run(
-        confined(sys.executable, "-c", statement), capture_output=True, text=True, check=False, timeout=60
+        confined(sys.executable, "-c", statement), capture_output=True, text=True, check=False, timeout=WITHIN_S
     )
     assert finished.returncode == 1
     assert message in finished.stderr
 
 
 @pytest.mark.microphone
-def test_a_microphone_is_heard_all_the_same(microphone, demo_samples, demo_words, tmp_path):
-    wav = tmp_path / "words.wav"
-    soundfile.write(wav, np.concatenate((demo_samples[: 6 * 16000], np.zeros(8000, dtype=np.int16))), 16000)
-    process = subprocess.Popen(
-        confined(*KEYWORD_DETECTOR, "listen", "--json"),
-        env=ENVIRONMENT | microphone.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        wait_until_listening(process)
-        time.sleep(2)
-        microphone.play(wav)
-        time.sleep(1)
-        process.send_signal(signal.SIGTERM)
-        stdout, _ = process.communicate(timeout=10)
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode == 0
-    assert keywords(stdout) == demo_words[:2]
+def test_a_microphone_is_heard_all_the_same(microphone, words, demo_words):
+    environment = ENVIRONMENT | microphone.environment
+    process = start("listen", "--json", command=confined(*KEYWORD_DETECTOR), env=environment)
+    wait_until_listening(process)
+    microphone.play(words)
+    assert keywords(read_until_heard(process, 2) + end(process)[0]) == demo_words[:2]

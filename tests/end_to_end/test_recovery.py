@@ -44,7 +44,6 @@ def test_a_sound_server_that_is_killed_and_comes_back_is_heard_again(supervisor,
         time.sleep(3)  # lost for that long at least
         second = stack.enter_context(virtual_microphone(folder))
         wait_until_says(process, "hearing 'default' again after")
-        time.sleep(0.5)  # the words stand in no window with the gap
         second.play(words)
         heard, gaps, lines = hear_and_stop(process)
     assert heard == demo_words[:2]
@@ -64,7 +63,6 @@ def test_a_source_that_is_suspended_and_resumed_is_heard_again(supervisor, tmp_p
         own.control("suspend-sink", "vspk", "0")
         own.control("suspend-source", "vmic", "0")
         wait_until_says(process, "hearing 'default' again after")
-        time.sleep(0.5)  # the words stand in no window with the gap
         own.play(words)
         heard, gaps, _ = hear_and_stop(process)
     assert heard == demo_words[:2]

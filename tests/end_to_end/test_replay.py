@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 
 import numpy as np
-from commands import assert_one_line, keywords, run, start, wait_until_listening
+from commands import WITHIN_S, assert_one_line, keywords, run, start, wait_until_idle, wait_until_listening
 
 
 def test_what_listen_records_replay_hears_as_it_was(demo_samples, tmp_path):
@@ -35,14 +34,14 @@ def test_a_signal_keeps_what_is_around_it(tmp_path):
     second = np.zeros(16000, dtype="<i2").tobytes()
     process.stdin.buffer.write(second * 3)
     process.stdin.buffer.flush()
-    time.sleep(1)
+    wait_until_idle(process)
     process.send_signal(signal.SIGUSR2)
-    time.sleep(1)
+    wait_until_idle(process)
     process.stdin.buffer.write(second * 4)
     process.stdin.buffer.flush()
-    time.sleep(1)
+    wait_until_idle(process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=WITHIN_S)
     (file,) = tmp_path.glob("*-asked.flac")
     finished = run("replay", file)
     assert (finished.returncode, finished.stdout) == (0, "")

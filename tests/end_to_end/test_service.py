@@ -17,6 +17,7 @@ import pytest
 import soundfile
 from commands import (
     ENVIRONMENT,
+    WITHIN_S,
     assert_one_line,
     end,
     ended,
@@ -24,6 +25,7 @@ from commands import (
     patched,
     run,
     start,
+    wait_until_idle,
     wait_until_listening,
     wait_until_says,
 )
@@ -53,22 +55,22 @@ class Feeder:
 
     def close(self):
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(WITHIN_S)
 
 
 def test_it_is_ready_with_the_first_window_and_pings_while_samples_come_and_are_scored(supervisor, rng):
     noise = (rng.standard_normal(16000 * 60) * 100).astype("<i2")
     process = start("listen", "-", stdin=subprocess.PIPE, env=ENVIRONMENT | supervisor.environment_with_watchdog)
     wait_until_listening(process)
-    time.sleep(0.7)
+    wait_until_idle(process)
     assert supervisor.count("READY=1") == supervisor.count("WATCHDOG=1") == 0  # nothing was heard
     feeder = Feeder(process, noise)
     try:
         supervisor.wait_for("READY=1")
-        time.sleep(2 * WATCHDOG_S)
-        assert supervisor.count("WATCHDOG=1") >= 3
+        supervisor.wait_for("WATCHDOG=1", n_times=3)
         feeder.is_on = False  # nobody speaks, nobody listens: no sign of life
-        time.sleep(WATCHDOG_S)
+        wait_until_idle(process)
+        time.sleep(WATCHDOG_S)  # for what was scored before
         silent_since_s = time.monotonic()
         time.sleep(2 * WATCHDOG_S)
         assert supervisor.count("WATCHDOG=1", silent_since_s) == 0
@@ -159,7 +161,7 @@ def test_settings_are_read_anew_without_losing_a_sample(supervisor, demo_samples
     def say():
         process.stdin.buffer.write(stretch)
         process.stdin.buffer.flush()
-        time.sleep(1)
+        wait_until_idle(process)
 
     def reload(text):
         settings.write_text(text)
@@ -260,7 +262,7 @@ microphone.Microphone.read = freeze
         supervisor.wait_for("READY=1")
         supervisor.wait_for("WATCHDOG=1")
         assert "capture thread stuck" in wait_until_says(process, "stuck")
-        assert process.wait(10) == 70
+        assert process.wait(WITHIN_S) == 70
         ended_s = time.monotonic()
     pings = [when for when, text in supervisor.messages if text == "WATCHDOG=1"]
     assert ended_s - pings[-1] >= WATCHDOG_S
@@ -290,7 +292,7 @@ def test_a_hangup_ends_a_daemon_without_a_settings_file():
     process = start("listen", "-", stdin=subprocess.PIPE, preexec_fn=be_attached)
     wait_until_listening(process)
     process.send_signal(signal.SIGHUP)
-    assert process.wait(10) == -signal.SIGHUP
+    assert process.wait(WITHIN_S) == -signal.SIGHUP
     process.communicate()
 
 
@@ -312,7 +314,7 @@ def test_a_log_that_nobody_reads_from_the_start_holds_up_nothing(arguments, code
     nowhere = ENVIRONMENT | {"PULSE_SERVER": f"unix:{tmp_path / 'none'}"}
     process = start("listen", "--false-accepts-per-hour", 3, *arguments, stderr=log, env=nowhere)
     with ended(process):
-        assert process.wait(30) == code
+        assert process.wait(WITHIN_S) == code
     os.close(nobody)
     os.close(log)
 
@@ -333,7 +335,6 @@ def test_outputs_that_nobody_reads_do_not_hold_up_hearing(microphone, demo_sampl
     for _, write_end in pipes:  # both are full from now on
         junk += fill(write_end)
         os.close(write_end)
-    time.sleep(2)
     for _ in range(2):
         microphone.play(wav)
     time.sleep(1)
@@ -342,7 +343,7 @@ def test_outputs_that_nobody_reads_do_not_hold_up_hearing(microphone, demo_sampl
     # Read at last, it has heard everything.
     with os.fdopen(pipes[0][0]) as output:
         stdout = output.read()
-    assert process.wait(10) == 0
+    assert process.wait(WITHIN_S) == 0
     assert junk >= 2 * 4096
     log.close()
     assert keywords(stdout.lstrip("\n")) == demo_words[:2] * 2

@@ -8,6 +8,7 @@ import sys
 from types import ModuleType
 
 import pytest
+from commands import WITHIN_S
 
 from detector.cli.options import take_given
 from training import cli, verbs
@@ -228,7 +229,7 @@ def test_a_verb_that_is_terminated_ends_as_one_that_is_interrupted():
     with start_patched("time.sleep(60)") as process:
         assert process.stdout.readline() == "begun\n"
         process.terminate()
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=WITHIN_S)
     assert (process.returncode, stderr) == (130, "keyword-trainer: interrupted\n")
 
 
@@ -236,5 +237,5 @@ def test_an_answer_that_nobody_reads_any_more_is_no_error():
     with start_patched("sys.stdin.read(); print('more', flush=True)") as process:
         assert process.stdout.readline() == "begun\n"
         process.stdout.close()
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=WITHIN_S)
     assert (process.returncode, stderr) == (0, "")

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from commands import KEYWORD_TRAINER, assert_one_line, run
+from commands import KEYWORD_TRAINER, WITHIN_S, assert_one_line, run
 
 from detector.errors import DetectorError, SettingsError
 from training.data import download as module
@@ -78,7 +78,7 @@ def server(archive_bytes, monkeypatch):
         thread.start()
         yield running
         running.shutdown()
-        thread.join(10)
+        thread.join(WITHIN_S)
 
 
 def at(server, *, sha256=None):

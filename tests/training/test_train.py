@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import tiny_words
-from commands import KEYWORD_TRAINER, assert_one_line, call, replaced, run
+from commands import KEYWORD_TRAINER, WITHIN_S, assert_one_line, call, replaced, run
 
 from detector import Detector, load_model
 from detector.errors import SettingsError
@@ -223,7 +223,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(trained, data, tmp_path):
     wait_until(lambda: (out / "history.jsonl").exists() or process.poll() is not None, at_most_s=200.0)
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10)
+    process.wait(WITHIN_S)
     epochs_before = len((out / "history.jsonl").read_text().splitlines())
     assert epochs_before < 4
     rows_before = (out / "history.jsonl").read_text().splitlines()
@@ -357,11 +357,11 @@ def test_a_killed_run_leaves_no_worker_behind(data, tmp_path):
         wait_until(lambda: any("spawn_main" in member for member in _session_members(process.pid)))
         assert process.poll() is None
         process.kill()
-        process.wait(10)
+        process.wait(WITHIN_S)
         wait_until(lambda: not _session_members(process.pid))
 
 
-def wait_until(is_so, *, at_most_s=60.0):
+def wait_until(is_so, *, at_most_s=WITHIN_S):
     """Return when something is so; fail when it takes too long."""
     deadline_s = time.monotonic() + at_most_s
     while not is_so():

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from commands import WITHIN_S
 
 from detector.audio import capture as capture_module
 from detector.audio.capture import Capture
@@ -81,7 +82,7 @@ def test_a_thread_that_does_not_stop_is_an_error(monkeypatch):
 
     class Stuck(Silence):
         def read(self):
-            release.wait(10)
+            release.wait(WITHIN_S)
 
     monkeypatch.setattr(capture_module, "STOP_WITHIN_S", 0.05)
     with (
@@ -108,7 +109,7 @@ def test_a_live_source_overwrites_a_late_reader_and_gaps_reach_the_ring():
 
     ring = RingBuffer(250)
     with Capture(Live(1, sample_rate_hz=16000), ring):
-        assert has_ended.wait(10)
+        assert has_ended.wait(WITHIN_S)
         first = ring.take(1000, 1)
         second = ring.take(1000, 1)
     assert first.n_skipped == 250
@@ -142,7 +143,7 @@ def test_a_thread_that_never_comes_back_from_the_sound_system_is_an_error(monkey
         is_live, can_wait = True, False
 
         def read(self):
-            released.wait(30)
+            released.wait(WITHIN_S)
 
     def listen():
         with Capture(Hung(10, sample_rate_hz=16000), RingBuffer(1000)) as capture:
@@ -175,7 +176,7 @@ def test_a_thread_that_waits_for_a_late_reader_is_not_stuck():
         now_s = 0.0
         for _ in range(5):
             has_turned.clear()
-            assert has_turned.wait(10)
+            assert has_turned.wait(WITHIN_S)
             for _ in range(15):
                 now_s += 1.0
                 capture.check(now_s)

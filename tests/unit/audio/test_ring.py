@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import pytest
+from commands import WITHIN_S
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,6 +141,6 @@ def test_ring_hands_everything_from_one_thread_to_another():
         total += int(taken.samples.sum())
         if taken.is_end:
             break
-    writer.join(5)
+    writer.join(WITHIN_S)
     assert n_taken == n_total
     assert total == sum(100 * (k % 7) for k in range(n_total // 100))

@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+from commands import WITHIN_S
 
 from detector.core.detector import Detector
 from detector.errors import DetectorError, OutputClosed
@@ -41,7 +42,7 @@ class Stuck(Keeper):
 
     def hear(self, event):
         self.has_begun.set()
-        self.may_go_on.wait(30)
+        self.may_go_on.wait(WITHIN_S)
         super().hear(event)
 
 
@@ -80,7 +81,7 @@ def test_what_a_listener_aside_is_too_slow_for_is_dropped_from_the_oldest_on_and
     stuck = Stuck()
     with Fanout([], aside=[stuck]) as events:
         events.hear(scored(0))
-        stuck.has_begun.wait(30)
+        stuck.has_begun.wait(WITHIN_S)
         for k in range(1, 9):
             events.hear(scored(k))
         stuck.may_go_on.set()
@@ -96,7 +97,7 @@ def test_a_listener_aside_that_never_ends_is_left_behind(monkeypatch, caplog):
     stuck = Stuck()
     with Fanout([], aside=[stuck]) as events:
         events.hear(scored(0))
-        stuck.has_begun.wait(30)
+        stuck.has_begun.wait(WITHIN_S)
         events.hear(scored(1))
     stuck.may_go_on.set()
     assert [record.message for record in caplog.records] == ["Stuck was too slow for 1 events"]

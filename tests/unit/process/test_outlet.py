@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from commands import WITHIN_S
 
 from detector.process.outlet import Outlet
 
@@ -105,9 +106,9 @@ def test_threads_may_write_and_flush_at_once(tmp_path):
         for thread in (*threads, other):
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(WITHIN_S)
         done.set()
-        other.join(30)
+        other.join(WITHIN_S)
         outlet.finish(1.0)
     lines = file.read_text().splitlines()
     for name in "ab":
