@@ -82,8 +82,8 @@ def choose_source(settings: Settings, name: str | None, sample_rate_hz: int) -> 
     return Recovering(microphones, settings.recovery) if settings.recover else microphones[0]
 
 
-def describe_stream(detector: Detector, source_name: str, *, is_live: bool) -> Opened:
-    """Return the event that a source is open to a detector."""
+def describe_stream(detector: Detector, source_name: str, *, is_live: bool, source_id: str | None = None) -> Opened:
+    """Return the event that a source is open to a detector, which `source_id` names where several run."""
     manifest = detector.model.manifest
     return Opened(
         source=source_name,
@@ -92,4 +92,5 @@ def describe_stream(detector: Detector, source_name: str, *, is_live: bool) -> O
         runtime=detector.model.network.runtime,
         sample_rate_hz=manifest.frontend.sample_rate_hz,
         thresholds=detector.thresholds,
+        source_id=source_id,
     )

@@ -13,15 +13,17 @@ from detector.core.detector import Detector
 from detector.events import Closed, Detection, Listener
 
 
-def detect(source: AudioSource, detector: Detector, listener: Listener) -> int:
+def detect(source: AudioSource, detector: Detector, listener: Listener, *, source_id: str | None = None) -> int:
     """Detect in an open source to its end; return how many detections there were.
+
+    `source_id` names the detector where several run.
 
     Raises
     ------
     DetectorError
         What the source raised.
     """
-    listener.hear(describe_stream(detector, source.name, is_live=source.is_live))
+    listener.hear(describe_stream(detector, source.name, is_live=source.is_live, source_id=source_id))
     n_detections = 0
     for samples in _read(source, detector):
         for event in detector.events(samples):

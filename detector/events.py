@@ -35,6 +35,8 @@ class Event(msgspec.Struct, frozen=True):
         fields = self.describe(stream)
         fields["at"] = None if at is None else at.isoformat(timespec="milliseconds")
         fields["model"], fields["source"] = stream.model, stream.source
+        if stream.source_id is not None:
+            fields["source_id"] = stream.source_id
         return encode_json(fields)
 
     def describe(self, stream: Opened) -> dict[str, Any]:
@@ -55,6 +57,8 @@ class Opened(Event, frozen=True):
     sample_rate_hz: int
     thresholds: dict[str, float]
     """The words listened for, and the score from which on each is reported."""
+    source_id: str | None = None
+    """Name of the detector, where a user has given it one, to tell several apart."""
 
     def describe(self, stream: Opened) -> dict[str, Any]:
         """Return words and their thresholds, runtime and rate."""

@@ -128,6 +128,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     recovery: Annotated[
         RecoverySettings, describe("how a microphone that is lost, or not there yet, is waited for", can_reload=False)
     ] = RecoverySettings()
+    name: Annotated[
+        Text | None,
+        describe(
+            "names this detector where several run: 'source_id' of its JSON, and in its log",
+            unset="none",
+            examples=["kitchen"],
+            can_reload=False,
+        ),
+    ] = None
     json: Annotated[
         bool, describe("JSON Lines for detections, JSON for the answers of other verbs", can_reload=True)
     ] = False
@@ -138,6 +147,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], describe("how much is logged on stderr", can_reload=True)
     ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], describe("lines of the log for people, or as JSON Lines", can_reload=True)
+    ] = "text"
 
 
 def read_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:

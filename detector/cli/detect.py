@@ -90,7 +90,7 @@ def detect(
             try:
                 check_source(file)
                 with Recording(file, sample_rate_hz=rate_hz) as source, Fanout(listeners) as fanout:
-                    n_detections = batch.detect(source, detector, fanout)
+                    n_detections = batch.detect(source, detector, fanout, source_id=settings.name)
             except OutputClosed:
                 raise BrokenPipeError from None
             except AudioFileError as exc:

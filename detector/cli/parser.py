@@ -15,7 +15,7 @@ from detector.cli.arguments import Parser
 from detector.cli.options import AddPair, add_option, name_keys, take_given
 from detector.cli.sources import check_source
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
-from detector.process.log import log_to_stderr
+from detector.process.log import log_to_stderr, set_log
 from detector.settings import Settings, read_settings
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_option(shared, Settings, "threshold", type=_threshold, action=AddPair)
     add_option(shared, Settings, "false_accepts_per_hour")
     add_option(shared, Settings, "log_level")
+    add_option(shared, Settings, "log_format")
+    add_option(shared, Settings, "name")
     shared.add_argument("--version", action="version", version=f"keyword-detector {__version__}")
     live = Parser(add_help=False)
     add_option(live, Settings, "recover")
@@ -183,8 +185,9 @@ def _run_verb(options: dict[str, Any]) -> int:
 
 def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
     flags, file = take_given(options, Settings), options["config"]
+    set_log("info", as_json=flags.get("log_format") == "json", source_id=flags.get("name"))  # for errors in the file
     settings = read_settings(file, flags)
-    logging.getLogger().setLevel(settings.log_level.upper())
+    set_log(settings.log_level, as_json=settings.log_format == "json", source_id=settings.name)
     if verb == "listen":
         if options["source"] is not None and "device" in flags:
             raise SettingsError(f"expected either a source or --device, found '{options['source']}' and --device")

@@ -86,7 +86,7 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
             reread=reread,
         )
         try:
-            listen_to(source, detector, daemon, stop=stop)
+            listen_to(source, detector, daemon, stop=stop, source_id=settings.name)
         except OutputClosed:
             raise BrokenPipeError from None
     return EXIT_OK
@@ -202,7 +202,9 @@ class Daemon:
         if new is not None:
             self._settings = new
             self._console.as_json, self._console.with_events = new.json, new.events
-            stream = describe_stream(self._detector, self._source.name, is_live=self._source.is_live)
+            stream = describe_stream(
+                self._detector, self._source.name, is_live=self._source.is_live, source_id=new.name
+            )
             self._listener.hear(stream)
         if self._is_ready:
             self._is_ready = self._notifier.ready()

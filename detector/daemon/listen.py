@@ -19,9 +19,17 @@ WAIT_S = 0.2
 
 
 def listen(
-    source: AudioSource, detector: Detector, listener: Listener, *, stop: StopFlag, ring_s: float = RING_S
+    source: AudioSource,
+    detector: Detector,
+    listener: Listener,
+    *,
+    stop: StopFlag,
+    ring_s: float = RING_S,
+    source_id: str | None = None,
 ) -> None:
     """Detect in a source as its audio arrives, until it ends or `stop` is set.
+
+    `source_id` names the detector where several run.
 
     Raises
     ------
@@ -41,7 +49,7 @@ def listen(
                 is_first = opened is None and (is_there or len(taken.samples) > 0)
                 is_other = opened is not None and is_there and source.name != opened.source
                 if is_first or is_other:
-                    opened = describe_stream(detector, source.name, is_live=source.is_live)
+                    opened = describe_stream(detector, source.name, is_live=source.is_live, source_id=source_id)
                     listener.hear(opened)
                 if source.is_live:
                     capture.check(time.monotonic())

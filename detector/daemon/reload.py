@@ -8,6 +8,7 @@ from collections.abc import Callable
 from detector.assembly import choose_thresholds
 from detector.core.detector import Detector
 from detector.errors import DetectorError
+from detector.process.log import set_log
 from detector.settings import Settings, check_events, check_reload
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,6 @@ def reload(old: Settings, reread: Callable[[], Settings], detector: Detector) ->
     except Exception as exc:
         log.error("settings stay as they were: %s: %s", type(exc).__name__, exc)  # noqa: TRY400
         return None
-    logging.getLogger().setLevel(new.log_level.upper())
+    set_log(new.log_level, as_json=new.log_format == "json", source_id=new.name)
     log.warning("settings were read anew")
     return new

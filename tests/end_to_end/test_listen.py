@@ -107,6 +107,17 @@ def test_a_pipe_that_is_faster_than_real_time_loses_nothing(detector, demo_sampl
     assert all(d["source"] == "stdin" and d["at"] is not None for d in detected)
 
 
+def test_a_detector_with_a_name_has_it_in_its_detections_and_its_log(demo_samples):
+    options = ["--json", "--name", "kitchen", "--log-format", "json"]
+    finished = run("listen", "-", *options, input=demo_samples[: 6 * 16000].tobytes())
+    assert [json.loads(line)["source_id"] for line in finished.stdout.splitlines()] == ["kitchen", "kitchen"]
+    first, last = map(json.loads, finished.stderr.splitlines())
+    assert list(first) == ["time", "level", "logger", "message", "source_id"]
+    assert (first["level"], first["logger"], first["source_id"]) == ("info", "detector.daemon.status", "kitchen")
+    assert first["message"].startswith("listening to stdin for yes, no with yes-no on ")
+    assert last["message"] == "stopped after 7.0 s of audio; 0 gaps, 0.00 s lost"
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_the_daemon_with_0_while_it_listens(number):
     process = start("listen", "-", stdin=subprocess.PIPE)

@@ -64,3 +64,8 @@ def test_events_are_values():
     with pytest.raises(AttributeError):
         gap.at_sample = 2
     assert msgspec.json.decode(msgspec.json.encode(gap), type=Gap) == gap
+
+
+def test_where_several_detectors_run_every_event_names_its_own():
+    line = Closed(16000).encode(msgspec.structs.replace(STREAM, source_id="kitchen"), AT)
+    assert json.loads(line)["source_id"] == "kitchen"

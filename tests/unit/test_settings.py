@@ -117,12 +117,14 @@ def test_every_setting_says_what_it_means_and_what_nothing_stands_for(kind):
 
 def test_every_setting_says_whether_a_reload_takes_it_over():
     assert {field.name for field in fields_of(Settings).values() if field.can_reload is None} == set()
-    assert fixed_fields() == ("model", "device", "fallback_devices", "recover", "recovery", "record")
+    assert fixed_fields() == ("model", "device", "fallback_devices", "recover", "recovery", "name", "record")
 
 
 def test_a_reload_takes_over_words_thresholds_output_and_log_level_alone():
     old = Settings()
-    check_reload(old, Settings(words=("yes",), threshold=0.5, json=True, events=True, log_level="error"))
+    check_reload(
+        old, Settings(words=("yes",), threshold=0.5, json=True, events=True, log_level="error", log_format="json")
+    )
     check_reload(old, Settings(false_accepts_per_hour=2.0))
     others = {
         "model": "tiny",
@@ -130,6 +132,7 @@ def test_a_reload_takes_over_words_thresholds_output_and_log_level_alone():
         "fallback_devices": (1,),
         "recover": False,
         "recovery": RecoverySettings(jitter=0.5),
+        "name": "kitchen",
         "record": RecordSettings(folder="here"),
     }
     assert set(others) == set(fixed_fields())

@@ -117,10 +117,12 @@ def test_a_setting_says_whether_flag_file_model_or_default_has_it(write):
             "jitter": "file",
             "give_up_after_s": "flag",
         },
+        "name": "default",
         "json": "flag",
         "events": "default",
         "record": dict.fromkeys(("folder", "minutes", "before_s", "after_s", "most_mb"), "default"),
         "log_level": "default",
+        "log_format": "default",
     }
     assert found["words"].value == ("yes", "no")
     assert found["threshold"]["no"].value == 0.7

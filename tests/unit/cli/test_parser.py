@@ -66,6 +66,8 @@ def settings_of(calls, keyword_detector, command):
         ("--threshold a=b=0.5", {"threshold": {"a=b": 0.5}}),
         ("--false-accepts-per-hour 2", {"false_accepts_per_hour": 2.0}),
         ("--log-level debug", {"log_level": "debug"}),
+        ("--log-format json", {"log_format": "json"}),
+        ("--name kitchen", {"name": "kitchen"}),
     ],
 )
 def test_shared_flags_are_settings(calls, keyword_detector, verb, flags, expected):

@@ -337,6 +337,13 @@ def test_labels_of_two_recordings_in_one_file_are_refused(keyword_detector, fold
 
 
 @pytest.mark.usefixtures("loaded")
+def test_a_detection_names_the_detector_where_that_has_a_name(keyword_detector, short):
+    line = json.loads(keyword_detector("detect", "--json", "--name", "kitchen", short).out)
+    assert (line["source_id"], line["source"]) == ("kitchen", str(short))
+    assert keyword_detector("detect", "--name", "kitchen", short).out == keyword_detector("detect", short).out
+
+
+@pytest.mark.usefixtures("loaded")
 def test_what_is_no_recording_gets_a_hint_in_detect_too(keyword_detector):
     ended = keyword_detector("detect", "-")
     assert (ended.code, ended.out) == (66, "")

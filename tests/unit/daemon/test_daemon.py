@@ -189,7 +189,8 @@ def test_a_request_to_keep_is_an_event_and_a_warning_where_nothing_is_recorded(d
 
 def test_a_reload_takes_over_what_may_change_and_opens_the_stream_anew(detector, caplog):
     caplog.set_level(logging.WARNING)
-    world = World(detector, reread=lambda: Settings(words=("no",), threshold=0.9, json=True, events=True))
+    new = Settings(words=("no",), threshold=0.9, json=True, events=True, name="kitchen")
+    world = World(detector, Settings(name="kitchen"), reread=lambda: new)
     world.run(2)
     world.hangup.is_set = True
     world.turn()
@@ -197,7 +198,7 @@ def test_a_reload_takes_over_what_may_change_and_opens_the_stream_anew(detector,
     assert (detector.words, detector.thresholds) == (("no",), {"no": 0.9})
     assert (world.console.as_json, world.console.with_events) == (True, True)
     (opened,) = world.keeper.of(Opened)
-    assert (opened.source, opened.thresholds) == ("a microphone", {"no": 0.9})
+    assert (opened.source, opened.source_id, opened.thresholds) == ("a microphone", "kitchen", {"no": 0.9})
     assert [record.message for record in caplog.records] == ["settings were read anew"]
 
 
