@@ -44,9 +44,9 @@ def test_the_separate_test_set_knows_silence_and_unknown_words(tmp_path):
     for name in ("_silence_/0.wav", "_unknown_/ab_nohash_0.wav", "yes/ab_nohash_0.wav"):
         write(tmp_path / name)
     assert [(kind, word) for kind, word, *_ in found(tmp_path)] == [
-        (Kind.NOISE, ""),
         (Kind.WORD, "_unknown_"),
         (Kind.WORD, "yes"),
+        (Kind.NOISE, ""),
     ]
 
 
@@ -238,7 +238,7 @@ def test_clips_that_are_numbered_alone_are_told_of_and_a_folder_names_who_speaks
         ("no", "ben"),
     }
     assert [record.message.split(":")[0] for record in caplog.records] == [
-        f"2 clips below {tmp_path} have a number for a name"
+        f"2 clips below {tmp_path} have names that do not say who speaks, the first is 0.wav"
     ]
 
 
@@ -321,7 +321,7 @@ def test_a_record_is_found_by_its_length_alone(tmp_path):
 
 
 def test_a_speaker_whom_one_folder_tests_and_another_validates_is_validated():
-    items = [Item(str(k), Kind.WORD, split, speaker="anna") for k, split in enumerate(SPLITS)]
+    items = [Item(str(k), Kind.WORD, split, speaker="anna", folder=str(k)) for k, split in enumerate(SPLITS)]
     unknown = [Item("4", Kind.WORD, split) for split in SPLITS]
     kept = keep_apart([*items, *unknown])
     assert [item.split for item in kept] == [Split.VALIDATION] * 3 + list(SPLITS)

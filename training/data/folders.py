@@ -1,21 +1,111 @@
-"""Which files of a folder are recordings."""
+"""What lies below a folder: its recordings, and what else there is."""
 
 from __future__ import annotations
 
+import functools
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector.audio.files import EXTENSIONS
 from detector.errors import SettingsError
+from training.data.notes import Notes
+
+UNREADABLE = frozenset({".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm"})
+LEFT_BY_MACOS = "__MACOSX"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder as it was read: recordings, other files and folders in it, each sorted by name."""
+
+    path: Path
+    recordings: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+    folders: list[Folder] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Its own name, composed: as people write it."""
+        return compose_text(self.path.name)
+
+    @functools.cached_property
+    def all_recordings(self) -> list[Path]:
+        """Every recording below it, sorted."""
+        return sorted(path for folder in self.walk() for path in folder.recordings)
+
+    @property
+    def all_others(self) -> list[Path]:
+        """Every other file below it, sorted."""
+        return sorted(path for folder in self.walk() for path in folder.others)
+
+    def walk(self) -> Iterator[Folder]:
+        """Yield it and every folder below it."""
+        yield self
+        for folder in self.folders:
+            yield from folder.walk()
+
+
+def compose_text(text: str) -> str:
+    """Return a text in Unicode's composed form: file systems of macOS keep names decomposed."""
+    return unicodedata.normalize("NFC", text)
+
+
+def read_folder(name: str, notes: Notes | None = None) -> Folder:
+    """Read what lies below a folder; links are followed, and hidden files left out.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such folder, or one below it cannot be read.
+    """
+    return _read(find_path(check_folder(name)), notes or Notes(), ())
+
+
+def _read(path: Path, notes: Notes, above: tuple[tuple[int, int], ...]) -> Folder:
+    folder = Folder(path)
+    try:
+        status = path.stat()
+        with os.scandir(path) as listed:
+            entries = sorted(listed, key=lambda entry: entry.name)
+    except OSError as exc:
+        raise SettingsError(f"expected a folder that can be read, found {path} ({exc.strerror})") from exc
+    here = (status.st_dev, status.st_ino)
+    if here in above:  # a link to a folder that it lies in
+        notes.leave_out("links to a folder that they lie in", path)
+        return folder
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == LEFT_BY_MACOS:
+            continue
+        file = Path(entry.path)
+        known = file if entry.is_symlink() else entry  # an entry's kind costs nothing, and a link in a circle no error
+        if known.is_dir():
+            folder.folders.append(_read(file, notes, (*above, here)))
+        elif not known.is_file():
+            notes.leave_out("links to nothing, pipes and the like", file)
+        else:
+            (folder.recordings if file.suffix.lower() in EXTENSIONS else folder.others).append(file)
+    return folder
 
 
 def find_recordings(folder: Path) -> list[Path]:
     """Return the audio files below a folder, sorted."""
-    return sorted(path for path in folder.rglob("*") if is_recording(path))
+    return read_folder(str(folder)).all_recordings
 
 
 def is_recording(path: Path) -> bool:
     """Return whether a path is a file of a kind that libsndfile reads, and not a hidden one."""
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+
+
+def find_path(path: Path) -> Path:
+    """Return a path, or the one of the same name in another Unicode form where only that is there."""
+    if path.exists():
+        return path
+    forms = (Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))
+    return next((other for other in forms if other.exists()), path)
 
 
 def check_folder(name: str) -> Path:
@@ -26,21 +116,21 @@ def check_folder(name: str) -> Path:
     SettingsError
         If there is none.
     """
-    folder = Path(name)
+    folder = find_path(Path(name))
     if not folder.is_dir():
         raise SettingsError(f"expected a folder of recordings, found no folder {folder}")
     return folder
 
 
-def find_some_recordings(name: str) -> list[Path]:
-    """Return the audio files below a folder, sorted.
+def read_some_recordings(name: str, notes: Notes | None = None) -> Folder:
+    """Read a folder that has to hold recordings.
 
     Raises
     ------
     SettingsError
         If there is no such folder, or no recording below it.
     """
-    paths = find_recordings(check_folder(name))
-    if not paths:
+    folder = read_folder(name, notes)
+    if not folder.all_recordings:
         raise SettingsError(f"expected recordings below {name}, found none")
-    return paths
+    return folder

@@ -29,6 +29,17 @@ class Split(enum.StrEnum):
     """In place of a split: every recording, where no training was fed any of them."""
 
 
+SPLIT_NAMES = {
+    "train": Split.TRAINING,
+    "training": Split.TRAINING,
+    "validation": Split.VALIDATION,
+    "valid": Split.VALIDATION,
+    "val": Split.VALIDATION,
+    "dev": Split.VALIDATION,
+    "test": Split.TESTING,
+    "testing": Split.TESTING,
+}
+"""What people name them, in lower case."""
 SPLITS = (Split.TRAINING, Split.VALIDATION, Split.TESTING)
 SILENCE_FOLDER = "_silence_"
 """Of the test set that Speech Commands offers apart: no words."""
@@ -42,6 +53,8 @@ class Item(msgspec.Struct, frozen=True):
     split: Split
     word: str = ""
     speaker: str = ""
+    is_speaker_known: bool = True
+    """False where a name says nothing of who speaks, and `speaker` stands for one clip or a few."""
     transcript: str = ""
     """Upper-case words, where known."""
     span_s: tuple[float, float] | None = None

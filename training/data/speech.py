@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from training.data.folders import find_some_recordings
+from training.data.folders import compose_text, read_some_recordings
 from training.data.items import Item, Kind, Split, choose_split
+from training.data.notes import Notes
 
 
-def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item]:
+def index_speech(name: str, validation_speakers: Sequence[str], notes: Notes | None = None) -> Iterator[Item]:
     """Find the utterances of running speech below a folder.
 
     A speaker is set aside for validation when named, or, if none is named, by `choose_split`; if that chooses none of
@@ -21,9 +22,11 @@ def index_speech(name: str, validation_speakers: Sequence[str]) -> Iterator[Item
     SettingsError
         If there is no such folder, or no recording in it.
     """
-    root, paths = Path(name), find_some_recordings(name)
+    folder = read_some_recordings(name, notes)
+    root, paths = folder.path, folder.all_recordings
     metadata = root / "metadata.csv"
-    files = [*root.rglob("*.trans.txt"), *([metadata] if metadata.is_file() else [])]
+    files = [file for file in folder.all_others if file.name.endswith(".trans.txt")]
+    files += [metadata] if metadata.is_file() else []
     transcripts = {utterance: text for file in files for utterance, text in read_transcripts(file).items()}
     speakers = [root.resolve().name if metadata.is_file() else path.stem.split("-")[0] for path in paths]
     set_aside = set(validation_speakers)
@@ -48,4 +51,4 @@ def read_transcripts(file: Path) -> dict[str, str]:
 
 def find_words(text: str) -> list[str]:
     """Return the words of a text in upper case, without digits and punctuation."""
-    return re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*", text.upper())
+    return re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*", compose_text(text).upper())

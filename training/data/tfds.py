@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SettingsError
-from training.data.items import SILENCE_FOLDER, Item, Kind, Split
+from training.data.items import SILENCE_FOLDER, SPLIT_NAMES, Item, Kind
 
 TFDS_RATE_HZ = 16000
 """Of the Speech Commands that TensorFlow Datasets prepares."""
-SPLIT_NAMES = {"train": Split.TRAINING, "validation": Split.VALIDATION, "test": Split.TESTING}
 
 
 def index_records(files: Sequence[Path]) -> Iterator[Item]:
