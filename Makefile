@@ -62,26 +62,31 @@ learn: $(VENV)/installed-tests  ## run the notebooks of docs/learn and write the
 	$(BIN)/python -m jupyter nbconvert --execute --to html --output-dir docs/learn/html docs/learn/*.ipynb
 	@sed -i 's/\.ipynb">/.html">/g; s#href="\.\./raspberry-pi#href="../../raspberry-pi#' docs/learn/html/*.html
 
-install-service: ## install and start the system service (needs root)
-	@[ "$$(id -u)" = 0 ] || { echo "needs root: sudo make install-service"; exit 1; }
-	$(call need,libportaudio2 python3-venv)
-	umask 022; $(PYTHON) -m venv $(DESTDIR)/opt/keyword-detector/venv
-	umask 022; $(DESTDIR)/opt/keyword-detector/venv/bin/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
-	umask 022; $(DESTDIR)/opt/keyword-detector/venv/bin/python -m pip install -q --disable-pip-version-check .
-	[ -e $(DESTDIR)/etc/keyword-detector.toml ] || install -D -m 644 systemd/keyword-detector.toml $(DESTDIR)/etc/keyword-detector.toml
-	install -D -m 644 systemd/keyword-detector.service $(DESTDIR)/etc/systemd/system/keyword-detector.service
+install-service: ## install and start the system service (needs root); DESTDIR=TREE: install into a tree
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" = 0 ] || { echo "needs root: sudo make install-service"; exit 1; }
+	$(call need,python3-venv $(if $(DESTDIR),,libportaudio2))
+	@DESTDIR="$(DESTDIR)" PYTHON="$(PYTHON)" systemd/install
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	  systemctl daemon-reload && systemctl enable keyword-detector && systemctl restart --no-block keyword-detector && \
 	  echo "started; 'systemctl status keyword-detector' tells what it hears"; \
-	else echo "installed; systemd does not run here, so nothing was started"; fi
+	else echo "installed; nothing was started"; fi
 
 uninstall-service: ## stop and remove the system service; its settings stay
-	@[ "$$(id -u)" = 0 ] || { echo "needs root: sudo make uninstall-service"; exit 1; }
-	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl disable --now keyword-detector || true; fi
-	rm -f $(DESTDIR)/etc/systemd/system/keyword-detector.service
-	rm -rf $(DESTDIR)/opt/keyword-detector
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" = 0 ] || { echo "needs root: sudo make uninstall-service"; exit 1; }
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	  systemctl disable --now keyword-detector \
+	    $$(systemctl list-units --all --plain --no-legend 'keyword-detector@*.service' | cut -d ' ' -f 1) || true; \
+	fi
+	rm -f "$(DESTDIR)"/etc/systemd/system/keyword-detector.service "$(DESTDIR)"/etc/systemd/system/keyword-detector@.service
+	rm -rf "$(DESTDIR)"/opt/keyword-detector
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
-	@echo "removed; /etc/keyword-detector.toml is left"
+	@echo "removed; /etc/keyword-detector.toml and /etc/keyword-detector are left"
+
+lock: setup  ## choose the versions that install-service installs anew
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --group lock
+	$(BIN)/python -m uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --no-emit-index-url -o systemd/requirements.lock pyproject.toml
+
 
 clean:  ## remove .venv and what was built
 	rm -rf $(VENV) dist build .coverage* .pytest_cache .mypy_cache .ruff_cache
@@ -136,4 +141,4 @@ $(VENV)/installed-lint: $(VENV)/installed-tests
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group lint
 	@touch $@
 
-.PHONY: help setup demo listen test coverage lint bench bench-train soak soak-live fuzz learn install-service uninstall-service clean
+.PHONY: help setup demo listen test coverage lint bench bench-train soak soak-live fuzz learn install-service uninstall-service lock clean

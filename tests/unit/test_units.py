@@ -8,17 +8,19 @@ from pathlib import Path
 import pytest
 
 from detector import errors
+from detector.cli.parser import build_parser
 from detector.settings import read_settings
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
-UNITS = [SYSTEMD / "keyword-detector.service", SYSTEMD / "user" / "keyword-detector.service"]
+PLAIN, TEMPLATE = SYSTEMD / "keyword-detector.service", SYSTEMD / "keyword-detector@.service"
+UNITS = [PLAIN, TEMPLATE, SYSTEMD / "user" / "keyword-detector.service"]
 MOST_EXPOSED = 10
 """`--threshold` of systemd-analyze: an exposure level of 1.0."""
 
 pytestmark = pytest.mark.skipif(not SYSTEMD.is_dir(), reason="needs the units: run it in a checkout")
 
 
-@pytest.fixture(params=UNITS, ids=["system", "user"])
+@pytest.fixture(params=UNITS, ids=["system", "template", "user"])
 def unit(request):
     return request.param
 
@@ -39,7 +41,7 @@ def settings_of(unit):
     "check", [["verify"], ["security", "--offline=true", f"--threshold={MOST_EXPOSED}"]], ids=["valid", "confined"]
 )
 def test_systemd_finds_a_unit(unit, check, tmp_path):
-    copy = tmp_path / unit.name
+    copy = tmp_path / unit.name.replace("@", "@kitchen")
     copy.write_text(unit.read_text().replace("/opt/keyword-detector/venv/bin/keyword-detector", "/bin/true"))
     finished = subprocess.run(
         ["systemd-analyze", "--no-pager", *check, copy], capture_output=True, text=True, check=False, timeout=60
@@ -61,6 +63,27 @@ def test_a_target_does_not_wait_for_a_microphone(unit):
 
 def test_inference_can_see_what_the_processor_can_do(unit):
     assert settings_of(unit).get("ProcSubset", "all") == "all"
+
+
+def test_each_of_several_detectors_is_confined_as_the_only_one_and_has_its_own_name_settings_and_folder():
+    plain, template = (
+        [line for line in unit.read_text().splitlines() if not line.startswith("#")] for unit in (PLAIN, TEMPLATE)
+    )
+    assert {old: new for old, new in zip(plain, template, strict=True) if old != new} == {
+        "Description=Keyword detector": "Description=Keyword detector %i",
+        ("ExecStart=/opt/keyword-detector/venv/bin/keyword-detector listen --config /etc/keyword-detector.toml"): (
+            "ExecStart=/opt/keyword-detector/venv/bin/keyword-detector listen --name=%i "
+            "--config /etc/keyword-detector/%i.toml"
+        ),
+        "StateDirectory=keyword-detector": "StateDirectory=keyword-detector-%i",
+    }
+
+
+def test_what_each_unit_starts_is_a_command_line_that_can_be_parsed(unit):
+    _, *arguments = settings_of(unit)["ExecStart"].replace("%i", "kitchen").split()
+    options = vars(build_parser().parse_args(arguments))
+    assert options["verb"] == "listen"
+    assert options.get("name") == ("kitchen" if unit == TEMPLATE else None)
 
 
 def test_the_settings_that_are_installed_fit():
