@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+DISTRIBUTION = "keyword-detector"
+"""What this package was installed with: the commands look whether another's stands in its place."""
+
 __all__ = ["Detection", "Detector", "DetectorError", "Model", "__version__", "load_model"]
 
 _HOMES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+import detector
 from detector.process.signals import StopRequested, ignore_signals, raise_on_signals
 
 
@@ -18,16 +19,27 @@ def main() -> None:
     try:
         raise_on_signals()
         _open_standard_streams()
+        _refuse_namesake()
         from detector.cli.parser import run
 
         code = run(sys.argv[1:])
     except StopRequested:
         pass
-    except SystemExit as exc:  # argparse: help, version, or a command line that cannot be parsed
+    except SystemExit as exc:  # help, version, or a command line that cannot be parsed
         code = int(exc.code or 0)
     ignore_signals()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _refuse_namesake() -> None:
+    """End with one line where another's package of the same name was installed over this one."""
+    if getattr(detector, "DISTRIBUTION", None) != "keyword-detector":
+        sys.stderr.write(
+            f"keyword-detector: expected its own package 'detector', found another's in {detector.__file__}: "
+            "install keyword-detector into an environment of its own\n"
+        )
+        raise SystemExit(78)
 
 
 def _open_standard_streams() -> None:

@@ -1,5 +1,6 @@
 """Who may import whom; each module in an interpreter of its own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,29 @@ def test_the_detector_never_imports_training_or_tensorflow(module):
 )
 def test_no_sound_library_and_no_resampler_is_loaded_before_it_is_needed(module):
     assert imported(module, ["sounddevice", "soxr"]) == []
+
+
+@pytest.mark.parametrize("command", ["detector", "training"])
+def test_another_package_of_the_same_name_ends_the_commands_with_one_line(tmp_path, command):
+    folder = tmp_path / "detector"
+    folder.mkdir()
+    for entry in PACKAGE.iterdir():
+        if entry.name != "__init__.py":
+            (folder / entry.name).symlink_to(entry)
+    (folder / "__init__.py").write_text("'Detects objects in pictures.'\n")
+    finished = subprocess.run(
+        [sys.executable, "-m", command, "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert (finished.returncode, finished.stdout) == (78, "")
+    (line,) = finished.stderr.splitlines()
+    assert (
+        f"found another's in {folder / '__init__.py'}: install keyword-detector into an environment of its own" in line
+    )
 
 
 def test_importing_the_package_alone_loads_no_numpy():
