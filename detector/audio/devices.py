@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import threading
 from collections.abc import Callable
@@ -15,6 +16,10 @@ from detector.text import printable
 
 ANSWER_WITHIN_S = 8.0
 """A sound server that takes longer to answer hangs."""
+
+N_PERIODS = 16
+"""Into which PortAudio divides a buffer of ALSA, if a block is no longer than that. PulseAudio's plugin hands over a
+period at once; PortAudio's own four would make half a second of buffer 0.12 s late."""
 
 Answer = TypeVar("Answer")
 
@@ -33,8 +38,13 @@ class Device:
     is_default: bool
 
 
+def is_hardware(device: Device) -> bool:
+    """Return whether ALSA opens a card itself, with no sound server between."""
+    return "(hw:" in device.name
+
+
 def import_sounddevice() -> ModuleType:
-    """Import sounddevice.
+    """Import sounddevice, and have PortAudio deliver in short periods whatever the length of a buffer.
 
     Raises
     ------
@@ -55,7 +65,15 @@ def import_sounddevice() -> ModuleType:
     ffi = vars(module)["_ffi"]  # there is no public way
     if not isinstance(ffi, _TolerantFfi):
         vars(module)["_ffi"] = _TolerantFfi(ffi)
+    _divide_buffers(vars(module)["_libname"])
     return module
+
+
+def _divide_buffers(library: str) -> None:
+    """Set the number of periods of a buffer, where PortAudio is built with ALSA."""
+    portaudio = ctypes.CDLL(library)
+    if hasattr(portaudio, "PaAlsa_SetNumPeriods"):
+        portaudio.PaAlsa_SetNumPeriods(N_PERIODS)
 
 
 class _Bytes(bytes):

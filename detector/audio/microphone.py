@@ -22,6 +22,10 @@ from detector.audio.sources import NOTHING, Block
 from detector.errors import CaptureError, CaptureFailure, SettingsError
 from detector.samples import to_float, to_int16
 
+BUFFER_S = 0.5
+"""Of the device's buffer: PipeWire hands over a quantum at once, up to 0.19 s of sound, and what does not fit is lost
+without a word. It makes nothing later: the device delivers in blocks (`import_sounddevice`)."""
+
 
 class Microphone:
     """A capture device, delivered as mono at the rate asked for. One thread only."""
@@ -182,7 +186,7 @@ def _open(portaudio: Any, device: Device, sample_rate_hz: int, block_s: float) -
                     channels=n_channels,
                     dtype="int16",
                     blocksize=round(block_s * rate_hz),
-                    latency="high" if is_hardware else "low",
+                    latency=BUFFER_S,
                 )
             except portaudio.PortAudioError as exc:
                 failure = failure or exc

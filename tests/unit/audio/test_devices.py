@@ -159,3 +159,16 @@ def test_a_name_that_is_not_utf8_is_decoded_as_well_as_it_can_be():
 def test_a_device_is_found_by_a_part_of_its_name_as_it_is_listed_or_as_it_is(wanted):
     odd = Device(1, "M\\xfcller: USB\n(hw:1,0)", "ALSA", 1, 48000, False)
     assert choose_device([Device(0, "default", "ALSA", 1, 48000, True), odd], wanted) == odd
+
+
+def test_portaudio_divides_a_buffer_into_as_many_periods_as_there_are_blocks(monkeypatch):
+    asked = []
+
+    class Library:
+        def __init__(self, name):
+            assert "portaudio" in name
+            self.PaAlsa_SetNumPeriods = asked.append
+
+    monkeypatch.setattr(devices_module.ctypes, "CDLL", Library)
+    import_sounddevice()
+    assert asked == [16]
