@@ -12,11 +12,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.audio.delivery import LOST_AFTER_S, Delivery
-from detector.audio.devices import Device, choose_device, find_again, import_sounddevice, list_devices
+from detector.audio.devices import Device, choose_device, find_again, import_sounddevice, is_hardware, list_devices
 from detector.audio.failures import translate
 from detector.audio.hotplug import Changes, rescan
+from detector.audio.inquiry import Inquiry
+from detector.audio.origin import OriginWatch
 from detector.audio.resample import Resampler, open_resampler
 from detector.audio.sources import NOTHING, Block
 from detector.errors import CaptureError, CaptureFailure, SettingsError
@@ -42,6 +45,7 @@ class Microphone:
         block_s: float = 0.04,
         portaudio: Any = None,
         changes: Changes | None = None,
+        inquiry: Inquiry | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Wait to be opened.
@@ -58,6 +62,8 @@ class Microphone:
             What stands in for sounddevice: a `SimulatedPortAudio`.
         changes : Changes, optional
             Of the sound system; this machine's unless given.
+        inquiry : Inquiry, optional
+            Who asks the sound server where samples come from; this machine's programs unless given.
         clock : callable
             Seconds of a clock that never steps.
         """
@@ -69,6 +75,7 @@ class Microphone:
         self._portaudio = portaudio
         self._changes = changes or Changes()
         self._clock = clock
+        self._origin = OriginWatch(inquiry or Inquiry(clock=clock))
         self._is_used = False
         self._stream: Any = None
         self._resampler: Resampler
@@ -105,6 +112,8 @@ class Microphone:
         else:
             self._device = find_again(devices, self._device, self._beside, self._changes.held)
         self._beside = frozenset(device.name for device in devices) - {self._device.name}
+        if (missing := self._origin.check_return()) is not None:
+            raise CaptureError(CaptureFailure.NOT_FOUND, f"expected the source of '{self.name}' again, found {missing}")
         self._stream = _open(portaudio, self._device, self._sample_rate_hz, self._block_s)
         self.rate_hz = round(self._stream.samplerate)
         try:
@@ -117,12 +126,15 @@ class Microphone:
             self._stream.close()
             raise
         self._delivery, self._has_loss = Delivery(self.rate_hz, self._clock()), False
+        if not is_hardware(self._device):
+            self._origin.begin(self.rate_hz, self._clock())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the device; may be done twice. A sound server that hangs makes this wait without end."""
+        self._origin.end()
         if self._stream is not None:
             self._stream.abort(ignore_errors=True)
             self._stream.close(ignore_errors=True)
@@ -158,12 +170,21 @@ class Microphone:
             return Block(NOTHING)
         loss = self._delivery.observe(len(frames), self._clock(), has_loss=is_overflowed or self._has_loss)
         self._has_loss = False
+        self._check_origin(frames, has_loss=loss is not None)
         if loss is not None:
             self._resampler = open_resampler(self.rate_hz, self._sample_rate_hz)  # what it holds back is from before
         if frames.shape[1] == 1 and self.rate_hz == self._sample_rate_hz:
             return Block(frames[:, 0], loss)
         mono = to_float(frames).mean(axis=1, dtype=np.float32)
         return Block(to_int16(self._resampler.convert(mono)), loss)
+
+    def _check_origin(self, frames: NDArray[np.int16], *, has_loss: bool) -> None:
+        """Check that a sound server has not put another source in the place of the microphone."""
+        assert self._device is not None
+        if not is_hardware(self._device):
+            reason = self._origin.observe(frames, self._clock(), has_loss=has_loss)
+            if reason is not None:
+                raise CaptureError(CaptureFailure.LOST, reason)
 
 
 def _open(portaudio: Any, device: Device, sample_rate_hz: int, block_s: float) -> Any:
@@ -172,9 +193,8 @@ def _open(portaudio: Any, device: Device, sample_rate_hz: int, block_s: float) -
     A sound server (PulseAudio, PipeWire) and ALSA's plug layer accept any rate; a server converts well, so it is asked
     for ours. Hardware runs at its own rate and soxr converts. One channel is asked for first, then all there are.
     """
-    is_hardware = "(hw:" in device.name
     rates_hz = [sample_rate_hz, device.default_rate_hz]
-    if is_hardware:
+    if is_hardware(device):
         rates_hz.reverse()
     failure: Exception | None = None
     for rate_hz in dict.fromkeys([*rates_hz, 48000, 44100]):

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from detector.audio.failures import PaErrorCode
 from detector.audio.hotplug import Changes
+from detector.audio.inquiry import DUMMY, Answer, Inquiry, Origin
 from detector.audio.microphone import Microphone
 
 Sound = Callable[[int, int], NDArray[np.int16]]
@@ -50,6 +51,8 @@ class FaultKind(enum.Enum):
     """The same, but the first samples after it come with the mark that some were lost."""
     LATE = "late"
     """It delivers nothing, and afterwards all of it at once."""
+    REPLACED = "replaced"
+    """A sound server has put the monitor of a dummy sink in its place, which delivers zeros."""
     REPEAT = "repeat"
     """As it begins, samples of its length are delivered a second time, all at once."""
 
@@ -131,8 +134,13 @@ class SimulatedPortAudio:
 
     def microphone(self, *, sample_rate_hz: int) -> Microphone:
         """Return a microphone on this device, by its clock."""
-        changes = Changes(self.describe_sound_system, self.find_held_devices)
-        return Microphone(sample_rate_hz=sample_rate_hz, portaudio=self, changes=changes, clock=self.clock)
+        return Microphone(
+            sample_rate_hz=sample_rate_hz,
+            portaudio=self,
+            changes=Changes(self.describe_sound_system, self.find_held_devices),
+            inquiry=SimulatedInquiry(self),
+            clock=self.clock,
+        )
 
     def find_fault(self, since_s: float) -> Fault | None:
         """Return the first fault that has begun and was not over at some time."""
@@ -234,6 +242,8 @@ class SimulatedStream:
         """Return n_samples of them, shape (n_samples, channels), and whether some were lost before."""
         portaudio = self._portaudio
         frames = portaudio.sound(self._position, n_samples)
+        if portaudio.is_in(FaultKind.REPLACED):
+            frames = np.zeros_like(frames)
         if frames.ndim == 1:
             frames = np.repeat(frames[:, None], portaudio.n_channels, axis=1)
         last = portaudio.pieces[-1] if portaudio.pieces else None
@@ -249,7 +259,40 @@ class SimulatedStream:
         fault = self._portaudio.find_fault(self._since_s)
         if fault is not None and fault.kind in OPENING_FAILS:
             raise PortAudioError(PaErrorCode.UNANTICIPATED_HOST_ERROR, errno.EIO)
-        return fault
+        return None if fault is not None and fault.kind is FaultKind.REPLACED else fault
+
+
+class SimulatedInquiry(Inquiry):
+    """Answers at the first poll where the samples come from."""
+
+    def __init__(self, portaudio: SimulatedPortAudio) -> None:
+        super().__init__(())
+        self._portaudio = portaudio
+        self._is_asked = False
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it was asked."""
+        return self._is_asked
+
+    def ask(self) -> None:
+        """Be asked."""
+        self._is_asked = True
+
+    def poll(self) -> Answer | None:
+        """Return the answer, if it was asked."""
+        is_asked, self._is_asked = self._is_asked, False
+        return self.wait() if is_asked else None
+
+    def wait(self) -> Answer:
+        """Return the answer."""
+        if self._portaudio.is_in(FaultKind.REPLACED):
+            return Answer(True, Origin(1, DUMMY, is_monitor=True), frozenset())
+        return Answer(True, Origin(0, self._portaudio.name, is_monitor=False), frozenset({self._portaudio.name}))
+
+    def cancel(self) -> None:
+        """Ask no longer."""
+        self._is_asked = False
 
 
 def looped(samples: NDArray[np.int16]) -> Sound:

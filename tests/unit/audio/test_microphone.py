@@ -148,7 +148,7 @@ def test_a_stream_that_does_not_start_is_closed(clock):
             raise PortAudioError(PaErrorCode.DEVICE_UNAVAILABLE)
 
     class Refusing(SimulatedPortAudio):
-        def InputStream(self, **options):  # noqa: N802
+        def InputStream(self, **options):  # noqa: N802  # noqa: N802
             super().InputStream(**options)
             return Unstarted(self, RATE_HZ)
 
@@ -245,3 +245,40 @@ def test_a_microphone_is_read_inside_its_with_block_and_has_a_name_before():
         Microphone(sample_rate_hz=RATE_HZ).read()
     assert Microphone(sample_rate_hz=RATE_HZ).name == "default"
     assert Microphone("usb", sample_rate_hz=RATE_HZ).name == "usb"
+
+
+def test_a_source_that_its_server_replaces_by_zeros_is_lost_and_not_opened_again_until_it_is_back(clock):
+    portaudio = SimulatedPortAudio(ONES, faults=[Fault(FaultKind.REPLACED, 1.0, 5.0)], clock=clock)
+    source = portaudio.microphone(sample_rate_hz=RATE_HZ)
+    with (
+        source,
+        pytest.raises(CaptureError, match="'simulated', found it replaced by the monitor of 'auto_null'") as it,
+    ):
+        read_on(source, clock, 2.0)
+    assert it.value.reason is CaptureFailure.LOST
+    assert portaudio.now_s < 1.5
+    with pytest.raises(CaptureError, match="expected the source of 'simulated' again, found no source"):
+        source.__enter__()
+    assert portaudio.n_open == 0
+    clock.advance(4.0)
+    with source:
+        assert samples_of(read_on(source, clock, 1.0)).all()
+
+
+def test_hardware_is_silent_without_anybody_being_asked(clock):
+    portaudio = hardware(ONES, clock, faults=[Fault(FaultKind.REPLACED, 1.0, 5.0)])
+    with portaudio.microphone(sample_rate_hz=RATE_HZ) as source:
+        assert not samples_of(read_on(source, clock, 3.0))[-RATE_HZ:].any()
+
+
+@pytest.mark.parametrize("name", ["pulse", "pipewire", "default", "USB Audio: - (hw:1,0)"])
+def test_half_a_second_of_buffer_holds_the_largest_quantum_of_a_sound_server(clock, name):
+    asked = []
+
+    class Noted(SimulatedPortAudio):
+        def InputStream(self, **options):  # noqa: N802
+            asked.append((options["latency"], options["blocksize"] / options["samplerate"]))
+            return super().InputStream(**options)
+
+    with Noted(ONES, name=name, clock=clock).microphone(sample_rate_hz=RATE_HZ):
+        assert asked == [(0.5, 0.04)]
