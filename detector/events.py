@@ -165,7 +165,7 @@ class Condition(enum.Enum):
     CLIPPING = "clipping"
     """The level is too high: loud sound is cut off."""
     DEAF = "deaf"
-    """No samples arrive, and nothing says why."""
+    """No samples arrive, and nothing says why; or so few of them that no window can be scored."""
     RECOVERING = "recovering"
     """The microphone is lost and waited for."""
 
@@ -178,11 +178,14 @@ class State(Event, frozen=True):
     """Windows are this many of the model's strides apart."""
     before: Condition | None = None
     """The condition that ended; None where only the stride has changed."""
+    detail: str = ""
+    """What a person may want to know of the condition: numbers, as far as there are any."""
 
     def describe(self, stream: Opened) -> dict[str, Any]:
-        """Return condition and stride."""
+        """Return condition, stride and, where there is one, the detail."""
         del stream
-        return {"event": "state", "state": self.condition.value, "stride_factor": self.stride_factor}
+        detail = {"detail": self.detail} if self.detail else {}
+        return {"event": "state", "state": self.condition.value, "stride_factor": self.stride_factor} | detail
 
 
 class Progress(Event, frozen=True, eq=False):

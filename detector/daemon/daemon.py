@@ -21,7 +21,7 @@ from detector.daemon.listen import listen as listen_to
 from detector.daemon.reload import reload
 from detector.daemon.status import Status
 from detector.errors import EXIT_OK, OutputClosed
-from detector.events import Asked, Closed, Event, Listener, Progress, State
+from detector.events import Asked, Closed, Condition, Event, Listener, Progress, State
 from detector.flight.recorder import FlightRecorder
 from detector.outputs.console import Console
 from detector.outputs.fanout import Fanout
@@ -157,7 +157,7 @@ class Daemon:
         self._watchdog.progress(progress.n_captured, self._detector.n_windows, now_s)
         if self._source.is_live:
             self._health.hear(progress)
-            self._assess()
+            self._assess(now_s)
         if not self._source.can_wait and self._lateness.observe(progress.n_waiting / self._rate_hz, now_s):
             self._detector.stride_factor = self._lateness.factor
             self._listener.hear(State(self._health.condition, self._lateness.factor))
@@ -168,13 +168,15 @@ class Daemon:
         if self._hangup is not None and self._hangup.take():
             self._reload()
 
-    def _assess(self) -> None:
-        before, has_scored = self._health.condition, self._detector.n_windows > 0
-        condition = self._health.assess(is_waiting=self._source.is_waiting, has_scored=has_scored)
-        if has_scored and not self._is_ready:
+    def _assess(self, now_s: float) -> None:
+        before, n_windows = self._health.condition, self._detector.n_windows
+        condition = self._health.assess(is_waiting=self._source.is_waiting, n_windows=n_windows)
+        if n_windows > 0 and not self._is_ready:
             self._is_ready = self._notifier.ready()
+        if not self._is_ready:  # from then on the supervisor itself misses the signs of life
+            self._watchdog.check_start(is_deaf=self._health.condition is Condition.DEAF, now_s=now_s)
         if condition is not None:
-            self._listener.hear(State(condition, self._detector.stride_factor, before))
+            self._listener.hear(State(condition, self._detector.stride_factor, before, self._health.detail))
 
     def _finish(self) -> None:
         """Write the last lines; what nobody takes is dropped, and counted when the end is reported."""

@@ -21,7 +21,9 @@ CLIPPED_PART = 0.005
 HYSTERESIS = 2.0
 """Silence and clipping end when the level has passed its limit by this factor: a level at a limit is reported once."""
 DEAF_AFTER_S = 3.0
-"""Without a sample for this long the detector is deaf."""
+"""Without a sample for this long the detector is deaf,"""
+UNSCORED_AFTER_S = 10.0
+"""and so it is where samples arrive, but no window was scored for this long: none has come without a gap."""
 STALL_S = 1.0
 """Between two updates further apart than this the process was suspended, which does not count as missing samples."""
 
@@ -34,15 +36,19 @@ class Health:
         self._sample_rate_hz = sample_rate_hz
         self._clock = clock
         self._running = RunningTime(clock(), most_s=STALL_S)
-        self._last_sample_s = 0.0
+        self._last_sample_s = self._scored_s = 0.0
+        self._n_windows = self._n_unscored = 0
         self._seconds: deque[tuple[float, int]] = deque(maxlen=ASSESSED_S)
         self._begin_second()
         self.condition = Condition.STARTING
+        self.detail = ""
+        """What there is to say of the condition, in numbers."""
 
     def hear(self, event: Event) -> None:
         """Take the samples of an iteration of the listening loop."""
         if isinstance(event, Progress) and len(event.samples):
             self._last_sample_s = self._running.update(self._clock())
+            self._n_unscored += len(event.samples)
             self._measure(event.samples)
 
     def _measure(self, samples: NDArray[np.int16]) -> None:
@@ -59,25 +65,35 @@ class Health:
                 self._seconds.append((variance, self._n_clipped))
                 self._begin_second()
 
-    def assess(self, *, is_waiting: bool, has_scored: bool) -> Condition | None:
-        """Return the condition if it has changed."""
-        condition = self._find(self._running.update(self._clock()), is_waiting=is_waiting, has_scored=has_scored)
+    def assess(self, *, is_waiting: bool, n_windows: int) -> Condition | None:
+        """Return the condition if it has changed; `n_windows` were scored so far."""
+        running_s = self._running.update(self._clock())
+        if is_waiting or n_windows > self._n_windows:
+            self._n_windows, self._scored_s, self._n_unscored = n_windows, running_s, 0
+        condition = self._find(running_s, is_waiting=is_waiting)
         if condition is self.condition:
             return None
-        self.condition = condition
+        self.condition, self.detail = condition, self._describe(condition, running_s)
         return condition
+
+    def _describe(self, condition: Condition, running_s: float) -> str:
+        if condition is not Condition.DEAF or running_s - self._last_sample_s > DEAF_AFTER_S:
+            return ""
+        unscored_s = running_s - self._scored_s
+        arrived = min(1.0, self._n_unscored / (unscored_s * self._sample_rate_hz))
+        return f"{100 * arrived:.0f} % of the samples arrive, none of {unscored_s:.0f} s could be scored"
 
     def _begin_second(self) -> None:
         self._n_left = self._sample_rate_hz
         self._sum = self._energy = 0.0
         self._n_clipped = 0
 
-    def _find(self, running_s: float, *, is_waiting: bool, has_scored: bool) -> Condition:
+    def _find(self, running_s: float, *, is_waiting: bool) -> Condition:
         if is_waiting:
             return Condition.RECOVERING
-        if running_s - self._last_sample_s > DEAF_AFTER_S:
+        if running_s - self._last_sample_s > DEAF_AFTER_S or running_s - self._scored_s > UNSCORED_AFTER_S:
             return Condition.DEAF
-        if not has_scored:
+        if self._n_windows == 0:
             return Condition.STARTING
         n_samples = len(self._seconds) * self._sample_rate_hz
         if len(self._seconds) == ASSESSED_S:

@@ -110,7 +110,7 @@ class Status:
             self._condition = state.condition
             self._notifier.status(f"{state.condition.value}: {self._source.name}")
             if state.condition in TROUBLES:
-                log.warning(TROUBLES[state.condition])
+                log.warning(state.detail or TROUBLES[state.condition])
             elif state.before in TROUBLES and state.condition is Condition.LISTENING:
                 log.warning("no longer %s: listening", state.before.value)
 

@@ -64,6 +64,8 @@ class Watchdog:
         self._interval_s = None if timeout_s is None else timeout_s / 3.0
         self._pinged_s = float("-inf")
         self._at_ping = (0, 0)
+        self._timeout_s = timeout_s
+        self._deaf_since_s: float | None = None
 
     def progress(self, n_captured: int, n_scored: int, now_s: float) -> None:
         """Note how many samples were captured and windows scored so far."""
@@ -73,6 +75,16 @@ class Watchdog:
         if n_captured > captured_before and n_scored > scored_before and self._notifier.send(WATCHDOG=1):
             self._at_ping = (n_captured, n_scored)
             self._pinged_s = now_s
+
+    def check_start(self, *, is_deaf: bool, now_s: float) -> None:
+        """Have a service restarted that was deaf for timeout_s: systemd waits for no ping before it is ready."""
+        if not is_deaf:
+            self._deaf_since_s = None
+        elif self._deaf_since_s is None:
+            self._deaf_since_s = now_s
+        elif self._timeout_s is not None and now_s - self._deaf_since_s >= self._timeout_s:
+            self._notifier.send(WATCHDOG="trigger")
+            self._deaf_since_s = now_s
 
 
 def open_service(environment: Mapping[str, str]) -> tuple[Notifier, Watchdog]:

@@ -276,3 +276,15 @@ def test_the_last_lines_are_written_or_counted_as_dropped_before_the_end_is_repo
         world.daemon.hear(Closed(0))
     assert world.output.finished == [FINISH_S]
     assert seen == [(Closed(0), True)]
+
+
+def test_a_deaf_start_is_a_state_with_a_number_and_ends_by_the_watchdog(detector):
+    world = World(detector)
+    for _ in range(450):  # 45 s, in each tenth of which 47 % of the samples come, after a gap
+        detector.skip(848)
+        world.clock.advance(0.1)
+        world.daemon.hear(Progress(np.zeros(752, dtype=np.int16), detector.n_samples, 0, 0))
+    (state,) = world.keeper.of(State)
+    assert (state.condition, state.before) == (Condition.DEAF, Condition.STARTING)
+    assert state.detail == "47 % of the samples arrive, none of 10 s could be scored"
+    assert world.supervisor.sent == [{"WATCHDOG": "trigger"}]

@@ -22,13 +22,13 @@ def health(clock):
 
 def listen(health, sound, seconds, now_s=0.0, **options):
     """Hear a sound for a while, a tenth of a second at a time; return the changes of state and when they came."""
-    options = {"is_waiting": False, "has_scored": True} | options
+    has_scored, options = options.pop("has_scored", True), {"is_waiting": False} | options
     changes = []
     for _ in range(round(seconds * 10)):
         now_s += 0.1
         health._clock.now_s = now_s
         health.hear(Progress(sound[:100], 0, 0, 0))
-        state = health.assess(**options)
+        state = health.assess(n_windows=health._n_windows + has_scored, **options)
         if state is not None:
             changes.append((round(now_s, 1), state))
     return changes
@@ -92,3 +92,23 @@ def test_a_process_that_stood_still_was_not_deaf(health):
     assert listen(health, NOISE, 5) == [(0.1, Condition.LISTENING)]
     assert listen(health, NOTHING, 1, now_s=60.0) == []
     assert [state for _, state in listen(health, NOTHING, 10, now_s=61.0)] == [Condition.DEAF]
+
+
+def test_a_start_in_which_no_second_arrives_whole_is_deaf_and_says_how_much_arrives(health):
+    assert listen(health, NOISE[:47], 15, has_scored=False) == [(10.1, Condition.DEAF)]
+    assert health.detail == "47 % of the samples arrive, none of 10 s could be scored"
+    assert listen(health, NOISE, 1, now_s=15.0) == [(15.1, Condition.LISTENING)]
+    assert health.detail == ""
+
+
+def test_so_it_is_later_on_but_not_while_the_microphone_is_waited_for(health):
+    assert listen(health, NOISE, 30) == [(0.1, Condition.LISTENING)]
+    assert listen(health, NOISE, 20, now_s=30.0, has_scored=False) == [(40.1, Condition.DEAF)]
+    assert health.detail == "100 % of the samples arrive, none of 10 s could be scored"
+    assert listen(health, NOTHING, 60, now_s=50.0, is_waiting=True, has_scored=False) == [(50.1, Condition.RECOVERING)]
+    assert listen(health, NOISE, 9, now_s=110.0, has_scored=False) == [(110.1, Condition.LISTENING)]
+
+
+def test_without_a_sample_there_is_no_number(health):
+    assert listen(health, NOTHING, 30, has_scored=False) == [(3.0, Condition.DEAF)]
+    assert health.detail == ""

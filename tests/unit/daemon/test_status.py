@@ -130,3 +130,9 @@ def test_the_end_says_how_much_audio_there_was_unless_there_never_was_any(status
 def test_a_source_that_is_waited_for_from_the_start_is_named_to_the_supervisor(status, notifier):
     status.hear(State(Condition.RECOVERING, 1, Condition.STARTING))
     assert notifier.texts == ["recovering: USB"]
+
+
+def test_numbers_of_a_trouble_are_logged_in_the_place_of_its_description(status, caplog):
+    detail = "47 % of the samples arrive, none of 10 s could be scored"
+    status.hear(State(Condition.DEAF, 1, Condition.STARTING, detail))
+    assert messages(caplog, logging.WARNING) == [detail]

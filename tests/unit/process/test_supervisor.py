@@ -103,3 +103,22 @@ def test_a_name_from_outside_adds_no_field_to_a_notification(supervisor):
     notifier, _ = open_service(environment)
     notifier.status("listening: Mic\nWATCHDOG=trigger\x1b[0m caf\udce9")
     assert received(receiver) == [r"STATUS=listening: Mic WATCHDOG=trigger\x1b[0m caf\xe9"]
+
+
+def test_a_start_that_is_deaf_for_as_long_as_the_watchdog_permits_is_ended(supervisor):
+    receiver, environment = supervisor
+    _, watchdog = open_service(environment)
+    moments = [(True, 0.0), (True, 2.9), (False, 3.0), (True, 3.1), (True, 6.0), (True, 6.2), (True, 7.0), (True, 9.3)]
+    sent = []
+    for is_deaf, now_s in moments:
+        watchdog.check_start(is_deaf=is_deaf, now_s=now_s)
+        sent += [(now_s, message) for message in received(receiver)]
+    assert sent == [(6.2, "WATCHDOG=trigger"), (9.3, "WATCHDOG=trigger")]
+
+
+def test_without_a_watchdog_nobody_is_asked_to_end_a_deaf_start(supervisor):
+    receiver, environment = supervisor
+    _, watchdog = open_service(environment | {"WATCHDOG_USEC": "0"})
+    for now_s in (0.0, 1e6):
+        watchdog.check_start(is_deaf=True, now_s=now_s)
+    assert received(receiver) == []
