@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,25 @@ from room import EVERY_S, RATE_HZ, Room, Word
 class Listener:
     """The daemon, and what it has said so far."""
 
-    def __init__(self, environment: dict[str, str], settings: Path) -> None:
+    def __init__(self, environment: dict[str, str], device: str, settings: Path) -> None:
         self.settings = settings
         self.disk = settings.parent / "disk"
-        arguments = ["--false-accepts-per-hour", FALSE_ACCEPTS_PER_HOUR, "--json", "--events", "--config", settings]
+        arguments = [
+            "--device",
+            device,
+            "--false-accepts-per-hour",
+            FALSE_ACCEPTS_PER_HOUR,
+            "--json",
+            "--events",
+            "--config",
+            settings,
+        ]
         if self.disk.is_dir():
             arguments += ["--record", self.disk]
         self.process = start("listen", *arguments, env=ENVIRONMENT | environment)
         self.heard: list[tuple[float, str]] = []
-        self.gaps: list[dict[str, Any]] = []
-        self.log: list[str] = []
+        self.gaps: list[tuple[float, dict[str, Any]]] = []
+        self.log: list[tuple[float, str]] = []
         self.may_read = threading.Event()
         self.may_read.set()
         wait_until_listening(self.process)
@@ -46,15 +56,15 @@ class Listener:
             fields = json.loads(line)
             if "keyword" in fields:
                 self.heard.append((time.monotonic(), fields["keyword"]))
-            else:
-                self.gaps.append(fields)
+            elif fields["event"] == "gap":
+                self.gaps.append((time.monotonic(), fields))
 
     def _read_log(self) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.may_read.wait()
             if line.strip():
-                self.log.append(line)
+                self.log.append((time.monotonic(), line))
 
     def stop(self) -> int:
         """End it; return the exit code."""
@@ -68,8 +78,9 @@ class Listener:
 class Speaker:
     """Says a word every two seconds, whether somebody hears it or not."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], play: Sequence[str]) -> None:
         self._environment = environment
+        self._play = play
         self.said: list[Word] = []
         """With the times at which playing began and ended."""
         self.begun: list[Word] = []
@@ -99,7 +110,8 @@ class Speaker:
             start_s = time.monotonic()
             self.begun.append(Word(word.keyword, start_s, start_s + word.end_s - word.start_s))
             with contextlib.suppress(subprocess.TimeoutExpired):
-                command = ["paplay", "--latency-msec=50", "-d", "vspk", str(file)]
-                done = subprocess.run(command, env=self._environment, capture_output=True, timeout=1.9, check=False)
+                done = subprocess.run(
+                    [*self._play, str(file)], env=self._environment, capture_output=True, timeout=1.9, check=False
+                )
                 if done.returncode == 0:
                     self.said.append(self.begun[-1])
