@@ -27,6 +27,8 @@ class Listed(msgspec.Struct, frozen=True):
     clip_accuracy: ClipAccuracy | None
     has_operating_curve: bool
     """Whether `--false-accepts-per-hour` works with it."""
+    cautions: tuple[str, ...]
+    """What its training could not know of it."""
     path: str
     """Of its manifest."""
 
@@ -66,6 +68,7 @@ def list_models(*, as_json: bool) -> int:
         if model.clip_accuracy is not None:
             low, high = model.clip_accuracy.interval
             figures = f"{100 * model.clip_accuracy.accuracy:.1f} % of clips right ({100 * low:.1f}-{100 * high:.1f} %)"
+        figures = "; caution: ".join((figures, *model.cautions))
         rows.append((model.name, ",".join(model.words), f"{model.size_bytes / 1000:.0f}", figures))
     widths = [max(len(row[k]) for row in rows) for k in range(3)] if rows else []
     print_lines(
@@ -90,5 +93,6 @@ def _read_models() -> Iterator[Listed]:
             size_bytes=size_bytes,
             clip_accuracy=manifest.clip_accuracy,
             has_operating_curve=manifest.operating_curve is not None,
+            cautions=manifest.cautions,
             path=str(file),
         )

@@ -194,6 +194,12 @@ class Manifest(_Part, frozen=True):
         check_timing(self.frontend, window_s=self.window_s, stride_s=self.stride_s)
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """What its training could not know of it, a line each, for people."""
+        noted = self.training.get("cautions")
+        return tuple(caution for caution in noted if isinstance(caution, str)) if isinstance(noted, list) else ()
+
+    @property
     def window_samples(self) -> int:
         """Samples in one window."""
         return round(self.window_s * self.frontend.sample_rate_hz)

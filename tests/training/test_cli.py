@@ -8,6 +8,7 @@ import sys
 from types import ModuleType
 
 import pytest
+import tiny_words
 from commands import WITHIN_S
 
 from detector.cli.options import take_given
@@ -204,6 +205,20 @@ def test_a_folder_that_holds_a_run_is_not_trained_in_anew(tmp_path, capsys):
 def test_a_folder_that_holds_no_run_is_not_gone_on_with(tmp_path, capsys):
     assert cli.run(["train", "--resume", "--out", str(tmp_path)]) == 78
     assert f"expected a training run in {tmp_path}, found no settings.json" in capsys.readouterr().err
+
+
+def test_a_dry_run_prints_what_was_understood_and_trains_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # it needs none
+    words = tiny_words.make(tmp_path)
+    command = ["train", "--data", str(words), "--words", "up,down", "--out", str(tmp_path / "run"), "--dry-run"]
+    assert cli.run([*command, "--cache", str(tmp_path / "cache")]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split() == ["training", "validation", "testing", "speakers", "seconds"]
+    assert [line.split()[:6] for line in out[1:5]] == [
+        [word, "20", "8", "8", "36", "36"] for word in ("up", "down", "flat", "other")
+    ]
+    assert "word: 80 training, 32 validation, 32 testing; 36 speakers" in out
+    assert not (tmp_path / "run").exists()
 
 
 PATCHED = """

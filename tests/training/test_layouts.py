@@ -119,7 +119,7 @@ def test_who_is_set_aside_in_one_folder_is_set_aside_in_all(tmp_path):
 
 def test_one_speaker_cannot_be_trained_and_measured_on_and_is_named(tmp_path):
     for number in range(20):
-        for word in ("jarvis", "lamp"):
+        for word in ("jarvis", "lamp", "other"):
             write(tmp_path / word / f"me-{number}.wav")
     with pytest.raises(
         SettingsError, match=r"its 20 clips are of 1 speaker by their names \(me\).*WORD/SPEAKER-NUMBER"

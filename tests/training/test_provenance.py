@@ -53,6 +53,13 @@ def test_it_names_folders_and_not_where_they_lie(run, words, tmp_path):
     assert describe(run, words)["data"]["words"]["licence"] == "not stated"
 
 
+def test_it_says_what_cannot_be_known_of_the_model(run, words):
+    assert describe(run, words)["cautions"] == [
+        "trained without other words or running speech: how often it fires on speech cannot be known",
+        "few recordings to measure on, so that figures may be far off: up (2 clips of 2 speakers)",
+    ]
+
+
 def test_it_holds_starts_and_epochs_of_the_run(run, words):
     run.add_session({"started": "then", "epochs_before": 0})
     (run.folder / "history.jsonl").write_text('{"epoch": 1, "loss": 0.5}\n')

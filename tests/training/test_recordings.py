@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from detector.errors import SettingsError
-from training.data.items import Kind, Split
-from training.run.recordings import index
+from detector.errors import AudioFileError, SettingsError
+from training.data.items import Item, Kind, Split
+from training.data.notes import Notes
+from training.run.recordings import describe_run, find_cautions, index, open_run
 from training.run.settings import TrainSettings
 
 
@@ -38,7 +39,7 @@ def test_a_keyword_without_clips_is_named_with_the_words_there_are(tmp_path):
 
 
 def test_a_single_speaker_cannot_be_divided_and_is_named(tmp_path):
-    write(tmp_path, *(f"words/up/anna-{k}.wav" for k in range(12)))
+    write(tmp_path, *(f"words/{word}/anna-{k}.wav" for word in ("up", "other") for k in range(12)))
     with pytest.raises(
         SettingsError, match=r"its 12 clips are of 1 speaker by their names \(anna\).*WORD/SPEAKER-NUMBER"
     ):
@@ -47,8 +48,130 @@ def test_a_single_speaker_cannot_be_divided_and_is_named(tmp_path):
 
 def test_a_keyword_that_only_set_aside_speakers_speak_is_refused(tmp_path):
     speakers = ("aa", "bb", "cc", "dd", "ee")
-    write(tmp_path, *(f"words/down/{speaker}-1.wav" for speaker in speakers))
+    write(tmp_path, *(f"words/{word}/{speaker}-1.wav" for word in ("down", "other") for speaker in speakers))
     aside = {item.speaker for item in index(settings(tmp_path, "down")) if item.split is Split.VALIDATION}
     write(tmp_path, *(f"words/up/{speaker}-1.wav" for speaker in aside))
     with pytest.raises(SettingsError, match=r"expected clips of 'up' in the training split, found none: its"):
         index(settings(tmp_path, "up", "down"))
+
+
+@pytest.mark.parametrize("words", [("up",), ("up", "down")])
+def test_without_anything_that_is_no_keyword_nothing_is_trained(tmp_path, words):
+    write(tmp_path, *(f"words/{word}/{speaker}-1.wav" for word in words for speaker in "abcdefgh"))
+    message = r"expected something that is not up.* to train on, found no other word, running speech or noise: "
+    with pytest.raises(SettingsError, match=message):
+        index(settings(tmp_path, *words))
+    with pytest.raises(SettingsError, match=message):
+        index(settings(tmp_path, *words[:1], left_out=words[1:]))
+    write(tmp_path, "words/_background_noise_/hum.wav")
+    assert len(index(settings(tmp_path, *words))) == 8 * len(words) + 1
+
+
+def test_a_word_that_is_the_name_of_a_folder_of_noise_is_explained(tmp_path):
+    write(tmp_path, "words/up/a-1.wav", "words/noise/a-1.wav")
+    with pytest.raises(SettingsError, match=r"\(words: up; a folder 'noise' is read as noise\)"):
+        index(settings(tmp_path, "noise"))
+
+
+def test_names_of_speakers_are_not_blamed_for_what_lists_say(tmp_path):
+    write(tmp_path, *(f"words/{word}/{speaker}-1.wav" for word in ("up", "other") for speaker in "abcdefgh"))
+    (tmp_path / "words/validation_list.txt").write_text("other/a-1.wav\n")
+    message = r"'up' in the validation split, found none: its 8 clips are 8 training, of 8 speakers .*go by lists"
+    with pytest.raises(SettingsError, match=message) as refused:
+        index(settings(tmp_path, "up"))
+    assert "SPEAKER-NUMBER" not in str(refused.value)
+
+
+def clips(word, split, *speakers, **known):
+    return [Item(f"{word}/{speaker}", Kind.WORD, split, word=word, speaker=speaker, **known) for speaker in speakers]
+
+
+SIDES = "both trained on and measured on"
+VOICE = f"one voice may be {SIDES}"
+THEN = "figures then come out too good"
+MANY = [f"speaker{k}" for k in range(10)]
+GOOD = [
+    *clips("up", Split.TRAINING, "trained"),
+    *clips("up", Split.VALIDATION, *MANY),
+    *clips("other", Split.TRAINING, "trained"),
+    *clips("other", Split.VALIDATION, "speaker1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("items", "cautions"),
+    [
+        (GOOD, []),
+        (GOOD[:11], ["trained without other words or running speech: how often it fires on speech cannot be known"]),
+        (GOOD[:12], ["no other words or running speech to measure on: how often it fires on them is not known"]),
+        (
+            GOOD[:2] + GOOD[11:],
+            ["few recordings to measure on, so that figures may be far off: up (1 clip of 1 speaker)"],
+        ),
+        (
+            [*GOOD, *clips("up", Split.TRAINING, "1", "2", is_speaker_known=False)],
+            [f"the names of 2 of 13 clips of keywords do not say who speaks: {VOICE}, and {THEN}"],
+        ),
+        (
+            [*GOOD, *clips("up", Split.TESTING, "trained")],
+            [f"1 speaker of keywords, by the folders or lists of splits, {SIDES}: {THEN.replace(' then', '')}"],
+        ),
+    ],
+)
+def test_what_cannot_be_known_of_a_model_is_listed(items, cautions):
+    assert find_cautions(TrainSettings(data=("d",), words=("up",)), items) == cautions
+
+
+def test_the_table_shows_what_was_understood(tmp_path):
+    names = [f"words/{word}/{speaker}-{k}.wav" for word in ("up", "down") for speaker in "abcd" for k in range(4)]
+    write(tmp_path, *names, "words/down/7.wav", "words/_background_noise_/hum.wav", "speech/7/7-1.wav")
+    (tmp_path / "words/empty").mkdir()
+    soundfile.write(tmp_path / "words/up/a-9.wav", np.zeros(16000, dtype=np.int16), 16000)
+    notes, wanted = Notes(), settings(tmp_path, "up", speech=(str(tmp_path / "speech"),))
+    collection = open_run(wanted, cache=tmp_path / "cache", notes=notes)
+    lines = describe_run(wanted, collection, notes)
+    assert [line.split("  ")[0] for line in lines[1:5]] == ["up", "down", "(running speech)", "(noise)"]
+    assert lines[0].split()[-2:] == ["speakers", "seconds"]
+    assert [line.split()[-2:] for line in lines[1:4]] == [["4", "1"], ["5?", "0"], ["1", "0"]]
+    assert len({len(line) for line in lines[:5]}) == 1
+    assert f"splits of {tmp_path / 'words'}: by speakers" in lines
+    assert f"left out: 1 empty folders, the first is {tmp_path / 'words/empty'}" in lines
+    assert f"left out: 1 recordings of digital silence, the first is {tmp_path / 'words/up/a-9.wav'}" in lines
+    assert any(line.startswith("caution: few recordings") for line in lines)
+
+
+def test_many_other_words_share_a_line(tmp_path):
+    write(tmp_path, *(f"words/{word}/{speaker}-1.wav" for word in ["up", *map(str, range(30))] for speaker in "abcd"))
+    wanted, notes = settings(tmp_path, "up"), Notes()
+    lines = describe_run(wanted, open_run(wanted, cache=tmp_path / "cache", notes=notes), notes)
+    assert [line.split("  ")[0] for line in lines[1:4]] == [
+        "up",
+        "30 other words",
+        "word: 93 training, 31 validation; 4 speakers",
+    ]
+
+
+def test_recordings_that_cannot_be_read_are_reported_together(tmp_path):
+    write(tmp_path, *(f"words/{word}/{speaker}-1.wav" for word in ("up", "down") for speaker in "abcd"))
+    for k in range(7):
+        (tmp_path / f"words/up/bad-{k}.wav").write_bytes(b"no sound")
+    soundfile.write(tmp_path / "words/up/nan-1.wav", np.array([0.0, np.nan]), 16000, subtype="FLOAT")
+    with pytest.raises(AudioFileError) as refused:
+        open_run(settings(tmp_path, "up"), cache=tmp_path / "cache")
+    text = str(refused.value)
+    assert text.startswith("expected sound in 16 recordings, found 8 to be mended or removed: ")
+    assert [f"bad-{k}.wav" in text for k in range(7)] == [True] * 5 + [False] * 2
+    assert text.endswith("; and 3 more")
+    assert "\n" not in text
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_keyword_of_digital_silence_is_refused_before_anything_is_trained(tmp_path):
+    write(tmp_path, *(f"words/{word}/{speaker}-1.wav" for word in ("up", "down") for speaker in "abcd"))
+    wanted = settings(tmp_path, "up")
+    for item in index(wanted):
+        if item.word == "up" and item.split == Split.TRAINING:
+            soundfile.write(item.path, np.zeros(160, dtype=np.int16), 16000)
+    message = r"expected sound in the clips of 'up' in the training split, found digital silence in all 3, the first is"
+    with pytest.raises(SettingsError, match=message):
+        open_run(wanted, cache=tmp_path / "cache")

@@ -166,6 +166,14 @@ def test_only_the_worst_mistakes_are_shown(run, words, tmp_path, rng):
     assert margins == sorted(margins, reverse=True)
 
 
+def test_what_cannot_be_known_of_the_model_stands_with_its_figures(run, tmp_path, page):
+    assert "Caution" not in page
+    manifest = run.read_manifest()
+    noted = {**manifest.training, "cautions": ["few <clips>"]}
+    run.save_model(run.read_flatbuffer(), msgspec.structs.replace(manifest, training=noted), run.read_evaluation())
+    assert "<b>Caution:</b> few &lt;clips&gt;." in section(write(run, tmp_path), "In short")
+
+
 def test_a_run_without_mistakes_says_so(run, words, tmp_path):
     (words / "yes" / f"{ASIDE[1]}_nohash_0.wav").unlink()
     assert "None: every one of 2 clips of words was given its label." in write(run, tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.folders import compose_text
 from training.data.items import Item, Kind, Split, holds_any_word
 from training.data.store import WaveformStore
 
@@ -60,7 +61,7 @@ class Collection:
         only : iterable of str
             These words; all by default.
         """
-        wanted, clips = set(only), dict[str, list[int]]()
+        wanted, clips = set(map(compose_text, only)), dict[str, list[int]]()
         for position, item in self._select(Kind.WORD, split):
             if not wanted or item.word in wanted:
                 clips.setdefault(item.word, []).append(position)

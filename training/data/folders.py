@@ -13,7 +13,7 @@ from detector.audio.files import EXTENSIONS
 from detector.errors import SettingsError
 from training.data.notes import Notes
 
-UNREADABLE = frozenset({".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm"})
+HEADERLESS = ".raw"
 LEFT_BY_MACOS = "__MACOSX"
 
 
@@ -85,6 +85,8 @@ def _read(path: Path, notes: Notes, above: tuple[tuple[int, int], ...]) -> Folde
             folder.folders.append(_read(file, notes, (*above, here)))
         elif not known.is_file():
             notes.leave_out("links to nothing, pipes and the like", file)
+        elif file.suffix.lower() == HEADERLESS:
+            notes.leave_out("files without a header, whose rate nothing says", file)
         else:
             (folder.recordings if file.suffix.lower() in EXTENSIONS else folder.others).append(file)
     return folder
@@ -93,11 +95,6 @@ def _read(path: Path, notes: Notes, above: tuple[tuple[int, int], ...]) -> Folde
 def find_recordings(folder: Path) -> list[Path]:
     """Return the audio files below a folder, sorted."""
     return read_folder(str(folder)).all_recordings
-
-
-def is_recording(path: Path) -> bool:
-    """Return whether a path is a file of a kind that libsndfile reads, and not a hidden one."""
-    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
 
 
 def find_path(path: Path) -> Path:

@@ -144,9 +144,11 @@ def index_folders(
     SettingsError
         If a folder is missing or not of its kind.
     """
+    notes = notes or Notes()
     items = index_all_words(data, notes)
     for name in synthetic:
         items += [msgspec.structs.replace(item, split=Split.TRAINING) for item in index_words(name, notes)]
+        notes.divided[str(Path(name))] = "nothing: all of it is trained on"
     for name in data:
         if Path(name).is_dir():
             root = read_folder(name)

@@ -12,9 +12,9 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from detector.audio.files import EXTENSIONS
+from detector.audio.files import EXTENSIONS, OF_PHONES
 from detector.errors import SettingsError
-from training.data.folders import UNREADABLE, Folder, compose_text
+from training.data.folders import Folder, compose_text
 from training.data.items import SPLIT_NAMES, Split
 from training.data.notes import Notes
 
@@ -34,7 +34,7 @@ def key_of(path: str) -> Key:
     """Return the parts of a path, folded."""
     *folders, name = (part for part in re.split(r"[\\/]", path.strip().strip("\"'")) if part not in ("", "."))
     stem, dot, ending = name.rpartition(".")
-    if f".{ending.lower()}" in EXTENSIONS | UNREADABLE and dot:
+    if f".{ending.lower()}" in EXTENSIONS | OF_PHONES and dot:
         name = stem
     return tuple(compose_text(part.strip().casefold()) for part in (*folders, name))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from detector.errors import SettingsError
+from detector.errors import AudioFileError, SettingsError
 from training.data import decode
 from training.data.items import Item
 from training.data.tfds import read_record
+
+N_NAMED = 5
+"""Recordings that an error names, of those that failed."""
 
 
 class WaveformStore:
@@ -43,7 +47,14 @@ class WaveformStore:
 
     @classmethod
     def build(cls, items: Sequence[Item], *, folder: Path, sample_rate_hz: int) -> WaveformStore:
-        """Decode recordings into `folder`, or reuse what an earlier run decoded of the same, wherever they lay then."""
+        """Decode recordings into `folder`, or reuse what an earlier run decoded of the same, wherever they lay then.
+
+        Raises
+        ------
+        AudioFileError
+            If recordings cannot be decoded: one error for all of them.
+        """
+        _check_access(items)
         fingerprint = hashlib.sha256(f"{decode.DECODED_FORMAT} {sample_rate_hz}".encode())
         # Their times change whenever a folder is copied; reading 60,000 clips takes two seconds.
         for item_digest in digest(items):
@@ -56,14 +67,47 @@ class WaveformStore:
             # Under other names until whole: another run may decode the same, and this one may be killed.
             with TemporaryDirectory(dir=folder) as partial, ThreadPoolExecutor() as pool:
                 with open(Path(partial) / file.name, "wb") as out:
-                    decoded = pool.map(lambda item: decode.read_item(item, sample_rate_hz), items)
+                    decoded = pool.map(lambda item: _decode(item, sample_rate_hz), items)
+                    failed: list[AudioFileError] = []
                     for samples in tqdm(decoded, "decoding", len(items), unit="file", disable=None):
+                        if isinstance(samples, AudioFileError):
+                            failed.append(samples)
+                            continue
                         out.write(samples.tobytes())
                         offsets.append(offsets[-1] + len(samples))
+                    _raise_all(failed, len(items))
                 np.save(Path(partial) / offsets_file.name, np.array(offsets))
                 for written in (file, offsets_file):  # the offsets last: their presence says that the store is complete
                     (Path(partial) / written.name).replace(written)
         return cls(file)
+
+
+def _check_access(items: Sequence[Item]) -> None:
+    """Refuse files that may not be read, before any is."""
+    paths = dict.fromkeys(item.path for item in items)
+    denied = [path for path in paths if not os.access(path, os.R_OK)]
+    _raise_all(
+        [AudioFileError(f"expected to read {path}, found {path} that cannot be read") for path in denied], len(paths)
+    )
+
+
+def _decode(item: Item, sample_rate_hz: int) -> NDArray[np.int16] | AudioFileError:
+    try:
+        return decode.read_item(item, sample_rate_hz)
+    except AudioFileError as exc:
+        return exc
+
+
+def _raise_all(failed: Sequence[AudioFileError], n_all: int) -> None:
+    """Raise one error for all recordings that failed."""
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        first = "; ".join(str(error).partition(", found ")[2] for error in failed[:N_NAMED])
+        more = f"; and {len(failed) - N_NAMED} more" if len(failed) > N_NAMED else ""
+        raise AudioFileError(
+            f"expected sound in {n_all} recordings, found {len(failed)} to be mended or removed: {first}{more}"
+        )
 
 
 def digest(items: Iterable[Item]) -> Iterator[bytes]:

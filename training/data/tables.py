@@ -6,8 +6,9 @@ import csv
 from pathlib import Path
 
 from detector.errors import SettingsError
+from training.data.folders import compose_text, find_path
 from training.data.items import Item, Kind, choose_split
-from training.data.splits import divide_few, speaker_of
+from training.data.splits import divide_few, identify_speaker
 
 COLUMNS = ("file", "start", "end", "word")
 
@@ -34,11 +35,14 @@ def index_table(file: Path) -> list[Item]:
         raise SettingsError(f"expected a table of words in {file}, found: {exc}") from exc
     if not rows:
         raise SettingsError(f"expected rows in {file}, found none")
-    items = []
+    items: list[Item] = []
     for line, row in enumerate(rows, start=2):
-        path = file.parent / (row["file"] or "")
-        word = (row["word"] or "").strip()
-        speaker = (row.get("speaker") or "").strip() or speaker_of(path.stem)
+        path = find_path(file.parent / (row["file"] or ""))
+        word = compose_text((row["word"] or "").strip())
+        by_name = identify_speaker(compose_text(path.stem), word)
+        speaker, is_known = (
+            ((row.get("speaker") or "").strip(), True) if (row.get("speaker") or "").strip() else by_name
+        )
         if not path.is_file():
             raise SettingsError(f"expected a file that is there in line {line} of {file}, found '{row['file'] or ''}'")
         if not word or word.startswith(".") or "/" in word:
@@ -50,6 +54,7 @@ def index_table(file: Path) -> list[Item]:
                 split=choose_split(speaker),
                 word=word,
                 speaker=speaker,
+                is_speaker_known=is_known,
                 span_s=_parse_span(row["start"], row["end"], f"line {line} of {file}"),
             )
         )

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from detector.audio.files import OF_PHONES
 from detector.errors import SettingsError
-from training.data.folders import UNREADABLE, Folder, compose_text
+from training.data.folders import Folder, compose_text
 from training.data.items import SPLIT_NAMES, Item, Kind, Split, choose_split
 from training.data.lists import find_lists, key_of, name_lists, read_lines, read_lists
 from training.data.notes import Notes
@@ -244,7 +245,7 @@ def _describe_others(root: Folder, folders: Sequence[Folder]) -> str:
     if root.recordings:
         return f"recordings in {root.name} itself, as {root.recordings[0].name}: name the folder that it lies in"
     others = root.all_others
-    unreadable = next((path for path in others if path.suffix.lower() in UNREADABLE), None)
+    unreadable = next((path for path in others if path.suffix.lower() in OF_PHONES), None)
     if unreadable is not None:
         return f"kinds that cannot be read, as {unreadable.name}: convert them, with ffmpeg or sox"
     for pattern, what in ELSEWHERE.items():
@@ -256,7 +257,7 @@ def _describe_others(root: Folder, folders: Sequence[Folder]) -> str:
 def _note_others(root: Folder, notes: Notes) -> None:
     """Note what lies beside the clips; log which recordings telephones made that cannot be read."""
     others = root.all_others
-    unreadable = [path for path in others if path.suffix.lower() in UNREADABLE]
+    unreadable = [path for path in others if path.suffix.lower() in OF_PHONES]
     if unreadable:
         log.warning(
             "%d recordings in %s are of a kind that cannot be read, the first is %s: convert them, with ffmpeg or sox",

@@ -21,7 +21,7 @@ from training.evaluate.clips import evaluate_clips, gather_clips
 from training.evaluate.curve import calibrate, with_points
 from training.network.quantize import balance, convert_to_int8, iterate_scores, soften, to_float32
 from training.run.provenance import describe_training
-from training.run.recordings import index
+from training.run.recordings import open_run
 from training.run.run import Evaluation, Run
 from training.run.settings import TrainSettings
 from training.windows.features import FeatureStore
@@ -41,8 +41,7 @@ def finish(run: Run, *, cache: Path, n_workers: int = 1) -> Evaluation:
     """
     settings = run.read_settings()
     network = to_float32(run.load_best(), settings.architecture)
-    items = index(settings)
-    collection = Collection.open(items, cache=cache, sample_rate_hz=settings.frontend.sample_rate_hz)
+    collection = open_run(settings, cache=cache)
     windows = FeatureStore.build(
         settings,
         collection,

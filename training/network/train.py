@@ -13,13 +13,14 @@ import numpy as np
 
 from detector.errors import SettingsError
 from training.data.collection import Collection
-from training.data.items import Split, describe_items
+from training.data.items import Split
+from training.data.notes import Notes
 from training.network.architectures import build_model, check_architecture
 from training.network.batches import Batches, make_targets
 from training.network.devices import choose_precision, choose_strategy, describe_devices, needs_jit
 from training.network.epochs import fit_epoch
 from training.run.provenance import describe_session
-from training.run.recordings import index
+from training.run.recordings import describe_run, open_run
 from training.run.run import Run
 from training.run.settings import TrainSettings
 from training.windows.features import FeatureStore
@@ -47,6 +48,8 @@ def train(run: Run, settings: TrainSettings, *, cache: Path, n_workers: int) -> 
     ------
     SettingsError
         If the folders do not hold what the settings ask for, or `run` holds another run.
+    AudioFileError
+        If recordings cannot be decoded.
     """
     if run.is_begun and run.read_settings() != settings:
         raise SettingsError(f"expected a new folder, or a run of the same settings, found another run in {run.folder}")
@@ -63,13 +66,13 @@ def train(run: Run, settings: TrainSettings, *, cache: Path, n_workers: int) -> 
         log.info(line)
     keras.mixed_precision.set_global_policy(precision)
 
-    items = index(settings)
-    for line in describe_items(items):
+    notes = Notes()
+    collection = open_run(settings, cache=cache, notes=notes)
+    for line in describe_run(settings, collection, notes):
         log.info(line)
     if not run.is_begun:
         run.begin(settings)
     teachers = _train_teachers(run, settings, cache=cache, n_workers=n_workers)
-    collection = Collection.open(items, cache=cache, sample_rate_hz=settings.frontend.sample_rate_hz)
     windows = _compose(settings, collection, n_workers=n_workers)
     targets = make_targets(settings, windows[Split.TRAINING], teachers)
     validation_x = windows[Split.VALIDATION].read(np.arange(len(windows[Split.VALIDATION])))[..., None]
@@ -112,9 +115,6 @@ def _train_teachers(run: Run, settings: TrainSettings, *, cache: Path, n_workers
 
 def _compose(settings: TrainSettings, collection: Collection, *, n_workers: int) -> dict[str, FeatureStore]:
     """Compose the windows of training and validation, by split."""
-    inaudible = collection.find_inaudible()
-    if inaudible:
-        log.warning("%d recordings without sound are left out, the first is %s", len(inaudible), inaudible[0].path)
     n_seen = settings.epochs * settings.steps_per_epoch * settings.batch_size
     n_training = min(settings.distinct_windows, n_seen)
     n_windows = {Split.TRAINING: n_training, Split.VALIDATION: min(settings.validation_windows, n_training)}

@@ -25,7 +25,7 @@ from training.data.collection import Collection
 from training.data.items import Split
 from training.evaluate.clips import ClipReport, choose_clips, fit_window
 from training.report.figures import curve_figure, draw_mel, learning_figure, to_svg
-from training.run.recordings import index
+from training.run.recordings import find_recordings
 from training.run.run import Run
 from training.run.settings import SILENCE, TrainSettings
 
@@ -72,6 +72,7 @@ def write_report(run: Run, file: Path, *, cache: Path) -> None:
     page = environment.get_template("report.html").render(
         name=manifest.name,
         words=manifest.words,
+        cautions=manifest.cautions,
         architecture=settings.architecture,
         size_kb=round(model.size_bytes / 1000),
         trained_on=", ".join(sorted(manifest.training.get("data", {}))),
@@ -118,14 +119,13 @@ def _confusion_rows(report: ClipReport) -> list[dict[str, Any]]:
 
 def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path) -> Mistakes | None:
     """Score the clips of the validation speakers again; None if the recordings are not there."""
-    try:
-        items = index(settings)
-    except SettingsError:
-        return None
     manifest = model.manifest
     rate_hz, log_mel = manifest.frontend.sample_rate_hz, LogMel(manifest.frontend)
-    collection = Collection.open(items, cache=cache, sample_rate_hz=rate_hz)
-    chosen = choose_clips(collection, manifest.words, Split.VALIDATION, np.random.default_rng(0))
+    try:
+        collection = Collection.open(find_recordings(settings), cache=cache, sample_rate_hz=rate_hz)
+        chosen = choose_clips(collection, manifest.words, Split.VALIDATION, np.random.default_rng(0))
+    except SettingsError:
+        return None
     wrong = []
     for position, truth in tqdm(chosen, "clips", disable=None):
         scores = model.score(log_mel(fit_window(collection[position], manifest.window_samples)))

@@ -21,6 +21,7 @@ from detector.errors import SettingsError
 from training.data.items import Item, Split
 from training.data.store import digest
 from training.run.recipe import FOLDERS
+from training.run.recordings import find_cautions
 from training.run.run import Run
 from training.run.settings import TrainSettings
 
@@ -90,6 +91,7 @@ def describe_training(run: Run, settings: TrainSettings, items: Sequence[Item]) 
             }
             for folder in folders
         },
+        "cautions": find_cautions(settings, items),
         "settings": recipe,
         "epochs": run.read_history(),
     }

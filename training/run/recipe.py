@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsError
+from training.data.folders import compose_text
 from training.run.settings import TrainSettings, convert_settings
 
 FOLDERS = ("data", "synthetic", "noise", "speech")
+WORDS = ("words", "skip_words", "confusable", "left_out")
 
 
 def read_recipe(file: Path, root: Path) -> dict[str, Any]:
@@ -49,4 +51,7 @@ def new_settings(given: dict[str, Any], root: Path) -> TrainSettings:
     fields |= given
     if not (fields.get("data") and fields.get("words")):
         raise SettingsError("expected --data and --words for a new run, or a --recipe, or --resume to go on with one")
+    for name in WORDS:
+        if isinstance(fields.get(name), (list, tuple)):
+            fields[name] = [compose_text(word) if isinstance(word, str) else word for word in fields[name]]
     return convert_settings(TrainSettings, fields)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from training.run.settings import TrainSettings
 
 if TYPE_CHECKING:
     from training.data.collection import Collection
+
+log = logging.getLogger(__name__)
 
 
 def parse_count(text: str) -> int:
@@ -129,20 +132,27 @@ def add_threshold(verb: argparse.ArgumentParser, text: str) -> None:
     )
 
 
-def open_recordings(options: argparse.Namespace, sample_rate_hz: int) -> Collection:
-    """Return the recordings below the folders that options name, decoded."""
+def open_recordings(options: argparse.Namespace, sample_rate_hz: int, keywords: Sequence[str] = ()) -> Collection:
+    """Return the recordings below the folders that options name, decoded; log what was understood of them."""
     from training.data.collection import Collection
     from training.data.layouts import index_folders
+    from training.data.notes import Notes
+    from training.data.summary import describe_collection
 
+    notes = Notes()
     items = index_folders(
         data=getattr(options, "data", ()),
         noise=getattr(options, "noise", ()),
         speech=getattr(options, "speech", ()),
         validation_speakers=getattr(options, "validation_speakers", ()),
+        notes=notes,
     )
     if getattr(options, "split", None) == Split.ALL:
         items = [msgspec.structs.replace(item, split=Split.ALL) for item in items]
-    return Collection.open(items, cache=options.cache, sample_rate_hz=sample_rate_hz)
+    collection = Collection.open(items, cache=options.cache, sample_rate_hz=sample_rate_hz)
+    for line in describe_collection(collection, sample_rate_hz=sample_rate_hz, notes=notes, keywords=keywords):
+        log.info(line)
+    return collection
 
 
 def print_report(report: Any, *, as_json: bool) -> None:

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
     model = Model(manifest, file.with_suffix(".tflite").read_bytes())
     if not options.speech:
         raise SettingsError("expected --speech: false accepts are counted in running speech")
-    collection = open_recordings(options, manifest.frontend.sample_rate_hz)
+    collection = open_recordings(options, manifest.frontend.sample_rate_hz, manifest.words)
     curve = calibrate(
         model,
         collection,

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     from training.evaluate.shifts import measure_spread
 
     model = load_model(options.model)
-    collection = open_recordings(options, model.manifest.frontend.sample_rate_hz)
+    collection = open_recordings(options, model.manifest.frontend.sample_rate_hz, model.manifest.words)
     if options.offsets:
         spread = measure_spread(
             model,

@@ -47,6 +47,11 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--resume", action="store_true", help="go on with the run in RUN, with the settings it began with"
     )
+    verb.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="read and decode all recordings, print what was understood of them, and end: nothing is trained",
+    )
     for name in ("data", "words", "noise", "speech", "validation_speakers", "synthetic"):
         add_option(verb, TrainSettings, name)
     for name in ("skip_words", "confusable", "left_out", "architecture"):
@@ -86,7 +91,9 @@ def run(options: argparse.Namespace) -> None:
             f"expected an architecture that becomes a model, found {TUTORIAL_CNN} or --split-by, which have a verb of "
             "their own: keyword-trainer tutorial"
         )
+    from training.data.notes import Notes
     from training.run.provenance import check_licences
+    from training.run.recordings import describe_run, open_run
     from training.run.run import Run
 
     run = Run(options.out)
@@ -94,9 +101,13 @@ def run(options: argparse.Namespace) -> None:
         settings = run.read_settings()
     else:
         settings = new_settings(given, options.root)
-        if run.is_begun:
+        if run.is_begun and not options.dry_run:
             raise SettingsError(f"expected a new folder, found a run in {run.folder}: add --resume or choose another")
         check_licences(settings.licences, (*settings.data, *settings.synthetic, *settings.noise, *settings.speech))
+    if options.dry_run:
+        notes = Notes()
+        print_lines(describe_run(settings, open_run(settings, cache=options.cache, notes=notes), notes))
+        return
     import_keras(options.backend)
     from training.network.train import train
 
@@ -109,6 +120,7 @@ def run(options: argparse.Namespace) -> None:
     evaluation = finish(run, cache=options.cache, n_workers=options.workers)
     print_lines(evaluation.int8.lines())
     print_lines([f"before quantisation: {evaluation.float32.accuracy.percent()}"])
+    print_lines(f"caution: {caution}" for caution in run.read_manifest().cautions)
     log.info("next: keyword-trainer export %s --name NAME", options.out)
 
 

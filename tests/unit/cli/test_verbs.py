@@ -43,6 +43,17 @@ def test_a_model_that_was_not_measured_says_so_and_a_damaged_one_hides_no_other(
     assert ended.err.startswith("damaged: expected a manifest in")
 
 
+@pytest.mark.parametrize(
+    ("noted", "shown"), [(["few clips", "no noise"], "; caution: few clips; caution: no noise"), (3, "")]
+)
+def test_what_cannot_be_known_of_a_model_stands_beside_it(keyword_detector, pair, monkeypatch, noted, shown):
+    file = pair(clip_accuracy=None, training={"cautions": noted})
+    monkeypatch.setattr(listing, "find_models", lambda: [file])
+    assert keyword_detector("models").out.endswith(f" kB  not measured{shown}\n")
+    listed = json.loads(keyword_detector("models", "--json").out)["models"][0]["cautions"]
+    assert listed == (noted if isinstance(noted, list) else [])
+
+
 def test_without_models_nothing_is_listed(keyword_detector, monkeypatch):
     monkeypatch.setattr(listing, "find_models", list)
     assert keyword_detector("models").out == ""
@@ -63,6 +74,7 @@ def test_models_are_listed_as_json_with_their_numbers(keyword_detector, pair, mo
                 "size_bytes": file.with_suffix(".tflite").stat().st_size,
                 "clip_accuracy": manifest["clip_accuracy"],
                 "has_operating_curve": True,
+                "cautions": [],
                 "path": str(file),
             }
         ]
