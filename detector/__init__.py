@@ -7,9 +7,11 @@ which every error of the package inherits from. They are imported when first use
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in typing, whose import takes longer than all else before a signal is looked after
 if TYPE_CHECKING:
+    from typing import Any
+
     from detector.core.detector import Detector
     from detector.core.model import Model, load_model
     from detector.errors import DetectorError

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
 import detector
-from detector.process.signals import StopRequested, ignore_signals, raise_on_signals
+from detector.process.signals import StopRequested, end_on_signals
 
 
 def main() -> None:
@@ -15,10 +16,12 @@ def main() -> None:
     Signals are looked after before anything else is imported, so that Ctrl-C and SIGTERM end the command quietly at any
     moment. The process ends without Python's teardown: a sound server that hangs would hang PortAudio's with it.
     """
+    end_on_signals()
     code = 0
     try:
-        raise_on_signals()
-        _open_standard_streams()
+        from detector.process.stdout import open_standard_streams
+
+        open_standard_streams()
         _refuse_namesake()
         from detector.cli.parser import run
 
@@ -27,8 +30,8 @@ def main() -> None:
         pass
     except SystemExit as exc:  # help, version, or a command line that cannot be parsed
         code = int(exc.code or 0)
-    ignore_signals()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # nobody is left to report to
+        sys.stderr.flush()
     os._exit(code)
 
 
@@ -40,19 +43,6 @@ def _refuse_namesake() -> None:
             "install keyword-detector into an environment of its own\n"
         )
         raise SystemExit(78)
-
-
-def _open_standard_streams() -> None:
-    """Open nothing in place of standard streams that are closed, so that files do not take their numbers."""
-    for descriptor, mode in ((0, os.O_WRONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, mode)  # the lowest free number, which is this one
-    if sys.stdout is None:
-        sys.stdout = open(1, "w")  # noqa: SIM115 - for the life of the process
-    if sys.stderr is None:
-        sys.stderr = open(2, "w")  # noqa: SIM115
 
 
 if __name__ == "__main__":

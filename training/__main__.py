@@ -18,8 +18,10 @@ def main() -> int:
         return 78
     # Quiet the start-up messages of TensorFlow's C++ side; errors still show.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from detector.process.stdout import open_standard_streams
     from training.cli import run
 
+    open_standard_streams()
     return run(sys.argv[1:])
 
 

@@ -14,7 +14,7 @@ from detector.process.running import RunningTime
 
 POLL_S = 0.02
 """Pause between two reads of a live source: about half a block."""
-STOP_WITHIN_S = 0.7
+STOP_WITHIN_S = 0.5
 STUCK_AFTER_S = 30.0
 """A turn of the thread that takes longer will not end: the sound server, or the driver, hangs."""
 COUNTED_S = 1.0

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from detector.errors import EXIT_USAGE
+from detector.process.stdout import encode
 from detector.text import encode_json, printable
 
 
@@ -57,6 +58,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_json(answer: Any) -> None:
-    """Print the answer of a verb as a line of JSON."""
+    """Print the answer of a verb as a line of JSON, which is UTF-8 whatever a terminal takes."""
+    encode(sys.stdout, "utf-8")
     sys.stdout.write(f"{encode_json(answer)}\n")
     sys.stdout.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import msgspec
 
 from detector.cli.arguments import print_json, print_lines
 from detector.errors import EXIT_OK, SettingsError
+from detector.process.stdout import encode
 from detector.settings import Settings, read_fields, read_settings, thresholds_of
 from detector.text import printable_json
 from detector.types import Field, fields_of
@@ -52,6 +54,7 @@ def print_config(answer: str, settings: Settings, file: Path | None, flags: Mapp
     DetectorError
         If there is no such model, or the settings do not fit it.
     """
+    encode(sys.stdout, "utf-8")  # as TOML and JSON are
     if answer == "show":
         _show(settings, file, flags)
     elif file is not None or flags:

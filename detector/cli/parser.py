@@ -16,6 +16,7 @@ from detector.cli.options import AddPair, add_option, name_keys, take_given
 from detector.cli.sources import check_source
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
 from detector.process.log import log_to_stderr, set_log
+from detector.process.stdout import STDOUT, has_no_reader
 from detector.settings import Settings, read_settings
 
 log = logging.getLogger(__name__)
@@ -160,6 +161,8 @@ def run(arguments: Sequence[str]) -> int:
         log.error("%s", exc)  # noqa: TRY400 - a known error is one line
         return exc.exit_code
     except OSError as exc:
+        if has_no_reader(exc, STDOUT):
+            return EXIT_OK
         log.error("expected to write to standard output, found: %s", exc.strerror)  # noqa: TRY400
         return EXIT_INTERNAL
     except Exception:

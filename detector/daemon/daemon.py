@@ -20,13 +20,14 @@ from detector.daemon.lateness import Lateness
 from detector.daemon.listen import listen as listen_to
 from detector.daemon.reload import reload
 from detector.daemon.status import Status
-from detector.errors import EXIT_OK, OutputClosed
+from detector.errors import EXIT_OK, OutputClosed, ThreadStuckError
 from detector.events import Asked, Closed, Condition, Event, Listener, Progress, State
 from detector.flight.recorder import FlightRecorder
 from detector.outputs.console import Console
 from detector.outputs.fanout import Fanout
 from detector.process.outlet import Outlet, divert_log
 from detector.process.signals import Request, deferred_stop
+from detector.process.stacks import describe_threads
 from detector.process.stderr import hide_native_messages
 from detector.process.supervisor import Notifier, Watchdog, open_service
 from detector.settings import Settings, check_events
@@ -42,6 +43,8 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
 
     `reread` reads the settings from their file again, on SIGHUP. None: SIGHUP ends the process.
     """
+    hangup = Request(signal.SIGHUP) if reread is not None else None
+    keep, stacks = Request(signal.SIGUSR2), Request(signal.SIGUSR1)
     log_output = None
     if source_name is None:
         if settings.log_level != "debug":
@@ -51,11 +54,8 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
     detector = open_detector(settings)
     source = choose_source(settings, source_name, detector.model.manifest.frontend.sample_rate_hz)
     # A microphone does not wait, so its output must not block. Where the source can wait, output may block.
-    output = None if source.can_wait else Outlet(sys.stdout.fileno())
+    output = None if source.can_wait else Outlet(sys.stdout.fileno(), encoding=sys.stdout.encoding)
     faulthandler.enable()  # the watchdog's SIGABRT prints the stacks
-    faulthandler.register(signal.SIGUSR1)
-    hangup = Request(signal.SIGHUP) if reread is not None else None
-    keep = Request(signal.SIGUSR2)
     notifier, watchdog = open_service(os.environ)
     with deferred_stop() as stop, contextlib.ExitStack() as stack:
         stack.callback(flush_log, log_output, FINISH_S)
@@ -82,6 +82,7 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
             output=output,
             log_output=log_output,
             keep=keep,
+            stacks=stacks,
             hangup=hangup,
             reread=reread,
         )
@@ -89,6 +90,10 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
             listen_to(source, detector, daemon, stop=stop, source_id=settings.name)
         except OutputClosed:
             raise BrokenPipeError from None
+        except ThreadStuckError as exc:
+            if not stop.is_set():
+                raise
+            log.warning("%s; it is left behind", exc)  # who asks for the end gets it, whatever hangs
     return EXIT_OK
 
 
@@ -108,6 +113,7 @@ class Daemon:
         output: Outlet | None,
         log_output: Outlet | None,
         keep: Request,
+        stacks: Request,
         hangup: Request | None = None,
         reread: Callable[[], Settings] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -118,8 +124,9 @@ class Daemon:
         ----------
         output, log_output : Outlet, optional
             Queues of lines that are not written yet: detections, the log.
-        keep, hangup : Request
-            Signals that request a recording to be kept, and the settings to be read again by `reread`.
+        keep, stacks, hangup : Request
+            Signals that request a recording to be kept, a line on each thread, and the settings to be read again by
+            `reread`.
         clock : callable
             Returns seconds of a monotonic clock.
         """
@@ -133,6 +140,7 @@ class Daemon:
         self._output = output
         self._log_output = log_output
         self._keep = keep
+        self._stacks = stacks
         self._hangup = hangup
         self._reread = reread
         self._clock = clock
@@ -165,6 +173,9 @@ class Daemon:
             if self._settings.record.folder is None:
                 log.warning("nothing is recorded, so nothing can be kept: expected --record at the start")
             self._listener.hear(Asked("asked"))
+        if self._stacks.take():
+            for line in describe_threads():
+                log.warning("%s", line)
         if self._hangup is not None and self._hangup.take():
             self._reload()
 

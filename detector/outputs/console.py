@@ -12,6 +12,7 @@ from typing import TextIO
 from detector.errors import DetectorError, OutputClosed
 from detector.events import Detection, Event, Gap, Opened
 from detector.process.signals import StopFlag
+from detector.process.stdout import STDOUT, encode, has_no_reader
 from detector.text import printable
 
 COLUMNS = ("source", "keyword", "score", "start_s", "time_s")
@@ -52,6 +53,7 @@ class Console:
         self._as_csv = as_csv
         self._names_source = names_source
         self._stream = sys.stdout if stream is None else stream
+        self._encoding = getattr(self._stream, "encoding", None)
         self._stop = stop
         self._opened: Opened | None = None
 
@@ -89,12 +91,15 @@ class Console:
                 self._write_line(line)
 
     def _write_line(self, line: str) -> None:
+        wanted = "utf-8" if self.as_json else self._encoding  # a reload may change which
         try:
+            if self._encoding is not None and self._stream.encoding != wanted:
+                encode(self._stream, wanted)
             self._stream.write(f"{line}\n")
             self._stream.flush()
-        except BrokenPipeError as exc:
-            raise OutputClosed from exc
         except OSError as exc:
+            if isinstance(exc, BrokenPipeError) or has_no_reader(exc, STDOUT):
+                raise OutputClosed from exc
             raise DetectorError(f"expected to write detections to standard output, found: {exc.strerror}") from exc
 
 

@@ -13,6 +13,7 @@ from collections import deque
 from typing import TextIO, cast
 
 from detector.process.stderr import move_log
+from detector.process.stdout import has_no_reader
 
 log = logging.getLogger(__name__)
 
@@ -28,17 +29,23 @@ class Outlet:
     What cannot be written at once (a pipe that is full, a disk that is full) is kept and tried again with each `flush`.
     """
 
-    def __init__(self, descriptor: int, *, most_lines: int = MOST_LINES) -> None:
+    def __init__(self, descriptor: int, *, most_lines: int = MOST_LINES, encoding: str = "utf-8") -> None:
         """Write to a file descriptor, which stays its owner's."""
         self._descriptor = descriptor
         self._lines: deque[bytes] = deque()
         self._most_lines = most_lines
         self._lock = threading.Lock()
         self._n_written_of_first = 0
+        self.encoding = encoding
         self.n_dropped = 0
         """Lines that were dropped because nobody took them."""
         self.trouble: str | None = None
         """Why lines wait although the stream can be written to: a full disk."""
+
+    def reconfigure(self, *, encoding: str | None = None, errors: str | None = None) -> None:
+        """Encode lines in another way from now on; what an encoding lacks is shown in ASCII in any case."""
+        del errors
+        self.encoding = encoding or self.encoding
 
     @property
     def n_waiting(self) -> int:
@@ -48,7 +55,8 @@ class Outlet:
     def write(self, text: str) -> int:
         """Take whole lines; they are written by `flush`."""
         with self._lock:
-            self._lines.extend(line.encode(errors="replace") for line in text.splitlines(keepends=True))
+            lines = text.splitlines(keepends=True)
+            self._lines.extend(line.encode(self.encoding, errors="backslashreplace") for line in lines)
             while len(self._lines) > self._most_lines:
                 # The first may be half written; what follows it is the oldest that can go without cutting a line.
                 del self._lines[1 if self._n_written_of_first else 0]
@@ -61,7 +69,7 @@ class Outlet:
         Raises
         ------
         OSError
-            If the stream can take nothing any more: `BrokenPipeError` when its reader has gone.
+            If the stream can take nothing any more: `BrokenPipeError` when its reader has gone, or its terminal.
         """
         with self._lock:
             while self._lines and select.select([], [self._descriptor], [], 0)[1]:
@@ -71,6 +79,8 @@ class Outlet:
                 except BlockingIOError:
                     return
                 except OSError as exc:
+                    if has_no_reader(exc, self._descriptor):
+                        raise BrokenPipeError(errno.EPIPE, exc.strerror) from exc
                     if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
                         raise
                     self.trouble = exc.strerror
@@ -99,6 +109,6 @@ class Outlet:
 
 def divert_log() -> Outlet:
     """From now on logging never waits for a reader; return the outlet that has to be flushed. For a whole process."""
-    outlet = Outlet(sys.stderr.fileno())
+    outlet = Outlet(sys.stderr.fileno(), encoding=sys.stderr.encoding)
     move_log(cast("TextIO", outlet))
     return outlet

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
+import os
 import signal
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+END_WITHIN_S = 0.9
+"""A command that was asked to end and has not, whatever it waits for, is ended: within a second, all in all."""
 
 
 class StopRequested(BaseException):
-    """Raised in the main thread by a signal, wherever it is; ends the command as asked."""
+    """Raised in the main thread by a signal inside `StopFlag.interruptible`; ends the command as asked."""
 
 
 class StopFlag:
@@ -47,26 +52,32 @@ _flag: StopFlag | None = None
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:
+    """End at once, or set the flag of the block that ends by itself, and see to it that it does.
+
+    Nothing is raised where the signal happens to come: an import, a destructor or a callback might swallow it.
+    """
     if _flag is None:
-        raise StopRequested
+        os._exit(0)
+    if not _flag.is_set():
+        with contextlib.suppress(RuntimeError):  # there are too many threads already
+            _thread.start_new_thread(_end_in_time, ())  # threading takes locks, which the main thread may hold
     _flag.set()
 
 
-def raise_on_signals() -> None:
-    """From now on Ctrl-C and SIGTERM raise `StopRequested`. Main thread only."""
+def _end_in_time() -> None:
+    time.sleep(END_WITHIN_S)
+    os._exit(0)
+
+
+def end_on_signals() -> None:
+    """From now on Ctrl-C and SIGTERM end the process with 0, without Python's teardown. Main thread only."""
     for number in SIGNALS:
         signal.signal(number, _on_signal)
 
 
-def ignore_signals() -> None:
-    """From now on Ctrl-C and SIGTERM are ignored: the command is ending already."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-
-
 @contextlib.contextmanager
 def deferred_stop() -> Iterator[StopFlag]:
-    """After `raise_on_signals`: set a flag instead, in this block."""
+    """After `end_on_signals`: set a flag instead, in this block, which has `END_WITHIN_S` from then on."""
     global _flag  # noqa: PLW0603 - signal handlers belong to the process
     _flag = StopFlag()
     try:
@@ -76,7 +87,7 @@ def deferred_stop() -> Iterator[StopFlag]:
 
 
 class Request:
-    """Set by a signal (SIGHUP, SIGUSR2), for a loop that checks it. Main thread only."""
+    """Set by a signal (SIGHUP, SIGUSR1, SIGUSR2), for a loop that checks it. Main thread only."""
 
     def __init__(self, number: signal.Signals) -> None:
         self._is_set = False

@@ -273,14 +273,6 @@ def test_a_signal_ends_detect_too(tmp_path):
         assert "Traceback" not in stderr
 
 
-def test_stacks_are_dumped_on_request():
-    with ended(start("listen", "-", stdin=subprocess.PIPE)) as process:
-        wait_until_listening(process)
-        process.send_signal(signal.SIGUSR1)
-        wait_until_says(process, "capture.py")
-        end(process)
-
-
 def test_silence_for_a_while_keeps_the_memory_where_it_is():
     """Ten minutes of audio through a pipe, then an hour more: resident memory stays where it is."""
     read_end, write_end = os.pipe()

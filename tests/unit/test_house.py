@@ -54,6 +54,7 @@ OF_ONE_MODULE = {
         "audio/ring.py",
         "outputs/fanout.py",
         "process/outlet.py",
+        "process/stacks.py",
     },
 }
 """Libraries that only these modules import."""

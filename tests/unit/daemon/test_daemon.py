@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import threading
 
 import numpy as np
 import pytest
@@ -87,7 +88,13 @@ class World:
     def __init__(self, detector, settings=None, source=None, reread=None):
         self.detector, self.source = detector, source or Source()
         self.clock, self.keeper, self.supervisor = Clock(), Keeper(), Supervisor()
-        self.keep, self.hangup, self.console, self.output = Signal(), Signal(), Console(), Outlet()
+        self.keep, self.stacks, self.hangup, self.console, self.output = (
+            Signal(),
+            Signal(),
+            Signal(),
+            Console(),
+            Outlet(),
+        )
         self.n_captured = 0
         self.daemon = Daemon(
             settings or Settings(),
@@ -100,6 +107,7 @@ class World:
             output=self.output,
             log_output=None,
             keep=self.keep,
+            stacks=self.stacks,
             hangup=self.hangup,
             reread=reread,
             clock=self.clock,
@@ -185,6 +193,23 @@ def test_a_request_to_keep_is_an_event_and_a_warning_where_nothing_is_recorded(d
         assert world.keeper.of(Asked) == [Asked("asked")]
     warned = [record.message for record in caplog.records]
     assert warned == ["nothing is recorded, so nothing can be kept: expected --record at the start"]
+
+
+def test_a_request_for_stacks_logs_a_line_for_each_thread(detector, caplog):
+    world = World(detector)
+    may_end = threading.Event()
+    waiting = threading.Thread(target=may_end.wait, name="somebody\nelse")
+    waiting.start()
+    world.stacks.is_set = True
+    world.run(1)
+    may_end.set()
+    waiting.join()
+    lines = [record.message for record in caplog.records]
+    assert len(lines) == 2 + sum(thread.name not in ("MainThread", waiting.name) for thread in threading.enumerate())
+    (own,) = [line for line in lines if line.startswith("thread MainThread: describe_threads (stacks.py:")]
+    assert "_maintain (daemon.py:" in own
+    (other,) = [line for line in lines if line.startswith("thread somebody")]
+    assert "wait (threading.py:" in other
 
 
 def test_a_reload_takes_over_what_may_change_and_opens_the_stream_anew(detector, caplog):

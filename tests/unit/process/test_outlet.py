@@ -1,5 +1,6 @@
 import fcntl
 import os
+import pty
 import threading
 from pathlib import Path
 
@@ -126,3 +127,24 @@ def test_lines_that_still_wait_at_the_end_are_dropped_and_counted(pipe):
     outlet.write("d\n")
     outlet.flush()
     assert os.read(pipe[0], 10) == b"d\n"
+
+
+def test_a_terminal_that_hung_up_takes_no_line_any_more():
+    terminal, own = pty.openpty()
+    outlet = Outlet(own)
+    outlet.write("one\n")
+    outlet.flush()
+    os.close(terminal)
+    outlet.write("two\n")
+    with pytest.raises(BrokenPipeError):
+        outlet.flush()
+    os.close(own)
+
+
+def test_what_an_encoding_lacks_is_shown_in_ascii_and_the_encoding_may_change(pipe):
+    outlet = Outlet(pipe[1], encoding="ascii")
+    outlet.write("größe\n")
+    outlet.reconfigure(encoding="utf-8", errors="backslashreplace")
+    outlet.write("größe\n")
+    outlet.flush()
+    assert os.read(pipe[0], 100) == b"gr\\xf6\\xdfe\n" + "größe\n".encode()
