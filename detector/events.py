@@ -182,10 +182,56 @@ class State(Event, frozen=True):
     """What a person may want to know of the condition: numbers, as far as there are any."""
 
     def describe(self, stream: Opened) -> dict[str, Any]:
-        """Return condition, stride and, where there is one, the detail."""
+        """Return condition, the one before, stride and, where there is one, the detail."""
         del stream
-        detail = {"detail": self.detail} if self.detail else {}
-        return {"event": "state", "state": self.condition.value, "stride_factor": self.stride_factor} | detail
+        before = None if self.before is None else self.before.value
+        fields = {"event": "state", "state": self.condition.value, "before": before}
+        return fields | {"stride_factor": self.stride_factor} | ({"detail": self.detail} if self.detail else {})
+
+
+class StatusReport(Event, frozen=True, kw_only=True):
+    """What a running daemon has done since its start, or since the report before where that is stated."""
+
+    condition: Condition
+    uptime_s: float
+    processed_s: float
+    """Of audio."""
+    decisions_per_s: float
+    """Since the report before."""
+    n_windows_dropped: int
+    """Windows' worth of audio that a late detector has skipped."""
+    n_widened: int
+    """How often windows were set further apart, because the machine was too slow for the moment."""
+    gaps: dict[str, int]
+    """How many of each cause."""
+    lost_s: float
+    n_lines_dropped: int
+    """Lines of output that nobody took."""
+    detections: dict[str, int]
+    """Of each word."""
+    cpu_percent: float
+    """Of one core, since the report before."""
+    memory_mb: float
+    """Resident, in 10^6 bytes."""
+
+    def describe(self, stream: Opened) -> dict[str, Any]:
+        """Return all of it."""
+        del stream
+        return {
+            "event": "status",
+            "state": self.condition.value,
+            "uptime_s": round(self.uptime_s, 1),
+            "processed_s": round(self.processed_s, 1),
+            "decisions_per_s": round(self.decisions_per_s, 2),
+            "windows_dropped": self.n_windows_dropped,
+            "windows_widened": self.n_widened,
+            "gaps": self.gaps,
+            "lost_s": round(self.lost_s, 3),
+            "lines_dropped": self.n_lines_dropped,
+            "detections": self.detections,
+            "cpu_percent": round(self.cpu_percent, 2),
+            "memory_mb": round(self.memory_mb, 1),
+        }
 
 
 class Progress(Event, frozen=True, eq=False):

@@ -141,7 +141,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         bool, describe("JSON Lines for detections, JSON for the answers of other verbs", can_reload=True)
     ] = False
     events: Annotated[
-        bool, describe('with JSON Lines: print gaps in the audio too, as {"event": "gap", ...}', can_reload=True)
+        bool,
+        describe(
+            "with JSON Lines: print gaps in the audio, changes of state and a status each minute, too, as "
+            '{"event": "gap", ...}',
+            can_reload=True,
+        ),
     ] = False
     record: Annotated[RecordSettings, describe("the flight recorder", can_reload=False)] = RecordSettings()
     log_level: Annotated[

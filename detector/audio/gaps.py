@@ -30,8 +30,13 @@ class GapLedger:
         """All there were."""
         return self._counts.total()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there were of each cause that there was."""
+        return {cause.value: self._counts[cause] for cause in GapCause if self._counts[cause]}
+
     def describe(self) -> str:
         """Return the totals, for people: "3 gaps (2 reconnect, 1 skip), 12.31 s lost"."""
-        causes = ", ".join(f"{self._counts[cause]} {cause.value}" for cause in GapCause if self._counts[cause])
+        causes = ", ".join(f"{count} {cause}" for cause, count in self.counts.items())
         noun = "gap" if self.n_gaps == 1 else "gaps"
         return f"{self.n_gaps} {noun}{causes and f' ({causes})'}, {self.lost_s:.2f} s lost"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from detector.cli.arguments import print_json, print_lines
+from detector.cli.schema import make_schema
 from detector.errors import EXIT_OK, SettingsError
 from detector.process.stdout import encode
 from detector.settings import Settings, read_fields, read_settings, thresholds_of
@@ -85,12 +86,6 @@ def _example_of(struct: type[msgspec.Struct]) -> Iterator[str]:
 def _explain(field: Field) -> list[str]:
     text = field.text + (f" (default: {field.unset})" if field.unset else "")
     return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ")
-
-
-def make_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a settings file; `$defs` has its parts, and is where other schemas belong."""
-    (root,), parts = msgspec.json.schema_components([Settings], ref_template="#/$defs/{name}")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": parts}
 
 
 def _show(settings: Settings, file: Path | None, flags: Mapping[str, Any]) -> None:

@@ -66,7 +66,15 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
             stream=None if output is None else cast("TextIO", output),
             stop=stop,
         )
-        status = Status(detector, source, notifier, count_dropped=lambda: 0 if output is None else output.n_dropped)
+        # What happens before the source is open is written with the name that it was asked for by.
+        console.hear(describe_stream(detector, source.name, is_live=source.is_live, source_id=settings.name))
+        status = Status(
+            detector,
+            source,
+            notifier,
+            count_dropped=lambda: 0 if output is None else output.n_dropped,
+            publish=console.hear,
+        )
         listeners: list[Listener] = [console, status]
         if settings.record.folder is not None:
             listeners.insert(0, stack.enter_context(FlightRecorder(detector, settings.record)))

@@ -11,7 +11,7 @@ from detector.audio.gaps import GapLedger
 from detector.audio.sources import AudioSource
 from detector.core.detector import Detector
 from detector.daemon.lateness import FACTORS
-from detector.events import Closed, Condition, Detection, Event, Gap, GapCause, Opened, Progress, State
+from detector.events import Closed, Condition, Detection, Event, Gap, GapCause, Opened, Progress, State, StatusReport
 from detector.process.memory import resident_memory_mb
 from detector.process.supervisor import Notifier
 
@@ -37,6 +37,7 @@ class Status:
         notifier: Notifier,
         *,
         count_dropped: Callable[[], int] = int,
+        publish: Callable[[StatusReport], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Report on a detector and the source that it listens to.
@@ -48,6 +49,8 @@ class Status:
         notifier : Notifier
         count_dropped : callable
             Returns how many lines of output were dropped so far.
+        publish : callable
+            Takes the report of each minute, in numbers.
         clock : callable
             Returns seconds of a monotonic clock.
         """
@@ -55,6 +58,7 @@ class Status:
         self._source = source
         self._notifier = notifier
         self._count_dropped = count_dropped
+        self._publish = publish
         self._clock = clock
         self._rate_hz = detector.model.manifest.frontend.sample_rate_hz
         self._started_s = self._reported_s = clock()
@@ -119,17 +123,35 @@ class Status:
         return f", {n_dropped} lines of output dropped" if n_dropped else ""
 
     def _report(self, progress: Progress) -> None:
-        detector, now_s = self._detector, self._clock()
-        wall_s, cpu_s = now_s - self._reported_s, time.process_time()
-        words = ", ".join(f"{word} {self._detections[word]}" for word in detector.words)
+        report = self._measure(progress)
+        words = ", ".join(f"{word} {count}" for word, count in report.detections.items())
         text = (
-            f"{self._condition.value}; up {now_s - self._started_s:.0f} s, "
-            f"processed {self._n_processed / self._rate_hz:.0f} s, "
-            f"{(detector.n_windows - self._n_windows_reported) / wall_s:.1f} decisions a second, "
-            f"{progress.n_skipped // detector.model.manifest.stride_samples} windows dropped, "
-            f"windows widened {self._n_widened} times, {self._gaps.describe()}{self._describe_dropped()}, "
-            f"detections: {words}, {100 * (cpu_s - self._cpu_s) / wall_s:.1f} % CPU, {resident_memory_mb():.0f} MB"
+            f"{report.condition.value}; up {report.uptime_s:.0f} s, processed {report.processed_s:.0f} s, "
+            f"{report.decisions_per_s:.1f} decisions a second, {report.n_windows_dropped} windows dropped, "
+            f"windows widened {report.n_widened} times, {self._gaps.describe()}{self._describe_dropped()}, "
+            f"detections: {words}, {report.cpu_percent:.1f} % CPU, {report.memory_mb:.0f} MB"
         )
         log.info("status: %s", text)
         self._notifier.status(text)
+        self._publish(report)
+
+    def _measure(self, progress: Progress) -> StatusReport:
+        """Return the report that is due, and begin the time of the next."""
+        detector, now_s, cpu_s = self._detector, self._clock(), time.process_time()
+        wall_s = now_s - self._reported_s
+        report = StatusReport(
+            condition=self._condition,
+            uptime_s=now_s - self._started_s,
+            processed_s=self._n_processed / self._rate_hz,
+            decisions_per_s=(detector.n_windows - self._n_windows_reported) / wall_s,
+            n_windows_dropped=progress.n_skipped // detector.model.manifest.stride_samples,
+            n_widened=self._n_widened,
+            gaps=self._gaps.counts,
+            lost_s=self._gaps.lost_s,
+            n_lines_dropped=self._count_dropped(),
+            detections={word: self._detections[word] for word in detector.words},
+            cpu_percent=100 * (cpu_s - self._cpu_s) / wall_s,
+            memory_mb=resident_memory_mb(),
+        )
         self._reported_s, self._cpu_s, self._n_windows_reported = now_s, cpu_s, detector.n_windows
+        return report

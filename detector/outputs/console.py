@@ -10,17 +10,19 @@ from datetime import datetime
 from typing import TextIO
 
 from detector.errors import DetectorError, OutputClosed
-from detector.events import Detection, Event, Gap, Opened
+from detector.events import Detection, Event, Gap, Opened, State, StatusReport
 from detector.process.signals import StopFlag
 from detector.process.stdout import STDOUT, encode, has_no_reader
 from detector.text import printable
 
+WRITTEN = (Gap, State, StatusReport)
+"""Events, where they are wanted: windows and turns of the loop come many times a second."""
 COLUMNS = ("source", "keyword", "score", "start_s", "time_s")
 """Of a table: keys of the same names hold the same in JSON Lines."""
 
 
 class Console:
-    """A listener that writes detections to a text stream and, where wanted, gaps."""
+    """A listener that writes detections to a text stream and, where wanted, some other events."""
 
     def __init__(
         self,
@@ -39,7 +41,7 @@ class Console:
         as_json : bool
             JSON Lines instead of lines for people.
         with_events : bool
-            With `as_json`: write gaps too.
+            With `as_json`: write `WRITTEN` too.
         as_csv : bool
             A table, with its head, instead of lines for people.
         names_source : bool
@@ -58,7 +60,7 @@ class Console:
         self._opened: Opened | None = None
 
     def hear(self, event: Event) -> None:
-        """Write a detection, or a gap where events are wanted.
+        """Write a detection, and where events are wanted those of `WRITTEN`.
 
         Raises
         ------
@@ -71,7 +73,7 @@ class Console:
             if self._as_csv and self._opened is None:
                 self._write(format_row(COLUMNS))
             self._opened = event
-        elif isinstance(event, Detection) or (self.with_events and isinstance(event, Gap)):
+        elif isinstance(event, Detection) or (self.with_events and isinstance(event, WRITTEN)):
             assert self._opened is not None
             now = datetime.now().astimezone() if self._opened.is_live else None
             if self.as_json:

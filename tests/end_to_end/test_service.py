@@ -285,6 +285,24 @@ status.STATUS_EVERY_S = 2.0
     assert re.search(pattern, line), line
 
 
+@pytest.mark.microphone
+def test_states_and_the_status_of_a_minute_are_events(microphone):
+    program = """
+from detector.daemon import status
+status.STATUS_EVERY_S = 2.0
+"""
+    arguments = ["listen", "--json", "--events", "--name", "kitchen"]
+    with ended(start(*arguments, command=patched(program), env=microphone.environment)) as process:
+        lines = []
+        while not lines or (lines[-1]["event"], lines[-1]["state"]) != ("status", "listening"):
+            lines.append(json.loads(process.stdout.readline()))
+    states = [(line["before"], line["state"]) for line in lines if line["event"] == "state"]
+    assert states == [("starting", "listening")]
+    assert lines[-1]["detections"] == {"yes": 0, "no": 0}
+    assert lines[-1]["processed_s"] > 0
+    assert {line["source_id"] for line in lines} == {"kitchen"}
+
+
 def test_a_hangup_ends_a_daemon_without_a_settings_file():
     def be_attached():
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup

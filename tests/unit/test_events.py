@@ -18,6 +18,7 @@ from detector.events import (
     Progress,
     Scored,
     State,
+    StatusReport,
 )
 
 STREAM = Opened(
@@ -43,7 +44,38 @@ OF_ALL = {"at": "2026-11-28T12:00:03.120+00:00", "model": "yes-no", "source": "U
             Gap(8000, GapCause.OVERFLOW),
             {"event": "gap", "cause": "overflow", "time_s": 0.5, "at_sample": 8000, "lost_s": None},
         ),
-        (State(Condition.DEAF, 2), {"event": "state", "state": "deaf", "stride_factor": 2}),
+        (State(Condition.DEAF, 2), {"event": "state", "state": "deaf", "before": None, "stride_factor": 2}),
+        (
+            StatusReport(
+                condition=Condition.LISTENING,
+                uptime_s=60.04,
+                processed_s=59.96,
+                decisions_per_s=16.666,
+                n_windows_dropped=3,
+                n_widened=1,
+                gaps={"skip": 2},
+                lost_s=0.2504,
+                n_lines_dropped=4,
+                detections={"yes": 2},
+                cpu_percent=1.519,
+                memory_mb=73.04,
+            ),
+            {
+                "event": "status",
+                "state": "listening",
+                "uptime_s": 60.0,
+                "processed_s": 60.0,
+                "decisions_per_s": 16.67,
+                "windows_dropped": 3,
+                "windows_widened": 1,
+                "gaps": {"skip": 2},
+                "lost_s": 0.25,
+                "lines_dropped": 4,
+                "detections": {"yes": 2},
+                "cpu_percent": 1.52,
+                "memory_mb": 73.0,
+            },
+        ),
         (
             Progress(np.zeros(3, dtype=np.int16), 16000, 800, 160),
             {"event": "progress", "captured_s": 1.0, "waiting_s": 0.05, "skipped_s": 0.01},

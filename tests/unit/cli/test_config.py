@@ -7,10 +7,14 @@ import re
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from detector import Detection
 from detector.cli.config import find_in_effect, print_config, to_toml
+from detector.cli.schema import LINES
 from detector.errors import ModelNotFoundError, SettingsError
+from detector.events import Condition, Gap, GapCause, Opened, State, StatusReport
 from detector.settings import Settings, read_settings
 from detector.types import fields_of
 
@@ -224,6 +228,47 @@ def test_the_schema_has_every_setting_with_its_help(config):
         assert {key: value["description"] for key, value in part["properties"].items()} == {
             field.name: field.text for field in fields_of(struct).values()
         }
+
+
+DESCRIBED = [
+    (Detection("yes", 0.96875, 12.34, 11.62), "DetectionLine"),
+    (Gap(8000, GapCause.OVERFLOW), "GapLine"),
+    (Gap(8000, GapCause.DRIFT, -0.25), "GapLine"),
+    (State(Condition.DEAF, 1, Condition.LISTENING, "for 3 s"), "StateLine"),
+    *((State(condition, 2, before), "StateLine") for condition in Condition for before in (None, Condition.STARTING)),
+    (
+        StatusReport(
+            condition=Condition.LISTENING,
+            uptime_s=60.04,
+            processed_s=59.96,
+            decisions_per_s=16.666,
+            n_windows_dropped=3,
+            n_widened=1,
+            gaps={"skip": 2},
+            lost_s=0.25,
+            n_lines_dropped=0,
+            detections={"yes": 2, "no": 0},
+            cpu_percent=1.519,
+            memory_mb=73.0,
+        ),
+        "StatusLine",
+    ),
+]
+
+
+@pytest.mark.parametrize("source_id", [None, "kitchen"])
+@pytest.mark.parametrize(("event", "name"), DESCRIBED)
+def test_the_schema_describes_every_line_that_is_printed_with_all_its_keys(config, event, name, source_id):
+    schema = json.loads(config("schema"))
+    opened = Opened("USB", is_live=True, model="yes-no", runtime="a", sample_rate_hz=16000, thresholds={})
+    line = event.encode(msgspec.structs.replace(opened, source_id=source_id))
+    part = schema["$defs"][name]
+    assert {"$ref": f"#/$defs/{name}"} in schema["$defs"]["Line"]["anyOf"]
+    optional = {"source_id", "detail"} & set(part["properties"])
+    assert set(json.loads(line)) | optional == set(part["properties"])
+    assert set(part["required"]) == set(part["properties"]) - optional
+    kind = next(kind for kind in LINES if kind.__name__ == name)
+    assert msgspec.to_builtins(msgspec.json.decode(line, type=kind)) == json.loads(line)
 
 
 def tables():

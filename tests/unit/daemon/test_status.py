@@ -3,12 +3,13 @@
 import logging
 import re
 
+import msgspec
 import numpy as np
 import pytest
 from clocks import Clock
 
 from detector.daemon.status import STATUS_EVERY_S, WARN_EVERY_S, Status
-from detector.events import Closed, Condition, Detection, Gap, GapCause, Opened, Progress, State
+from detector.events import Closed, Condition, Detection, Gap, GapCause, Opened, Progress, State, StatusReport
 
 OPENED = Opened(
     source="USB", is_live=True, model="yes-no", runtime="a runtime", sample_rate_hz=16000, thresholds={"yes": 0.8}
@@ -41,9 +42,15 @@ class Source:
 
 
 @pytest.fixture
-def status(detector, notifier, clock, caplog):
+def published():
+    """The reports of the minutes."""
+    return []
+
+
+@pytest.fixture
+def status(detector, notifier, published, clock, caplog):
     caplog.set_level(logging.INFO)
-    return Status(detector, Source(), notifier, clock=clock, count_dropped=lambda: 3)
+    return Status(detector, Source(), notifier, clock=clock, count_dropped=lambda: 3, publish=published.append)
 
 
 def messages(caplog, level=logging.INFO):
@@ -56,7 +63,9 @@ def test_a_start_is_reported_once_though_the_source_changes(status, caplog):
     assert messages(caplog) == ["listening to USB for yes with yes-no on a runtime"]
 
 
-def test_a_minute_is_summed_up_to_the_log_and_the_supervisor(status, detector, notifier, clock, caplog):
+def test_a_minute_is_summed_up_to_the_log_and_the_supervisor_and_in_numbers(
+    status, detector, notifier, published, clock, caplog
+):
     status.hear(OPENED)
     status.hear(State(Condition.LISTENING, 1, Condition.STARTING))
     status.hear(Detection("yes", 0.9, 1.0, 0.5))
@@ -77,6 +86,24 @@ def test_a_minute_is_summed_up_to_the_log_and_the_supervisor(status, detector, n
     )
     assert re.fullmatch(expected, line), line
     assert notifier.texts == ["listening: USB", line.removeprefix("status: ")]
+    (report,) = published
+    assert report.decisions_per_s == pytest.approx(detector.n_windows / 60)
+    assert report.cpu_percent >= 0
+    assert report.memory_mb > 10
+    assert msgspec.structs.replace(report, decisions_per_s=0, cpu_percent=0, memory_mb=0) == StatusReport(
+        condition=Condition.LISTENING,
+        uptime_s=pytest.approx(60),
+        processed_s=2,
+        decisions_per_s=0,
+        n_windows_dropped=16,
+        n_widened=1,
+        gaps={"overflow": 1},
+        lost_s=0.25,
+        n_lines_dropped=3,
+        detections={"yes": 1, "no": 0},
+        cpu_percent=0,
+        memory_mb=0,
+    )
 
 
 def test_losses_are_warned_of_once_a_minute_of_audio_but_for_a_source_that_reports_itself(status, detector, caplog):

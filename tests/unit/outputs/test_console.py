@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from detector.errors import DetectorError, OutputClosed
-from detector.events import Detection, Gap, GapCause, Opened, Scored
+from detector.events import Condition, Detection, Gap, GapCause, Opened, Scored, State
 from detector.outputs.console import Console, format_time
 
 DETECTION = Detection("yes", 0.96875, 12.34, 11.62)
@@ -91,6 +91,13 @@ def test_gaps_are_written_where_events_are_wanted_and_windows_never():
         "model": "yes-no",
         "source": "a.wav",
     }
+
+
+def test_states_are_written_where_events_are_wanted():
+    state = State(Condition.SILENT, 1, Condition.LISTENING)
+    assert write(state) == write(state, as_json=True) == ""
+    fields = json.loads(write(state, as_json=True, with_events=True))
+    assert (fields["event"], fields["state"], fields["before"]) == ("state", "silent", "listening")
 
 
 def test_a_file_name_that_is_not_utf8_is_shown_as_well_as_it_can_be():
