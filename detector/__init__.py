@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from detector.errors import DetectorError
     from detector.events import Detection
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 DISTRIBUTION = "keyword-detector"
 """What this package was installed with: the commands look whether another's stands in its place."""

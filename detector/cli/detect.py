@@ -22,6 +22,7 @@ from detector.events import Listener
 from detector.outputs.console import Console
 from detector.outputs.fanout import Fanout
 from detector.outputs.labels import Labels
+from detector.process.stdout import encode
 from detector.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -150,6 +151,14 @@ def _check_labels(found: Iterable[Found], folder: Path) -> None:
 
 class _AboveProgress:
     """Standard output, for lines that stand above a progress bar on the same terminal."""
+
+    @property
+    def encoding(self) -> str:
+        return sys.stdout.encoding
+
+    def reconfigure(self, *, encoding: str | None, errors: str) -> None:
+        encode(sys.stdout, encoding)
+        del errors  # it sees to those
 
     def write(self, text: str) -> None:
         from tqdm import tqdm

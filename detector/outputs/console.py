@@ -93,7 +93,7 @@ class Console:
                 self._write_line(line)
 
     def _write_line(self, line: str) -> None:
-        wanted = "utf-8" if self.as_json else self._encoding  # a reload may change which
+        wanted = "utf-8" if self.as_json or self._as_csv else self._encoding  # a reload may change which
         try:
             if self._encoding is not None and self._stream.encoding != wanted:
                 encode(self._stream, wanted)

@@ -123,3 +123,12 @@ def test_a_table_has_one_head_and_the_values_of_json():
         '"one, ""two"".wav",yes,0.9688,11.62,12.34',
         "a.wav,yes,0.9688,11.62,12.34",
     ]
+
+
+@pytest.mark.parametrize("form", [{"as_json": True}, {"as_json": False, "as_csv": True}])
+def test_what_programs_read_is_utf8_whatever_the_stream_was(form):
+    raw = io.BytesIO()
+    console = Console(stream=io.TextIOWrapper(raw, encoding="latin-1"), **form)
+    console.hear(msgspec.structs.replace(OPENED, source="größe.wav"))
+    console.hear(DETECTION)
+    assert "größe.wav" in raw.getvalue().decode()
