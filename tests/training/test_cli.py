@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import json
 import logging
 import subprocess
 import sys
@@ -113,6 +114,10 @@ def test_what_parses_and_does_not_fit_is_78(command, message, capsys):
         ("synthesize --out r --words yes --n-words 0", "argument --n-words: expected at least 1, found 0"),
         ("calibrate m --words-data d --false-accepts-per-hour 0", "expected a number above 0, found 0"),
         ("compose --out r.wav --snr-db nan", "argument --snr-db: expected a finite number, found nan"),
+        (
+            "compose --out r.wav --split some",
+            "argument --split: invalid choice: 'some' (choose from training, validation",
+        ),
         ("compose --out r.wav --gap-s inf 1", "argument --gap-s: expected at least 0, found inf"),
         ("export r --name n --threshold yes=high", "expected WORD=NUMBER, found 'yes=high'"),
     ],
@@ -219,6 +224,32 @@ def test_a_dry_run_prints_what_was_understood_and_trains_nothing(tmp_path, capsy
     ]
     assert "word: 80 training, 32 validation, 32 testing; 36 speakers" in out
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("split", "n_words"), [("training", 80), ("validation", 32), ("testing", 32), ("all", 144)])
+def test_a_split_is_chosen_by_name_and_all_takes_every_recording(tmp_path, capsys, split, n_words):
+    words = tiny_words.make(tmp_path)
+    command = ["compose", "--data", str(words), "--out", str(tmp_path / "a.wav"), "--cache", str(tmp_path / "cache")]
+    assert cli.run([*command, "--split", split]) == 0
+    assert f"{n_words} words" in capsys.readouterr().out
+
+
+def test_all_measures_clips_and_noises_of_every_speaker(tmp_path, capsys):
+    """Of a model's words nothing is known here; what counts is how many clips were tried."""
+    words = tiny_words.make(tmp_path)
+    for word, name in (("up", "yes"), ("down", "no")):
+        (words / word).rename(words / name)
+    command = ["evaluate", "yes-no", "--data", str(words), "--cache", str(tmp_path / "cache"), "--json", "--split"]
+    counts = {}
+    for split in ("validation", "all"):
+        assert cli.run([*command, split]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert report["split"] == split
+        counts[split] = dict(zip(report["labels"], map(sum, report["confusion"]), strict=True))
+    assert counts == {
+        "validation": {"silence": 8, "unknown": 16, "yes": 8, "no": 8},
+        "all": {"silence": 36, "unknown": 72, "yes": 36, "no": 36},
+    }
 
 
 PATCHED = """

@@ -200,6 +200,19 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, text, known_voices):
 
 
 @needs_espeak
+@pytest.mark.parametrize("name", ["synthesis.json", "synthesis.partial.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"{}", b"\xff\xfe", b"[" * 100_000])
+def test_a_folder_whose_summary_is_damaged_is_left_alone(tmp_path, text, known_voices, name, content):
+    out = tmp_path / "out"
+    (out / "yes").mkdir(parents=True)
+    (out / name).write_bytes(content)
+    with pytest.raises(SettingsError, match=rf"expected the settings of a synthesis in .*{name}, found none: delete"):
+        synthesize(settings(text), out)
+    assert [path.name for path in sorted(out.iterdir())] == [name, "yes"]
+    assert (out / name).read_bytes() == content
+
+
+@needs_espeak
 def test_clips_without_sound_are_counted_and_left_out(tmp_path, text, monkeypatch, caplog, known_voices):
     def speak_all_but_go(voice, word, **how):
         return np.zeros(800 * (voice.engine == "flite"), np.int16) if word == "go" else speak(voice, word, **how)

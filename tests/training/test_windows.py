@@ -1,3 +1,4 @@
+import multiprocessing
 from functools import partial
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import tiny_words
 
 from detector.core.frontend import LogMel, StreamingLogMel
+from detector.errors import DetectorError
 from training.data.collection import Collection
 from training.data.items import Kind, Split
 from training.run.recordings import index
@@ -252,6 +254,33 @@ def test_workers_compose_what_is_missing_and_nothing_else(made):
     assert first.stat().st_mtime_ns == before
     assert second.read_bytes() == content
     np.testing.assert_array_equal(again.labels, labels)
+
+
+@pytest.fixture
+def alone(made, tmp_path):
+    """The recordings of `made`, decoded into a folder that a test may damage."""
+    settings, collection = made
+    return settings, Collection.open(collection.items, cache=tmp_path / "cache", sample_rate_hz=16000)
+
+
+def test_a_worker_that_cannot_begin_is_one_error_and_leaves_nothing(alone):
+    settings, collection = alone
+    kept = collection.store.file
+    kept.with_suffix(".offsets.npy").unlink()
+    with pytest.raises(DetectorError, match="expected worker processes to compose validation windows, found that one"):
+        FeatureStore.build(settings, collection, Split.VALIDATION, n_windows=64, n_workers=2)
+    assert list(kept.parent.iterdir()) == [kept]
+    assert multiprocessing.active_children() == []
+
+
+def test_an_error_of_a_worker_is_that_of_the_training_and_what_is_whole_is_kept(alone):
+    settings, collection = alone
+    n_before = len(list(collection.store.file.parent.iterdir()))
+    nobody = msgspec.structs.replace(settings, words=("up", "nothing"))
+    with pytest.raises(ValueError, match="high <= 0"):
+        FeatureStore.build(nobody, collection, Split.VALIDATION, n_windows=9000, n_workers=2)
+    assert len(list(collection.store.file.parent.iterdir())) == n_before
+    assert multiprocessing.active_children() == []
 
 
 def test_training_sees_the_detectors_features_to_the_bit(made):

@@ -51,7 +51,7 @@ class Collection:
         """Return the recordings that hold nothing but digital silence."""
         return [item for item, is_audible in zip(self.items, self._audible, strict=True) if not is_audible]
 
-    def words(self, split: str | None = None, only: Iterable[str] = ()) -> dict[str, list[int]]:
+    def words(self, split: Split | None = None, only: Iterable[str] = ()) -> dict[str, list[int]]:
         """Return the positions of word clips, by word, in the order of the collection.
 
         Parameters
@@ -67,12 +67,12 @@ class Collection:
                 clips.setdefault(item.word, []).append(position)
         return clips
 
-    def speech(self, split: str, *, without: Iterable[str] = ()) -> list[int]:
+    def speech(self, split: Split, *, without: Iterable[str] = ()) -> list[int]:
         """Return the positions of utterances of running speech whose transcripts hold none of some words."""
         taboo = tuple(without)
         return [k for k, item in self._select(Kind.SPEECH, split) if not holds_any_word(item, taboo)]
 
-    def noises(self, split: str | None = None) -> list[int]:
+    def noises(self, split: Split | None = None) -> list[int]:
         """Return the positions of noise recordings."""
         return [k for k, _ in self._select(Kind.NOISE, split)]
 
@@ -80,7 +80,7 @@ class Collection:
         """Return the positions of the noise recordings that no training on their folders is fed."""
         return [k for k, item in self._select(Kind.NOISE, None) if item.split != Split.TRAINING]
 
-    def _select(self, kind: Kind, split: str | None) -> Iterator[tuple[int, Item]]:
+    def _select(self, kind: Kind, split: Split | None) -> Iterator[tuple[int, Item]]:
         for position, item in enumerate(self.items):
             if item.kind == kind and split in (None, item.split) and self._audible[position]:
                 yield position, item

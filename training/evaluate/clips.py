@@ -25,7 +25,7 @@ Score = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 class ClipReport(msgspec.Struct, frozen=True):
     """Accuracy on the clips of one split."""
 
-    split: str
+    split: Split
     labels: tuple[str, ...]
     accuracy: Rate
     """Mean of the labels' recalls."""
@@ -68,7 +68,7 @@ def fit_window(samples: NDArray[np.int16], n_samples: int) -> NDArray[np.int16]:
 
 
 def choose_clips(
-    collection: Collection, words: Sequence[str], split: str, rng: np.random.Generator
+    collection: Collection, words: Sequence[str], split: Split, rng: np.random.Generator
 ) -> list[tuple[int, str]]:
     """Choose the clips of a split: all of the keywords, and equal counts of every other word as `unknown`.
 
@@ -105,7 +105,7 @@ def gather_clips(
     collection: Collection,
     model: Manifest | TrainSettings,
     *,
-    split: str = Split.VALIDATION,
+    split: Split = Split.VALIDATION,
     seed: int = 0,
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Return the features of a split's clips, shape (n, n_frames, n_mels), and the label each should get."""
@@ -126,7 +126,7 @@ def evaluate_clips(
     truths: Sequence[str],
     manifest: Manifest,
     *,
-    split: str,
+    split: Split,
 ) -> ClipReport:
     """Score clips and count."""
     labels = manifest.labels

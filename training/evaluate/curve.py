@@ -17,6 +17,7 @@ from detector.core.scorer import Scorer
 from detector.errors import SettingsError
 from detector.events import Detection, Scored
 from training.data.collection import Collection
+from training.data.items import Split
 from training.evaluate.intervals import hourly_rate
 from training.evaluate.judge import judge
 from training.evaluate.streams import SPEECH_GAP_S, Truth, compose, speech_pieces, word_pieces
@@ -54,7 +55,7 @@ def calibrate(
     model: Model,
     collection: Collection,
     *,
-    split: str,
+    split: Split,
     skip_words: Sequence[str],
     seed: int = 0,
 ) -> OperatingCurve:

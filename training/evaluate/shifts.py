@@ -12,6 +12,7 @@ from detector.core.model import Model
 from detector.errors import SettingsError
 from training.data.collection import Collection
 from training.data.decode import find_word
+from training.data.items import Split
 from training.evaluate.streams import SELF_NOISE
 from training.windows.features import compute_features
 
@@ -34,7 +35,7 @@ def measure_spread(
     model: Model,
     collection: Collection,
     *,
-    split: str,
+    split: Split,
     n_offsets: int,
     n_clips_per_word: int,
     seed: int,

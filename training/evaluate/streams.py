@@ -18,7 +18,7 @@ from detector.errors import AudioFileError, SettingsError
 from detector.types import NotNegative
 from training.data.collection import Collection
 from training.data.decode import find_word
-from training.data.items import holds_any_word
+from training.data.items import Split, holds_any_word
 from training.run.files import write_whole
 from training.windows.augment import Audio, add, cut, fade, noise_factor, rms
 
@@ -68,7 +68,7 @@ class Piece(msgspec.Struct, frozen=True):
 def word_pieces(
     collection: Collection,
     *,
-    split: str,
+    split: Split,
     sample_rate_hz: int,
     rng: np.random.Generator,
     n_words: int | None = None,
@@ -105,7 +105,7 @@ def word_pieces(
 def speech_pieces(
     collection: Collection,
     *,
-    split: str,
+    split: Split,
     without: Sequence[str],
     only: Sequence[str] = (),
     confusable: Sequence[str] = (),

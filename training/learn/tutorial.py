@@ -101,7 +101,7 @@ def build(shape: tuple[int, int], n_words: int) -> keras.Model:
     return keras.Model(picture, scores, name="tutorial_cnn")
 
 
-def divide(items: list[Item], split_by: str, seed: int) -> list[str]:
+def divide(items: list[Item], split_by: str, seed: int) -> list[Split]:
     """Return the split of each clip: by its speaker, as everywhere in this project, or at random, as tutorials do."""
     if split_by == "speaker":
         return [item.split for item in items]

@@ -113,7 +113,7 @@ def _train_teachers(run: Run, settings: TrainSettings, *, cache: Path, n_workers
     return teachers
 
 
-def _compose(settings: TrainSettings, collection: Collection, *, n_workers: int) -> dict[str, FeatureStore]:
+def _compose(settings: TrainSettings, collection: Collection, *, n_workers: int) -> dict[Split, FeatureStore]:
     """Compose the windows of training and validation, by split."""
     n_seen = settings.epochs * settings.steps_per_epoch * settings.batch_size
     n_training = min(settings.distinct_windows, n_seen)

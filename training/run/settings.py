@@ -14,6 +14,10 @@ from detector.errors import SettingsError
 from detector.types import NotNegative, Positive, PositiveInt, Probability, Text, describe
 from training.windows.settings import VariationSettings, WindowSettings, check_numbers
 
+WORDS_HELP = (
+    "words: folders WORD/SPEAKER-NUMBER.wav, of Speech Commands (also as Kaggle, torchaudio or TensorFlow Datasets keep "
+    "it), mycroft-precise, openWakeWord or Edge Impulse, also in train/, val/, test/; or a table NAME.csv"
+)
 SILENCE = "silence"
 UNKNOWN = "unknown"
 
@@ -88,7 +92,7 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     data: Annotated[
         Texts,
-        describe("words: Speech Commands, any tree WORD/FILE, a table NAME.csv, or TensorFlow Datasets", metavar="DIR"),
+        describe(WORDS_HELP, metavar="DIR"),
     ]
     words: Annotated[
         Texts, Meta(min_length=1), describe("the keywords; every other word is 'unknown'", metavar="yes,no")
@@ -239,7 +243,7 @@ class TutorialSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     data: Annotated[
         Texts,
         Meta(min_length=1),
-        describe("words: Speech Commands, any tree WORD/FILE, a table NAME.csv, or TensorFlow Datasets", metavar="DIR"),
+        describe(WORDS_HELP, metavar="DIR"),
     ]
     words: Annotated[Texts, Meta(min_length=2), describe("the words to distinguish", metavar="yes,no")]
     epochs: Annotated[Many, describe("epochs")] = 40

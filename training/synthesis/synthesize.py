@@ -164,7 +164,7 @@ def _claim_folder(out: Path, summary: Mapping[str, Any]) -> None:
             continue
         try:
             found = json.loads(file.read_text(encoding="utf-8"))["plan_sha256"]
-        except (ValueError, TypeError, KeyError) as exc:
+        except (ValueError, TypeError, KeyError, RecursionError) as exc:
             raise SettingsError(f"expected the settings of a synthesis in {file}, found none: delete {out}") from exc
         if found != summary["plan_sha256"]:
             raise SettingsError(

@@ -14,7 +14,7 @@ import msgspec
 
 from detector.cli.arguments import print_json, print_lines
 from detector.cli.options import add_option
-from training.data.items import SPLITS, Split
+from training.data.items import Split
 from training.run.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ def parse_assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
+def parse_split(text: str) -> Split:
+    """Return a split by its name."""
+    if text not in list(Split):
+        raise argparse.ArgumentTypeError(f"invalid choice: '{text}' (choose from {', '.join(Split)})")
+    return Split(text)
+
+
 def parse_threshold(text: str) -> tuple[str, float]:
     """Return word and threshold of `WORD=X`."""
     word, value = parse_assignment(text)
@@ -114,8 +121,9 @@ def add_split(verb: argparse.ArgumentParser) -> None:
     """Add the split of the speakers, and of the noises: those of the training split are never mixed in."""
     verb.add_argument(
         "--split",
-        choices=(*SPLITS, Split.ALL),
+        type=parse_split,
         default=Split.VALIDATION,
+        metavar=f"{{{','.join(Split)}}}",
         help="speakers, and noises; all: of folders that nothing was trained on (default: %(default)s)",
     )
 

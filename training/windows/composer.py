@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from training.data.collection import Collection
 from training.data.decode import find_word
+from training.data.items import Split
 from training.run.settings import SILENCE, UNKNOWN, TrainSettings
 from training.windows.augment import (
     Audio,
@@ -50,7 +51,7 @@ class Content(enum.IntEnum):
 class WindowComposer:
     """Draws labelled windows from the recordings of one split."""
 
-    def __init__(self, settings: TrainSettings, collection: Collection, split: str) -> None:
+    def __init__(self, settings: TrainSettings, collection: Collection, split: Split) -> None:
         self.settings = settings
         self._collection = collection
         clips = {word: of for word, of in collection.words(split).items() if word not in settings.left_out}

@@ -14,6 +14,7 @@ import signal
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,7 @@ from tqdm import tqdm
 
 from detector.core.frontend import LogMel
 from detector.core.model import dequantize, quantize
+from detector.errors import DetectorError
 from training.data.collection import Collection
 from training.data.items import Item, Split
 from training.run.settings import TrainSettings
@@ -51,7 +53,7 @@ golden test sees to it."""
 Windows = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """Features, shape (n, n_frames, n_mels), and positions of the labels, shape (n,)."""
 
-_SALTS: dict[str, int] = {Split.TRAINING: 0, Split.VALIDATION: 1}
+_SALTS: dict[Split, int] = {Split.TRAINING: 0, Split.VALIDATION: 1}
 
 
 def compute_features(log_mel: LogMel, windows: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -86,7 +88,7 @@ class FeatureStore:
         cls,
         settings: TrainSettings,
         collection: Collection,
-        split: str,
+        split: Split,
         *,
         n_windows: int,
         n_workers: int,
@@ -95,6 +97,11 @@ class FeatureStore:
 
         Window k is a function of the settings, the recordings, what is known of them, and k alone. What was composed
         before an interruption is kept.
+
+        Raises
+        ------
+        DetectorError
+            If a worker ends before its task does.
         """
         decoded = collection.store.file
         stem = f"{decoded.stem}-{split}-{_fingerprint(settings, collection.items)}"
@@ -124,6 +131,11 @@ class FeatureStore:
                     for task in as_completed(tasks):
                         task.result()
                         bar.update(tasks[task])
+                except BrokenProcessPool as exc:
+                    raise DetectorError(
+                        f"expected worker processes to compose {split} windows, found that one ended by itself: look "
+                        "above for why; if nothing stands there, memory may have run out, and --workers 1 takes least"
+                    ) from exc
                 except BaseException:
                     pool.shutdown(cancel_futures=True)
                     raise
@@ -173,7 +185,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 class ShardMaker:
     """Composes any shard of a split. One process only."""
 
-    def __init__(self, settings: TrainSettings, collection: Collection, split: str) -> None:
+    def __init__(self, settings: TrainSettings, collection: Collection, split: Split) -> None:
         self._seed = (settings.seed, _SALTS[split])
         self._composer = WindowComposer(settings, collection, split)
         self._log_mel = LogMel(settings.frontend)
@@ -194,7 +206,7 @@ class ShardMaker:
 _maker: ShardMaker
 
 
-def _start_worker(settings: TrainSettings, collection: Collection, split: str) -> None:
+def _start_worker(settings: TrainSettings, collection: Collection, split: Split) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
     global _maker  # noqa: PLW0603 - the one state of a worker process, set once by its initialiser
