@@ -15,8 +15,8 @@ from detector.types import NotNegative, Positive, PositiveInt, Probability, Text
 from training.windows.settings import VariationSettings, WindowSettings, check_numbers
 
 WORDS_HELP = (
-    "words: folders WORD/SPEAKER-NUMBER.wav, of Speech Commands (also as Kaggle, torchaudio or TensorFlow Datasets keep "
-    "it), mycroft-precise, openWakeWord or Edge Impulse, also in train/, val/, test/; or a table NAME.csv"
+    "words: folders WORD/SPEAKER-NUMBER.wav, of Speech Commands (also as Kaggle, torchaudio or TensorFlow Datasets "
+    "keep it), mycroft-precise, openWakeWord or Edge Impulse, also in train/, val/, test/; or a table NAME.csv"
 )
 SILENCE = "silence"
 UNKNOWN = "unknown"
