@@ -70,7 +70,8 @@ def detect(
     """
     model = load_model(settings.model)
     rate_hz = model.manifest.frontend.sample_rate_hz
-    tally = Tally(open_detector(settings, model).words)
+    detector = open_detector(settings, model)
+    tally = Tally(detector.words)
     are_many = len(names) > 1 or _is_folder(names[0])
     found = list(_find(names, tally, is_recursive=is_recursive))
     if labels is not None:
@@ -84,7 +85,7 @@ def detect(
     )
     with _show_progress(found, is_shown=is_watched) as recordings:
         for file, place in recordings:
-            detector = open_detector(settings, model)
+            detector.reset()
             listeners: list[Listener] = [console, tally]
             if labels is not None:
                 listeners.append(Labels(_label(labels, place)))

@@ -28,6 +28,8 @@ def check_source(name: str) -> None:
         raise AudioFileError("expected a recording, found '-': 'keyword-detector listen -' reads standard input")
     if _SOUND_DEVICE.match(name):
         raise AudioFileError(f"expected a recording, found the sound device {name}: {MICROPHONE}")
+    if name and os.path.isdir(name):  # noqa: PTH112 - no error for a name that is too long
+        raise AudioFileError(f"expected a recording, found the folder {name}: 'keyword-detector detect' takes folders")
     if name and os.path.lexists(name):
         return
     scheme, is_address, path = name.partition("://")

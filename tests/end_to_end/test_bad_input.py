@@ -187,7 +187,7 @@ def test_arrays_cut_anywhere_in_the_pipe_are_put_together(demo_samples, demo_wor
         ["detect", "--threshold", "yes=", "a.wav"],
         ["detect", "--threshold", "=0.5", "a.wav"],
         ["detect", "--log-level", "loud", "a.wav"],
-        ["devices", "--json"],
+        ["devices", "--csv"],
         ["bench", "--seconds", "long"],
     ],
 )

@@ -195,6 +195,14 @@ def test_the_name_of_a_file_is_left_to_whoever_opens_it(calls, keyword_detector,
     assert len(calls) == 1
 
 
+def test_a_folder_in_place_of_a_recording_is_what_detect_takes(calls, keyword_detector, tmp_path):
+    ended = keyword_detector("listen", tmp_path)
+    assert (ended.code, ended.out, calls) == (66, "", [])
+    assert ended.err == (
+        f"expected a recording, found the folder {tmp_path}: 'keyword-detector detect' takes folders\n"
+    )
+
+
 def test_a_file_may_be_named_like_a_device(calls, keyword_detector, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hw:0").touch()

@@ -302,6 +302,17 @@ def test_detections_of_many_are_those_of_each(keyword_detector, folder):
 
 
 @pytest.mark.usefixtures("loaded")
+def test_what_thresholds_cost_is_logged_once_for_all_recordings(keyword_detector, short, folder):
+    logging.getLogger().setLevel(logging.INFO)
+    alone = keyword_detector("detect", short, "--false-accepts-per-hour", "3").err.splitlines()
+    among_others = keyword_detector("detect", folder, "--recursive", "--false-accepts-per-hour", "3").err.splitlines()
+    assert alone
+    assert len(set(alone)) == len(alone)
+    assert among_others[: len(alone)] == alone
+    assert not set(among_others[len(alone) :]) & set(alone)
+
+
+@pytest.mark.usefixtures("loaded")
 def test_a_folder_without_recordings_is_66(keyword_detector, tmp_path):
     ended = keyword_detector("detect", tmp_path)
     assert (ended.code, ended.out) == (66, "")
