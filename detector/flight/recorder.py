@@ -1,17 +1,19 @@
 """The flight recorder: the last minutes of sound on disk, and what was around a detection kept, to be replayed.
 
-Off unless a folder is given: it records speech in a room. The ring is a row of FLAC files, the oldest of which
-goes when a new one comes. What is kept is one FLAC file and a JSON file beside it, which holds all that is needed to
-detect in it again to the bit: the detector's state at its first sample, its settings, gaps, and every window's scores.
+Off unless a folder is given: it records speech in a room. The ring is a row of FLAC files without names, the oldest of
+which goes when a new one comes. What is kept is one FLAC file and a JSON file beside it, which holds all that is needed
+to detect in it again to the bit: the detector's state at its first sample, its settings, gaps, every window's scores.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from detector.core.detector import Detector, DetectorState
 from detector.errors import SettingsError
 from detector.events import Asked, Closed, Detection, Event, Gap, Opened, Progress, Scored, State
+from detector.flight.folder import RecordingFolder
 from detector.flight.format import FORMAT, Change, Flight, describe_machine
 from detector.settings import RecordSettings
 
@@ -31,12 +34,8 @@ log = logging.getLogger(__name__)
 
 SEGMENT_S = 10.0
 """Length of a file of the ring."""
-RING_FOLDER = "ring"
-PARTIAL, PARTIAL_FLIGHT = PARTIALS = ("partial", "partial.json")
-"""What is being written; renamed when both are whole."""
-SEGMENT_NAME = re.compile(r"\d{9}\.flac")
-KEPT_NAME = re.compile(r"\d{8}-\d{6}-\d{3}-.+\.flac")
-"""The folder may hold other files too; those are left alone."""
+LONGEST_REASON = 50
+"""In the name of what is kept, in characters."""
 TRY_AGAIN_S = 10.0
 """After trouble with the disk nothing is written for this long, in seconds of audio."""
 
@@ -44,22 +43,39 @@ TRY_AGAIN_S = 10.0
 class _Segment:
     """One file of the ring, and what happened while it was written."""
 
-    def __init__(self, path: Path, state: DetectorState, sample_rate_hz: int) -> None:
-        self.path = path
+    def __init__(self, descriptor: int, state: DetectorState, sample_rate_hz: int) -> None:
+        self._descriptor = descriptor
         self.state = state
         self.n_samples = 0
         self.changes: list[Change] = []
         self.gaps: list[Gap] = []
         self.windows: list[Scored] = []
         self.detections: list[Detection] = []
-        self._file = soundfile.SoundFile(path, "w", sample_rate_hz, 1, subtype="PCM_16", format="FLAC")
+        self._file = open_flac(descriptor, sample_rate_hz)
 
     def write(self, samples: NDArray[np.int16]) -> None:
         self._file.write(samples)
         self.n_samples += len(samples)
 
-    def close(self) -> None:
+    def finish(self) -> None:
+        """Write the rest; from then on it can be read."""
         self._file.close()
+
+    def read(self) -> NDArray[np.int16]:
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        with soundfile.SoundFile(self._descriptor, closefd=False) as sound:
+            samples: NDArray[np.int16] = sound.read(dtype="int16")
+            return samples
+
+    def forget(self) -> None:
+        with contextlib.suppress(OSError, soundfile.SoundFileError):
+            self._file.close()
+        os.close(self._descriptor)
+
+
+def open_flac(descriptor: int, sample_rate_hz: int) -> soundfile.SoundFile:
+    """Return a sound file that writes to a descriptor, which stays its owner's."""
+    return soundfile.SoundFile(descriptor, "w", sample_rate_hz, 1, subtype="PCM_16", format="FLAC", closefd=False)
 
 
 class FlightRecorder:
@@ -72,6 +88,8 @@ class FlightRecorder:
     def __init__(self, detector: Detector, settings: RecordSettings) -> None:
         """Record into the folder of the settings, which is made if it is missing.
 
+        While another process records into it, this one does not, and tries again.
+
         Raises
         ------
         SettingsError
@@ -81,19 +99,16 @@ class FlightRecorder:
         self._detector = detector
         self._settings = settings
         self._rate_hz = detector.model.manifest.frontend.sample_rate_hz
-        self._folder = Path(settings.folder)
-        self._ring = self._folder / RING_FOLDER
+        self._folder = RecordingFolder(Path(settings.folder))
         try:
-            for folder in (self._folder, self._ring):
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for old in self._ring.iterdir():  # of a process that has ended: nobody knows its state any more
-                if SEGMENT_NAME.fullmatch(old.name) or old.name in PARTIALS:
-                    old.unlink()
-        except OSError as exc:
-            raise SettingsError(f"expected a folder to record into, found {self._folder}: {exc.strerror}") from exc
+            self._folder.open()
+            os.close(self._folder.create_nameless())
+        except (OSError, ValueError) as exc:
+            if not (isinstance(exc, OSError) and exc.errno == errno.EBUSY):
+                why = exc.strerror if isinstance(exc, OSError) else exc
+                raise SettingsError(f"expected a folder to record into, found {self._folder.path}: {why}") from exc
         self._segments: deque[_Segment] = deque()
         self._open: _Segment | None = None
-        self._n_opened = 0
         self._due_at: int | None = None
         self._first = 0
         self._reason = ""
@@ -110,8 +125,7 @@ class FlightRecorder:
         """Keep what is still to be kept, and remove the ring."""
         self._keep_asked()
         self._forget_all()
-        with contextlib.suppress(OSError):
-            self._ring.rmdir()  # it stays if somebody else's files are in it
+        self._folder.close()
 
     def hear(self, event: Event) -> None:
         """Note an event, record its samples, keep what is asked for or due."""
@@ -181,44 +195,34 @@ class FlightRecorder:
 
     def _begin_segment(self) -> None:
         """Begin a file of the ring with the detector's present state, and forget files that are too old."""
-        path = self._ring / f"{self._n_opened:09d}.flac"
-        self._n_opened += 1
         with self._watch_disk():
+            descriptor = self._folder.create_nameless()
             try:
-                self._open = _Segment(path, self._detector.snapshot(), self._rate_hz)
+                self._open = _Segment(descriptor, self._detector.snapshot(), self._rate_hz)
             except (OSError, soundfile.SoundFileError):
-                path.unlink(missing_ok=True)
+                os.close(descriptor)
                 raise
         kept_samples = (60.0 * self._settings.minutes - SEGMENT_S) * self._rate_hz
         while self._segments and sum(s.n_samples for s in self._segments) > kept_samples:
-            self._forget_oldest()
+            self._segments.popleft().forget()
 
     def _close_segment(self) -> None:
         if self._open is not None:
             segment, self._open = self._open, None
             self._segments.append(segment)
             with self._watch_disk():
-                segment.close()
+                segment.finish()
                 if self._is_in_trouble:
                     self._is_in_trouble = False
                     log.warning("recording again")
 
-    def _forget_oldest(self) -> None:
-        with contextlib.suppress(OSError):
-            self._segments.popleft().path.unlink(missing_ok=True)
-
     def _forget_all(self) -> None:
-        """Remove what is recorded and not kept, half written or not."""
+        """Forget what is recorded and not kept, half written or not."""
         if self._open is not None:
-            with contextlib.suppress(OSError, soundfile.SoundFileError):
-                self._open.close()
             self._segments.append(self._open)
             self._open = None
         while self._segments:
-            self._forget_oldest()
-        for name in PARTIALS:
-            with contextlib.suppress(OSError):
-                (self._ring / name).unlink(missing_ok=True)
+            self._segments.popleft().forget()
 
     def _keep_asked(self) -> None:
         """Keep what is around the moment that was asked for, if any was."""
@@ -236,8 +240,7 @@ class FlightRecorder:
             log.info("nothing was recorded of '%s', so nothing is kept of it", self._reason)
             return
         now = datetime.now().astimezone()
-        reason = re.sub(r"[^\w-]", "_", self._reason)
-        stem = self._folder / f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{reason}"
+        reason = re.sub(r"[^\w-]", "_", self._reason)[:LONGEST_REASON]
         manifest = self._detector.model.manifest
         flight = Flight(
             format=FORMAT,
@@ -254,28 +257,27 @@ class FlightRecorder:
             detections=[detection for s in chosen for detection in s.detections],
             made_with=describe_machine(),
         )
-        sound, beside = self._ring / PARTIAL, self._ring / PARTIAL_FLIGHT
-        with soundfile.SoundFile(sound, "w", self._rate_hz, 1, subtype="PCM_16", format="FLAC") as out:
-            for segment in (s for s in chosen if s.n_samples):
-                out.write(soundfile.read(segment.path, dtype="int16")[0])
-        beside.write_bytes(msgspec.json.encode(flight))
-        for partial, suffix in ((beside, ".json"), (sound, ".flac")):
-            partial.chmod(0o600)
-            partial.replace(f"{stem}{suffix}")
-        log.info("kept %s.flac", stem)
-        self._make_room()
+        self._write(f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{reason}", flight, chosen)
+        self._folder.make_room(self._settings.most_mb * 1e6)
 
-    def _make_room(self) -> None:
-        """Remove the oldest of what was kept until the rest fits."""
-        kept = []
-        for file in self._folder.iterdir():
-            if KEPT_NAME.fullmatch(file.name):
-                pair = [half for half in (file, file.with_suffix(".json")) if half.exists()]
-                kept.append((file.stat().st_mtime_ns, sum(half.stat().st_size for half in pair), pair))
-        kept.sort()
-        while len(kept) > 1 and sum(size for _, size, _ in kept) > self._settings.most_mb * 1e6:
-            for half in kept.pop(0)[2]:
-                half.unlink(missing_ok=True)
+    def _write(self, stem: str, flight: Flight, segments: Sequence[_Segment]) -> None:
+        """Write a recording, and name its two files when both are whole."""
+        with contextlib.ExitStack() as drafts:
+            beside, sound = (self._folder.create() for _ in range(2))
+            for draft in (beside, sound):
+                drafts.callback(os.close, draft.descriptor)
+                drafts.callback(self._folder.discard, draft)
+            with open_flac(sound.descriptor, self._rate_hz) as out:
+                for segment in segments:
+                    if segment.n_samples:
+                        out.write(segment.read())
+            with open(beside.descriptor, "wb", closefd=False) as out:
+                out.write(msgspec.json.encode(flight))
+            while self._folder.has(f"{stem}.json") or self._folder.has(f"{stem}.flac"):
+                stem += "_"
+            self._folder.name(beside, f"{stem}.json")
+            self._folder.name(sound, f"{stem}.flac")
+        log.info("kept %s.flac", self._folder.path / stem)
 
     @contextlib.contextmanager
     def _watch_disk(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """What is recorded around a detection, and that it is heard again as it was."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ from detector import Detector
 from detector.assembly import describe_stream
 from detector.errors import AudioFileError, DetectorError, ModelMismatchError, SettingsError
 from detector.events import Asked, Condition, Detection, Gap, GapCause, Progress, State
+from detector.flight.folder import RecordingFolder
 from detector.flight.recorder import FlightRecorder
 from detector.flight.replay import replay
 from detector.settings import RecordSettings
@@ -48,10 +50,20 @@ def kept(folder):
     return sorted(folder.glob("*-*.flac"))
 
 
+def nameless(folder):
+    """Return the sizes of the files that this process holds open in a folder and that have no name any more."""
+    sizes = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # of the listing itself
+            if str(link.readlink()).startswith(f"{folder}/.keyword-detector-"):
+                sizes.append(link.stat().st_size)
+    return sizes
+
+
 def test_what_is_around_a_detection_is_kept_and_heard_again_to_the_bit(detector, demo_samples, demo_words, tmp_path):
     with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=1.0)) as recorder:
         heard = hear(detector, recorder, demo_samples)
-        assert (tmp_path / "ring").stat().st_mode & 0o077 == 0
+        assert all(private.stat().st_mode & 0o077 == 0 for private in (tmp_path, *tmp_path.iterdir()))
     assert [detection.keyword for detection in heard] == demo_words
     files = kept(tmp_path)
     assert len(files) >= 3
@@ -61,7 +73,6 @@ def test_what_is_around_a_detection_is_kept_and_heard_again_to_the_bit(detector,
         assert [detection for detection in heard if detection in detections] == detections
     assert [detection for detection in heard if any(detection in detections for detections in replayed)] == heard
     assert files[0].stem.endswith(demo_words[0])
-    assert not (tmp_path / "ring").exists()  # the ring goes with the daemon
     for private in (files[0], files[0].with_suffix(".json")):
         assert private.stat().st_mode & 0o077 == 0
 
@@ -94,8 +105,7 @@ def test_the_ring_and_what_is_kept_have_their_limits(detector, rng, tmp_path):
     with FlightRecorder(detector, settings(tmp_path, minutes=0.5, most_mb=1.2)) as recorder:
         for _ in range(3):
             hear(detector, recorder, minute, block=16000)
-            *closed, _ = sorted((tmp_path / "ring").iterdir())  # the length of the last one is not written yet
-            assert 10 <= sum(soundfile.info(file).duration for file in closed) <= 20.1
+            assert 2 <= len(nameless(tmp_path)) <= 3, "20 s in files of 10 s, and the one that is written"
             recorder.hear(Asked("asked"))
         hear(detector, recorder, minute[: 16000 * 4], block=16000)
     files = kept(tmp_path)
@@ -108,14 +118,13 @@ def test_the_ring_and_what_is_kept_have_their_limits(detector, rng, tmp_path):
 def test_a_disk_that_takes_nothing_is_told_once_and_hearing_goes_on(
     detector, demo_samples, demo_words, tmp_path, caplog
 ):
-    with FlightRecorder(detector, settings(tmp_path)) as recorder:
+    with FlightRecorder(detector, settings(tmp_path / "folder")) as recorder:
         hear(detector, recorder, demo_samples[:16000])
-        for file in (tmp_path / "ring").iterdir():
-            file.unlink()
-        (tmp_path / "ring").rmdir()
+        (tmp_path / "folder").rmdir()
+        (tmp_path / "folder").touch()
         reconfigure(detector, recorder, thresholds={"yes": 0.8765})
         heard = hear(detector, recorder, demo_samples[16000:])
-        (tmp_path / "ring").mkdir()
+        (tmp_path / "folder").unlink()
         hear(detector, recorder, demo_samples)
     assert [detection.keyword for detection in heard] == demo_words
     assert [record.message.partition(":")[0] for record in caplog.records if record.levelname == "WARNING"] == [
@@ -129,13 +138,13 @@ def test_a_full_disk_leaves_nothing_behind(detector, demo_samples, tmp_path, mon
 
     def full(file, *arguments, **keywords):
         made.append(file)
-        file.touch()
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(soundfile, "SoundFile", full)
     with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=1.0)) as recorder:
         hear(detector, recorder, demo_samples)
-        assert not list((tmp_path / "ring").iterdir())
+        assert not list(tmp_path.iterdir())
+        assert nameless(tmp_path) == []
     assert 2 <= len(made) <= 4  # 21 s of sound, tried again every ten
     assert not kept(tmp_path)
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
@@ -143,19 +152,18 @@ def test_a_full_disk_leaves_nothing_behind(detector, demo_samples, tmp_path, mon
 
 
 def test_a_disk_that_fills_between_sound_and_its_scores_leaves_neither(detector, demo_samples, tmp_path, monkeypatch):
-    def full(path, _):
-        path.touch()
+    def full(*_):
         raise OSError(28, "No space left on device")
 
     with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=1.0)) as recorder:
-        monkeypatch.setattr(type(tmp_path), "write_bytes", full)
+        monkeypatch.setattr(RecordingFolder, "name", full)
         heard = hear(detector, recorder, demo_samples)
         assert heard
     assert not list(tmp_path.iterdir())
 
 
 def test_half_a_recording_counts_against_the_limit_too(detector, rng, tmp_path):
-    (half := tmp_path / "20200101-000000-000-yes.flac").write_bytes(bytes(1_000_000))
+    (half := tmp_path / "20200101-000000-000-yes.json").write_bytes(b'{"format":1,' + bytes(1_000_000))
     os.utime(half, (0, 0))
     with FlightRecorder(detector, settings(tmp_path, minutes=0.5, most_mb=1.0)) as recorder:
         hear(detector, recorder, (rng.standard_normal(16000 * 6) * 1000).astype(np.int16))
@@ -165,14 +173,15 @@ def test_half_a_recording_counts_against_the_limit_too(detector, rng, tmp_path):
 
 
 def test_files_of_others_in_the_folder_stay(detector, demo_samples, tmp_path):
-    others = [tmp_path / "01 - A - Song.flac", tmp_path / "20250101-mine.flac", tmp_path / "ring" / "wedding.wav"]
     (tmp_path / "ring").mkdir()
+    names = ["01 - A - Song.flac", "20250101-mine.flac", "20250101-120000-000-party.flac", "ring/wedding.wav"]
+    others = [tmp_path / name for name in (*names, "20250101-120000-000-party.json")]
     for file in others:
-        file.write_bytes(b"x" * 1000)
+        file.write_bytes(b"fLaC" + b"x" * 1000)
     with FlightRecorder(detector, settings(tmp_path, before_s=2.0, after_s=1.0, most_mb=0.001)) as recorder:
         hear(detector, recorder, demo_samples)
     assert all(file.exists() for file in others)
-    assert len([file for file in kept(tmp_path) if file.with_suffix(".json").exists()]) == 1
+    assert len([file for file in kept(tmp_path) if file not in others]) == 1
 
 
 def test_new_settings_do_not_lose_what_is_about_to_be_kept(model, demo_samples, demo_words, tmp_path):
@@ -269,3 +278,43 @@ def test_a_condition_alone_is_no_change_of_what_is_scored(detector, demo_samples
     (file,) = kept(tmp_path)
     changes = json.loads(file.with_suffix(".json").read_text())["changes"]
     assert [(change["at_sample"], change["stride_factor"]) for change in changes] == [(2 * 16000, 2)]
+
+
+def test_while_another_process_records_into_the_folder_this_one_waits(model, demo_samples, tmp_path, caplog):
+    first, second = Detector(model), Detector(model)
+    with FlightRecorder(second, settings(tmp_path / "other")):
+        pass  # a folder of its own is free
+    with FlightRecorder(first, settings(tmp_path)) as recorder:
+        hear(first, recorder, demo_samples[:16000])
+        with FlightRecorder(second, settings(tmp_path)) as waiting:
+            hear(second, waiting, demo_samples)
+            hear(second, waiting, demo_samples)
+            assert not kept(tmp_path)
+            recorder.hear(Asked("asked"))
+            recorder.__exit__()
+            (file,) = kept(tmp_path)
+            hear(second, waiting, demo_samples)
+            hear(second, waiting, demo_samples)
+    assert len(kept(tmp_path)) > 1
+    assert file.exists()
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == [
+        f"nothing can be recorded: [Errno 16] another process records into it: '{tmp_path}'",
+        "recording again",
+    ]
+
+
+def test_a_folder_that_is_removed_while_it_is_recorded_into_is_made_again(detector, demo_samples, tmp_path):
+    folder = tmp_path / "folder"
+    with FlightRecorder(detector, settings(folder, before_s=30.0)) as recorder:
+        hear(detector, recorder, demo_samples[: 3 * 16000])
+        folder.rmdir()
+        recorder.hear(Asked("asked"))
+        hear(detector, recorder, demo_samples[3 * 16000 : 15 * 16000])
+    (file, *_) = kept(folder)
+    assert replay(file, None)[0].n_samples >= 3 * 16000
+
+
+def test_a_folder_with_a_null_byte_in_its_name_is_refused(detector):
+    with pytest.raises(SettingsError, match="expected a folder to record into"):
+        FlightRecorder(detector, settings("a\0b"))
