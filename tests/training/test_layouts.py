@@ -127,6 +127,34 @@ def test_one_speaker_cannot_be_trained_and_measured_on_and_is_named(tmp_path):
         index(TrainSettings(data=(str(tmp_path),), words=("jarvis", "lamp")))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_a_table_is_read_as_windows_saves_it(tmp_path, encoding):
+    write(tmp_path / "größe/jörg-1.wav")
+    text = "file,start,end,word\r\ngröße\\jörg-1.wav,,,größe\r\n"
+    (tmp_path / "words.csv").write_bytes(text.encode(encoding))
+    assert [(item.word, item.speaker) for item in index_words(str(tmp_path / "words.csv"))] == [("größe", "jörg")]
+
+
+def test_files_that_a_table_names_and_are_not_there_are_counted(tmp_path):
+    write(tmp_path / "a.wav")
+    (tmp_path / "words.csv").write_text("file,start,end,word\na.wav,,,yes\nb.wav,,,yes\nc.wav,,,no\n")
+    with pytest.raises(SettingsError, match=r"in line 3 of .*, found 'b\.wav', and 1 more of 3 rows that name none$"):
+        list(index_words(str(tmp_path / "words.csv")))
+
+
+def test_of_a_table_without_speakers_names_say_whether_they_are_known(tmp_path):
+    for name in ("anna-1.wav", "2024-03-01 10.11.12.wav"):
+        write(tmp_path / name)
+    rows = "anna-1.wav,,,yes,\n2024-03-01 10.11.12.wav,,,yes,\n2024-03-01 10.11.12.wav,,,no,ben\n"
+    (tmp_path / "words.csv").write_text(f"file,start,end,word,speaker\n{rows}")
+    items = index_words(str(tmp_path / "words.csv"))
+    assert [(item.speaker, item.is_speaker_known) for item in items] == [
+        ("anna", True),
+        ("2024-03-01 10.11", False),
+        ("ben", True),
+    ]
+
+
 def test_recordings_of_telephones_are_left_out_with_a_word_of_what_to_do(tmp_path, caplog):
     for number in range(3):
         write(tmp_path / "hey" / f"anna-{number}.wav")

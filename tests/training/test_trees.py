@@ -15,6 +15,9 @@ from training.data.folders import find_recordings, read_folder
 from training.data.items import Kind, Split
 from training.data.layouts import index_folders, index_words
 from training.data.notes import Notes
+from training.run.provenance import describe_training
+from training.run.run import Run
+from training.run.settings import TrainSettings
 
 SOUND = np.ones(160, dtype=np.int16)
 TRAINING, VALIDATION, TESTING = Split.TRAINING, Split.VALIDATION, Split.TESTING
@@ -277,6 +280,37 @@ def test_words_of_several_words_are_read(tmp_path):
         ("hey computer", "anna"),
         ("hey computer", "ben"),
     }
+
+
+def test_names_that_are_not_utf_8_are_read_and_stay_in_the_model_s_provenance(tmp_path):
+    write(tmp_path, "a.wav")
+    for name in (b"gr\xfcn/j\xf6rg-1.wav", b"no/j\xf6rg-1.wav", b"_background_noise_/l\xe4rm.wav"):
+        file = tmp_path / "words" / os.fsdecode(name)
+        file.parent.mkdir(parents=True)
+        file.write_bytes((tmp_path / "a.wav").read_bytes())
+    items = read(tmp_path / "words")
+    assert [(item.word, item.speaker) for item in items] == [
+        ("gr\ufffdn", "j\ufffdrg"),
+        ("no", "j\ufffdrg"),
+        ("", "l\ufffdrm"),
+    ]
+    Run(tmp_path / "run").begin(TrainSettings(data=(str(tmp_path / "words"),), words=("no",)))
+    described = describe_training(
+        Run(tmp_path / "run"), TrainSettings(data=(str(tmp_path / "words"),), words=("no",)), items
+    )
+    assert len(described["data"]["words"]["sha256"]) == 64
+
+
+def test_folders_deeper_than_any_tree_of_words_are_refused(tmp_path):
+    (tmp_path / "/".join("x" * 70)).mkdir(parents=True)
+    with pytest.raises(SettingsError, match="expected folders at most 64 deep, found"):
+        read(tmp_path)
+
+
+def test_recordings_beside_the_words_of_a_split_make_it_no_export(tmp_path):
+    write(tmp_path, *(f"train/{word}/{speaker}-1.wav" for word in ("yes", "no") for speaker in "abc"))
+    write(tmp_path, "train/take.1.wav", "test/yes/d-1.wav")
+    assert {item.word for item in read(tmp_path)} == {"yes", "no"}
 
 
 def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.folders import compose_text
 from training.data.items import Item, Kind, Split, holds_any_word
 from training.data.store import WaveformStore
+from training.data.texts import compose_text
 
 
 class Collection:

@@ -11,10 +11,11 @@ import msgspec
 import soundfile
 
 from detector.errors import AudioFileError, SettingsError
-from training.data.folders import Folder, compose_text
+from training.data.folders import Folder
 from training.data.items import SPLIT_NAMES, Item, Kind, Split
 from training.data.notes import Notes
 from training.data.splits import identify_speaker, set_aside
+from training.data.texts import compose_text
 
 LABELS_FILES = ("info.labels", "structured_labels.labels")
 Label = tuple[str, tuple[float, float] | None]
@@ -38,7 +39,13 @@ def _is_export(root: Folder) -> bool:
     """Return whether folders are splits, and every file in them has a label and an identifier for its name."""
     files = [path for folder in root.folders for path in folder.recordings]
     named = {folder.name.lower() for folder in root.folders if folder.all_recordings}
-    return bool(files) and named <= SPLIT_NAMES.keys() and all(re.match(r"[^.]+\..*\.", path.name) for path in files)
+    is_flat = not any(below.all_recordings for folder in root.folders for below in folder.folders)
+    return (
+        bool(files)
+        and is_flat
+        and named <= SPLIT_NAMES.keys()
+        and all(re.match(r"[^.]+\..*\.", path.name) for path in files)
+    )
 
 
 def index_export(root: Folder, notes: Notes) -> list[Item]:

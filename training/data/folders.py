@@ -12,9 +12,12 @@ from pathlib import Path
 from detector.audio.files import EXTENSIONS
 from detector.errors import SettingsError
 from training.data.notes import Notes
+from training.data.texts import compose_text
 
 HEADERLESS = ".raw"
 LEFT_BY_MACOS = "__MACOSX"
+DEEPEST = 64
+"""Folders within folders."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,6 @@ class Folder:
             yield from folder.walk()
 
 
-def compose_text(text: str) -> str:
-    """Return a text in Unicode's composed form: file systems of macOS keep names decomposed."""
-    return unicodedata.normalize("NFC", text)
-
-
 def read_folder(name: str, notes: Notes | None = None) -> Folder:
     """Read what lies below a folder; links are followed, and hidden files left out.
 
@@ -72,6 +70,8 @@ def _read(path: Path, notes: Notes, above: tuple[tuple[int, int], ...]) -> Folde
             entries = sorted(listed, key=lambda entry: entry.name)
     except OSError as exc:
         raise SettingsError(f"expected a folder that can be read, found {path} ({exc.strerror})") from exc
+    if len(above) > DEEPEST:
+        raise SettingsError(f"expected folders at most {DEEPEST} deep, found {path}")
     here = (status.st_dev, status.st_ino)
     if here in above:  # a link to a folder that it lies in
         notes.leave_out("links to a folder that they lie in", path)

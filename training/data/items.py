@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
+
+from training.data.texts import compose_text
 
 
 class Kind(enum.StrEnum):
@@ -94,4 +95,4 @@ def describe_items(items: Sequence[Item]) -> list[str]:
 
 def holds_any_word(item: Item, words: Iterable[str]) -> bool:
     """Return whether an utterance's transcript holds one of some words."""
-    return not set(item.transcript.split()).isdisjoint(unicodedata.normalize("NFC", word).upper() for word in words)
+    return not set(item.transcript.split()).isdisjoint(compose_text(word).upper() for word in words)

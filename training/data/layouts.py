@@ -35,6 +35,7 @@ from training.data.notes import Notes
 from training.data.speech import index_speech
 from training.data.splits import keep_apart
 from training.data.tables import index_table
+from training.data.texts import compose_text
 from training.data.tfds import index_records
 from training.data.trees import index_tree, is_noise_folder
 
@@ -123,7 +124,7 @@ def index_noise(name: str, notes: Notes | None = None) -> Iterator[Item]:
 
 
 def _noise_item(path: Path) -> Item:
-    source = re.sub(r"-(?!\d+$)[^-]*$", "", re.sub(r"^(\d-\d+-[A-Z])-\d+$", r"\1", path.stem))
+    source = re.sub(r"-(?!\d+$)[^-]*$", "", re.sub(r"^(\d-\d+-[A-Z])-\d+$", r"\1", compose_text(path.stem)))
     split = choose_split(source, validation_percent=20.0, testing_percent=0.0)
     return Item(path=str(path), kind=Kind.NOISE, split=split, speaker=source)
 

@@ -6,7 +6,6 @@ People write them anew on other systems. A line names a clip by its word and its
 
 from __future__ import annotations
 
-import codecs
 import logging
 import re
 from collections.abc import Collection, Sequence
@@ -14,20 +13,15 @@ from pathlib import Path
 
 from detector.audio.files import EXTENSIONS, OF_PHONES
 from detector.errors import SettingsError
-from training.data.folders import Folder, compose_text
+from training.data.folders import Folder
 from training.data.items import SPLIT_NAMES, Split
 from training.data.notes import Notes
+from training.data.texts import compose_text, read_text
 
 log = logging.getLogger(__name__)
 
 Key = tuple[str, ...]
 """A clip's word, the folders below it, and its name without ending; folded, so that spellings are equal."""
-
-MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 def key_of(path: str) -> Key:
@@ -88,7 +82,7 @@ def read_lists(lists: dict[Path, Split], clips: Collection[Key], root: Path, not
 
 
 def read_lines(file: Path) -> list[str]:
-    """Return the lines of a text that are not empty, in UTF-8 or UTF-16, or else in Windows' Latin.
+    """Return the lines of a text that are not empty.
 
     Raises
     ------
@@ -96,16 +90,9 @@ def read_lines(file: Path) -> list[str]:
         If it cannot be read.
     """
     try:
-        content = file.read_bytes()
+        text = read_text(file)
     except OSError as exc:
         raise SettingsError(f"expected a list of clips, found that {file} cannot be read ({exc.strerror})") from exc
-    encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8")
-    if encoding == "utf-8" and b"\0" in content[:2]:
-        encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from training.data.folders import compose_text, read_some_recordings
+from training.data.folders import read_some_recordings
 from training.data.items import Item, Kind, Split, choose_split
 from training.data.notes import Notes
+from training.data.texts import compose_text, read_text
 
 
 def index_speech(name: str, validation_speakers: Sequence[str], notes: Notes | None = None) -> Iterator[Item]:
@@ -28,7 +29,7 @@ def index_speech(name: str, validation_speakers: Sequence[str], notes: Notes | N
     files = [file for file in folder.all_others if file.name.endswith(".trans.txt")]
     files += [metadata] if metadata.is_file() else []
     transcripts = {utterance: text for file in files for utterance, text in read_transcripts(file).items()}
-    speakers = [root.resolve().name if metadata.is_file() else path.stem.split("-")[0] for path in paths]
+    speakers = [compose_text(root.resolve().name if metadata.is_file() else path.stem.split("-")[0]) for path in paths]
     set_aside = set(validation_speakers)
     if not validation_speakers:
         set_aside = {speaker for speaker in speakers if choose_split(speaker, testing_percent=0.0) == Split.VALIDATION}
@@ -42,7 +43,7 @@ def index_speech(name: str, validation_speakers: Sequence[str], notes: Notes | N
 
 def read_transcripts(file: Path) -> dict[str, str]:
     """Return the transcript of each utterance that a LibriSpeech `*.trans.txt` or an LJ Speech `metadata.csv` lists."""
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = read_text(file).splitlines()
     if file.name == "metadata.csv":
         rows = [line.split("|") for line in lines]
         return {row[0]: row[-1] for row in rows}

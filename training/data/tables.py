@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from detector.errors import SettingsError
-from training.data.folders import compose_text, find_path
+from training.data.folders import find_path
 from training.data.items import Item, Kind, choose_split
 from training.data.splits import divide_few, identify_speaker
+from training.data.texts import compose_text, read_text
 
 COLUMNS = ("file", "start", "end", "word")
 
@@ -22,29 +24,32 @@ def index_table(file: Path) -> list[Item]:
         If it cannot be read, lacks a column, or names a file that is missing; the message has the line.
     """
     try:
-        with open(file, newline="", encoding="utf-8-sig") as opened:
-            reader = csv.DictReader(opened, skipinitialspace=True)
-            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise SettingsError(
-                    f"expected the columns {', '.join(COLUMNS)}, with commas, in the first line of {file}, "
-                    f"found no {missing[0]} in '{','.join(reader.fieldnames or ())}'"
-                )
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        reader = csv.DictReader(io.StringIO(read_text(file), newline=""), skipinitialspace=True)
+        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise SettingsError(
+                f"expected the columns {', '.join(COLUMNS)}, with commas, in the first line of {file}, "
+                f"found no {missing[0]} in '{','.join(reader.fieldnames or ())}'"
+            )
+        rows = list(reader)
+    except (OSError, csv.Error) as exc:
         raise SettingsError(f"expected a table of words in {file}, found: {exc}") from exc
     if not rows:
         raise SettingsError(f"expected rows in {file}, found none")
-    items: list[Item] = []
-    for line, row in enumerate(rows, start=2):
-        path = find_path(file.parent / (row["file"] or ""))
-        word = compose_text((row["word"] or "").strip())
-        by_name = identify_speaker(compose_text(path.stem), word)
-        speaker, is_known = (
-            ((row.get("speaker") or "").strip(), True) if (row.get("speaker") or "").strip() else by_name
+    paths = [_find_file(file.parent, row["file"] or "") for row in rows]
+    absent = [k for k, path in enumerate(paths) if not path.is_file()]
+    if absent:
+        more = f", and {len(absent) - 1} more of {len(rows)} rows that name none" if len(absent) > 1 else ""
+        raise SettingsError(
+            f"expected a file that is there in line {absent[0] + 2} of {file}, found '{rows[absent[0]]['file'] or ''}'"
+            f"{more}"
         )
-        if not path.is_file():
-            raise SettingsError(f"expected a file that is there in line {line} of {file}, found '{row['file'] or ''}'")
+    items: list[Item] = []
+    for line, (row, path) in enumerate(zip(rows, paths, strict=True), start=2):
+        word = compose_text((row["word"] or "").strip())
+        speaker, is_known = compose_text((row.get("speaker") or "").strip()), True
+        if not speaker:
+            speaker, is_known = identify_speaker(compose_text(path.stem), word)
         if not word or word.startswith(".") or "/" in word:
             raise SettingsError(f"expected a word in line {line} of {file}, found '{word}'")
         items.append(
@@ -59,6 +64,12 @@ def index_table(file: Path) -> list[Item]:
             )
         )
     return divide_few(items)
+
+
+def _find_file(folder: Path, name: str) -> Path:
+    """Return the file that a row names, also as Windows writes it."""
+    path = find_path(folder / name)
+    return path if path.exists() or "\\" not in name else find_path(folder / name.replace("\\", "/"))
 
 
 def _parse_span(start: str | None, end: str | None, place: str) -> tuple[float, float] | None:

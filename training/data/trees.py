@@ -13,11 +13,12 @@ from pathlib import Path
 
 from detector.audio.files import OF_PHONES
 from detector.errors import SettingsError
-from training.data.folders import Folder, compose_text
+from training.data.folders import Folder
 from training.data.items import SPLIT_NAMES, Item, Kind, Split, choose_split
 from training.data.lists import find_lists, key_of, name_lists, read_lines, read_lists
 from training.data.notes import Notes
 from training.data.splits import divide_few, identify_speaker, set_aside
+from training.data.texts import compose_text
 
 log = logging.getLogger(__name__)
 

@@ -107,7 +107,7 @@ def _fingerprint(folder: Path, items: Sequence[Item]) -> dict[str, Any]:
     trained = sorted((item for item in items if item.split == Split.TRAINING), key=lambda item: item.path)
     whole = hashlib.sha256()
     for item, content in zip(trained, digest(trained), strict=True):
-        whole.update(f"{os.path.relpath(item.path, folder)}\n".encode())
+        whole.update(f"{os.path.relpath(item.path, folder)}\n".encode("utf-8", "surrogateescape"))
         whole.update(content)
     return {"n_recordings": len(trained), "sha256": whole.hexdigest()}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsError
-from training.data.folders import compose_text
+from training.data.texts import compose_text
 from training.run.settings import TrainSettings, convert_settings
 
 FOLDERS = ("data", "synthetic", "noise", "speech")
