@@ -17,7 +17,7 @@ import termios
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,14 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+def wait_until(is_so: Callable[[], bool], *, at_most_s: float = WITHIN_S) -> None:
+    """Return when something is so; fail when it takes too long."""
+    give_up_s = time.monotonic() + at_most_s
+    while not is_so():
+        assert time.monotonic() < give_up_s
+        time.sleep(0.02)
 
 
 def wait_until_says(process: subprocess.Popen[str], text: str) -> str:

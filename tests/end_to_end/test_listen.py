@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,8 +26,8 @@ from commands import (
     read_until_heard,
     run,
     start,
+    wait_until,
     wait_until_listening,
-    wait_until_says,
 )
 from pulse import virtual_microphone
 
@@ -266,11 +267,20 @@ def test_a_process_that_stood_still_for_a_while_goes_on_listening(microphone, su
 def test_a_signal_ends_detect_too(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(16000 * 3600, dtype=np.int16), 16000)
     with ended(start("detect", *[tmp_path / "a.wav"] * 20)) as process:
-        wait_until_says(process, "a.wav")  # it reads the first of them
+        wait_until(lambda: has_open(process, tmp_path / "a.wav"))
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=WITHIN_S)
         assert process.returncode == 0
         assert "Traceback" not in stderr
+
+
+def has_open(process, file):
+    assert process.poll() is None
+    opened = []
+    for link in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+            opened.append(link.readlink())
+    return file in opened
 
 
 def test_silence_for_a_while_keeps_the_memory_where_it_is():

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import tiny_words
-from commands import KEYWORD_TRAINER, WITHIN_S, assert_one_line, call, replaced, run
+from commands import KEYWORD_TRAINER, WITHIN_S, assert_one_line, call, replaced, run, wait_until
 
 from detector import Detector, load_model
 from detector.errors import SettingsError
@@ -359,14 +358,6 @@ def test_a_killed_run_leaves_no_worker_behind(data, tmp_path):
         process.kill()
         process.wait(WITHIN_S)
         wait_until(lambda: not _session_members(process.pid))
-
-
-def wait_until(is_so, *, at_most_s=WITHIN_S):
-    """Return when something is so; fail when it takes too long."""
-    deadline_s = time.monotonic() + at_most_s
-    while not is_so():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
 
 
 def _session_members(session):
