@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -13,8 +14,9 @@ from detector.assembly import open_detector
 from detector.cli.arguments import print_json, print_lines
 from detector.core.model import find_model
 from detector.errors import EXIT_OK
+from detector.flight.folder import check_folder
 from detector.process.stderr import hide_native_messages
-from detector.settings import Settings
+from detector.settings import Settings, check_events
 
 MICROPHONE_CHECK_S = 1.0
 
@@ -35,8 +37,17 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 def check(settings: Settings, *, is_device_asked: bool) -> int:
-    """Validate settings, model and, when asked, the microphone; print what is in effect."""
+    """Validate settings, model and, when asked, the microphone; print what is in effect.
+
+    Raises
+    ------
+    DetectorError
+        What `listen` would end with at its start.
+    """
+    check_events(settings)
     detector = open_detector(settings)
+    if settings.record.folder is not None:
+        check_folder(Path(settings.record.folder))
     manifest = detector.model.manifest
     answer = {
         "model": manifest.name,
@@ -49,6 +60,7 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         "log_level": settings.log_level,
         "json": settings.json,
         "device": "default" if settings.device is None else settings.device,
+        "record": settings.record.folder,
     }
     microphone: Heard | None = None
     if is_device_asked:
@@ -75,6 +87,8 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         f"output     text, log level {settings.log_level}",
         f"device     {answer['device']}",
     ]
+    if settings.record.folder is not None:
+        lines.append(f"record     {settings.record.folder}: can be recorded into")
     if microphone is not None:
         lines.append(f"microphone {microphone.describe()}")
     print_lines(lines)

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from detector.errors import SettingsError
+
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 DRAFT_NAME = re.compile(r"\.keyword-detector-[0-9a-f]{16}")
 KEPT_NAME = re.compile(r"(?P<stem>\d{8}-\d{6}-\d{3}-[\w-]+)\.json")
@@ -188,6 +190,42 @@ class RecordingFolder:
 def _list(descriptor: int | None) -> list[str]:
     with os.scandir(descriptor) as entries:
         return [entry.name for entry in entries]
+
+
+def open_folder(path: Path) -> RecordingFolder:
+    """Return a folder that can be recorded into; one that another process records into is returned unopened.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be written to.
+    """
+    folder = RecordingFolder(path)
+    try:
+        folder.open()
+        os.close(folder.create_nameless())
+    except (OSError, ValueError) as exc:
+        if not (isinstance(exc, OSError) and exc.errno == errno.EBUSY):
+            why = exc.strerror if isinstance(exc, OSError) else exc
+            raise SettingsError(f"expected a folder to record into, found {path}: {why}") from exc
+    return folder
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a folder that cannot be recorded into, as `open_folder` does; one that was missing is so afterwards.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be written to.
+    """
+    missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+    try:
+        open_folder(path).close()
+    finally:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _lock(descriptor: int, path: Path) -> None:

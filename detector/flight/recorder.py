@@ -8,7 +8,6 @@ to detect in it again to the bit: the detector's state at its first sample, its 
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import re
@@ -24,9 +23,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from detector.core.detector import Detector, DetectorState
-from detector.errors import SettingsError
 from detector.events import Asked, Closed, Detection, Event, Gap, Opened, Progress, Scored, State
-from detector.flight.folder import RecordingFolder
+from detector.flight.folder import open_folder
 from detector.flight.format import FORMAT, Change, Flight, describe_machine
 from detector.settings import RecordSettings
 
@@ -99,14 +97,7 @@ class FlightRecorder:
         self._detector = detector
         self._settings = settings
         self._rate_hz = detector.model.manifest.frontend.sample_rate_hz
-        self._folder = RecordingFolder(Path(settings.folder))
-        try:
-            self._folder.open()
-            os.close(self._folder.create_nameless())
-        except (OSError, ValueError) as exc:
-            if not (isinstance(exc, OSError) and exc.errno == errno.EBUSY):
-                why = exc.strerror if isinstance(exc, OSError) else exc
-                raise SettingsError(f"expected a folder to record into, found {self._folder.path}: {why}") from exc
+        self._folder = open_folder(Path(settings.folder))
         self._segments: deque[_Segment] = deque()
         self._open: _Segment | None = None
         self._due_at: int | None = None

@@ -15,8 +15,10 @@ from detector import Detection
 from detector.audio import devices, microphone
 from detector.audio.devices import Device
 from detector.cli import bench, check, detect, listing, replay
-from detector.errors import CaptureError, CaptureFailure
+from detector.errors import CaptureError, CaptureFailure, SettingsError
+from detector.flight.recorder import FlightRecorder
 from detector.outputs.console import OutputClosed
+from detector.settings import RecordSettings
 
 # ---- models
 
@@ -161,6 +163,55 @@ def test_check_answers_in_json(keyword_detector):
         "device": "default",
     }
     assert "microphone" not in answer
+
+
+@pytest.fixture
+def record(tmp_path):
+    """Return a function that makes a settings file with a folder to record into."""
+
+    def write(folder, more=""):
+        file = tmp_path / "settings.toml"
+        file.write_text(f"{more}\n[record]\nfolder = '{folder}'\n")
+        return file
+
+    return write
+
+
+def test_check_refuses_a_folder_that_listen_would_refuse_with_the_same_line(
+    keyword_detector, record, detector, tmp_path
+):
+    (tmp_path / "file").touch()
+    file = record(tmp_path / "file")
+    ended = keyword_detector("check", "--config", file)
+    assert (ended.code, ended.out) == (78, "")
+    with pytest.raises(SettingsError) as refused:
+        FlightRecorder(detector, RecordSettings(folder=str(tmp_path / "file")))
+    assert ended.err == f"{refused.value}\n"
+
+
+def test_check_leaves_no_trace_where_something_would_be_recorded(keyword_detector, record, tmp_path):
+    new, there = tmp_path / "new" / "deeper", tmp_path / "there"
+    there.mkdir()
+    (there / "ours.txt").touch()
+    for folder in (new, there):
+        ended = keyword_detector("check", "--config", record(folder))
+        assert (ended.code, ended.err) == (0, "")
+        assert f"record     {folder}: can be recorded into" in ended.out.splitlines()
+    assert not (tmp_path / "new").exists()
+    assert [entry.name for entry in there.iterdir()] == ["ours.txt"]
+
+
+def test_check_passes_a_folder_that_a_daemon_records_into(keyword_detector, record, detector, tmp_path):
+    with FlightRecorder(detector, RecordSettings(folder=str(tmp_path / "flights"))):
+        ended = keyword_detector("check", "--config", record(tmp_path / "flights", "json = true"))
+    assert (ended.code, json.loads(ended.out)["record"]) == (0, str(tmp_path / "flights"))
+
+
+def test_check_refuses_events_without_json_as_listen_does(keyword_detector, tmp_path):
+    (tmp_path / "a.toml").write_text("events = true\n")
+    ended = keyword_detector("check", "--config", tmp_path / "a.toml")
+    assert (ended.code, ended.out) == (78, "")
+    assert "expected --json with --events" in ended.err
 
 
 class FakeMicrophone:
