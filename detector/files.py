@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
@@ -52,3 +53,20 @@ def read_file(file: Path, most_bytes: int) -> bytes:
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"more than {most_bytes // 1024} kB", str(file))
     return content
+
+
+def decode_text(content: bytes) -> str:
+    """Return a text that is UTF-8, with or without the mark that editors on Windows begin it with.
+
+    Raises
+    ------
+    ValueError
+        If it is something else; the message says what was found.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:4]:
+        raise ValueError("UTF-16 or UTF-32: save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        n_lines = content[: exc.start].count(b"\n") + 1
+        raise ValueError(f"a byte 0x{content[exc.start]:02x} in line {n_lines} that is not UTF-8") from exc

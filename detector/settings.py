@@ -6,7 +6,6 @@ out of range are refused with the place where they stand.
 
 from __future__ import annotations
 
-import codecs
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from detector.errors import SettingsError
-from detector.files import read_file
+from detector.files import decode_text, read_file
 from detector.types import NotNegative, Positive, PositiveSeconds, Probability, Seconds, Text, describe, fields_of
 from detector.validation import convert
 
@@ -196,24 +195,13 @@ def read_fields(file: Path | None) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        fields = tomllib.loads(_decode(read_file(file, MOST_BYTES)))
+        fields = tomllib.loads(decode_text(read_file(file, MOST_BYTES)))
     except OSError as exc:
         raise SettingsError(f"expected settings in {file}, found that it cannot be read ({exc.strerror})") from exc
     except (ValueError, RecursionError) as exc:  # not TOML, or not UTF-8, or nested without end
         raise SettingsError(f"expected TOML in {file}, found: {exc}") from exc
     convert(fields, Settings, str(file))
     return fields
-
-
-def _decode(content: bytes) -> str:
-    """Return the text of a TOML file: UTF-8, with or without the mark that editors on Windows begin it with."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:4]:
-        raise ValueError("UTF-16 or UTF-32: save it as UTF-8")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        n_lines = content[: exc.start].count(b"\n") + 1
-        raise ValueError(f"a byte 0x{content[exc.start]:02x} in line {n_lines} that is not UTF-8") from exc
 
 
 def _merge_thresholds(

@@ -66,3 +66,10 @@ def test_a_recipe_that_is_not_there_or_not_text_is_named(write, tmp_path):
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match="expected a recipe in TOML"):
         read_recipe(tmp_path / "bytes.toml", tmp_path)
+
+
+def test_a_recipe_may_begin_with_a_mark_and_is_a_file_of_some_size(write, tmp_path):
+    (tmp_path / "mark.toml").write_bytes("words = ['größe']\r\n".encode("utf-8-sig"))
+    assert read_recipe(tmp_path / "mark.toml", tmp_path) == {"words": ["größe"]}
+    with pytest.raises(SettingsError, match="a device, not a file"):
+        read_recipe(Path("/dev/zero"), tmp_path)

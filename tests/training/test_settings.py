@@ -88,6 +88,11 @@ def train(**changes):
 REFUSED = {
     "no keyword": (TrainSettings, {"data": ["a"], "words": []}, "length >= 1"),
     "no data": (TrainSettings, {"words": ["yes"]}, "missing required field `data`"),
+    "a word that is two lines": (
+        TrainSettings,
+        {"data": ["a"], "words": ["yes\nno"]},
+        r"words must hold no control characters, found 'yes\nno'",
+    ),
     "a word twice": (TrainSettings, {"data": ["a"], "words": ["yes", "yes"]}, "words must differ, found yes, yes"),
     "the label of silence": (
         TrainSettings,

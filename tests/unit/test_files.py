@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.files import read_file
+from detector.files import decode_text, read_file
 
 
 def test_a_regular_file_is_read_up_to_its_bound(tmp_path):
@@ -46,3 +46,8 @@ def test_nothing_stays_open_of_what_is_refused(tmp_path):
         with pytest.raises(OSError, match="named pipe"):
             read_file(tmp_path / "pipe", 100)
     assert len(list(Path("/proc/self/fd").iterdir())) == n_open
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_text_is_utf8_with_a_mark_or_without(encoding):
+    assert decode_text("größe\n".encode(encoding)) == "größe\n"

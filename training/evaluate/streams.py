@@ -15,6 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from detector.errors import AudioFileError, SettingsError
+from detector.files import read_file
 from detector.types import NotNegative
 from training.data.collection import Collection
 from training.data.decode import find_word
@@ -28,6 +29,8 @@ VALID_AFTER_END_S = 0.75
 """A detection counts for a word from the word's start to this long after its end."""
 SPEECH_GAP_S = (0.5, 0.5)
 """Pause between utterances of running speech."""
+MOST_TRUTH_BYTES = 2**28
+"""Of a truth file; a word takes 60."""
 ROUNDED_S = 36.0
 """A truth's hours may exceed its recording by this: people write them with two decimals."""
 SELF_NOISE = 2.0
@@ -246,7 +249,7 @@ def read_truth(file: Path, duration_s: float) -> Truth:
         If it is not a truth file, or not of that recording: what lies outside of it cannot be detected.
     """
     try:
-        truth = msgspec.json.decode(file.read_bytes().removeprefix(codecs.BOM_UTF8), type=Truth)
+        truth = msgspec.json.decode(read_file(file, MOST_TRUTH_BYTES).removeprefix(codecs.BOM_UTF8), type=Truth)
     except OSError as exc:
         raise AudioFileError(f"expected a truth file, found that {file} cannot be read ({exc.strerror})") from exc
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsError
+from detector.files import decode_text, read_file
 from training.data.texts import compose_text
 from training.run.settings import TrainSettings, convert_settings
 
+MOST_BYTES = 2**20
 FOLDERS = ("data", "synthetic", "noise", "speech")
 WORDS = ("words", "skip_words", "confusable", "left_out")
 
@@ -23,10 +25,10 @@ def read_recipe(file: Path, root: Path) -> dict[str, Any]:
         If there is no such file, or it is not TOML.
     """
     try:
-        recipe = tomllib.loads(file.read_text(encoding="utf-8"))
+        recipe = tomllib.loads(decode_text(read_file(file, MOST_BYTES)))
     except OSError as exc:
         raise SettingsError(f"expected a recipe, found that {file} cannot be read ({exc.strerror})") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise SettingsError(f"expected a recipe in TOML, found in {file}: {exc}") from exc
     for name in FOLDERS:
         if isinstance(recipe.get(name), list):

@@ -11,6 +11,7 @@ from msgspec import Meta
 from detector.core.frontend import FrontendSettings
 from detector.core.manifest import DecisionSettings, check_timing
 from detector.errors import SettingsError
+from detector.text import is_printable
 from detector.types import NotNegative, Positive, PositiveInt, Probability, Text, describe
 from training.windows.settings import VariationSettings, WindowSettings, check_numbers
 
@@ -30,9 +31,12 @@ Settings = TypeVar("Settings", bound=msgspec.Struct)
 
 
 def check_words(words: tuple[str, ...]) -> None:
-    """Refuse a word that stands twice, with a ValueError."""
+    """Refuse a word that stands twice or cannot be shown, with a ValueError."""
     if len(set(words)) != len(words):
         raise ValueError(f"words must differ, found {', '.join(words)}")
+    for word in words:
+        if not is_printable(word):  # no detector would take the model
+            raise ValueError(f"words must hold no control characters, found {word!r}")
 
 
 class TeacherSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
