@@ -140,3 +140,10 @@ def test_a_list_names_clips_below_folders_of_speakers(tmp_path):
     assert splits(tmp_path) == {("yes", "anna"): Split.VALIDATION, ("yes", "ben"): Split.TESTING} | {
         ("yes", "carl"): Split.TRAINING
     }
+
+
+def test_empty_lists_say_nothing(words):
+    without = splits(words)
+    for split in ("validation", "testing"):
+        (words / f"{split}_list.txt").write_text("\n")
+    assert splits(words) == without

@@ -96,6 +96,7 @@ GOOD = [
     *clips("other", Split.TRAINING, "trained"),
     *clips("other", Split.VALIDATION, "speaker1"),
 ]
+NOISE = [Item("hum", Kind.NOISE, Split.TRAINING)]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,12 @@ GOOD = [
     ],
 )
 def test_what_cannot_be_known_of_a_model_is_listed(items, cautions):
-    assert find_cautions(TrainSettings(data=("d",), words=("up",)), items) == cautions
+    wanted = TrainSettings(data=("d",), words=("up",))
+    assert find_cautions(wanted, items + NOISE) == cautions
+    assert set(find_cautions(wanted, items)) == {
+        *cautions,
+        "no recordings of noise: how often it fires on noise is not known",
+    }
 
 
 def test_the_table_shows_what_was_understood(tmp_path):

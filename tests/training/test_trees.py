@@ -193,6 +193,26 @@ def test_what_is_no_tree_of_words_is_refused_in_one_line(tmp_path, files, texts,
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "message"),
+    [
+        (
+            "yes/0a_nohash_0.wav",
+            "speech",
+            "expected running speech below .*, found words, as yes/0a_nohash_0.wav: .*--data",
+        ),
+        ("yes/0a_nohash_0.wav", "noise", "expected noise below .*, found words, as yes/0a_nohash_0.wav: .*--data"),
+        ("7/7-1.wav", "noise", "expected noise below .*, found transcripts of running speech: name it with --speech"),
+    ],
+)
+def test_words_are_neither_speech_nor_noise(tmp_path, name, option, message):
+    write(tmp_path, name)
+    (tmp_path / "7.trans.txt").write_text("7-1 ONE\n")
+    folders = {"data": [], "noise": [], "speech": [], option: [str(tmp_path)]}
+    with pytest.raises(SettingsError, match=message):
+        index_folders(**folders, validation_speakers=[])
+
+
 def test_a_table_of_other_columns_beside_words_is_no_running_speech(tmp_path):
     write(tmp_path, "yes/a-1.wav")
     (tmp_path / "metadata.csv").write_text("file,speaker\nyes/a-1.wav,a\n")
@@ -241,6 +261,7 @@ def test_what_systems_leave_behind_is_not_read(tmp_path):
     assert notes.left_out == {
         "links to nothing, pipes and the like": {str(tmp_path / "yes/pipe.wav")},
         "archives, which are not unpacked": {str(tmp_path / "words.zip")},
+        "files that are no recordings": {str(tmp_path / "yes/Thumbs.db")},
         "empty folders": {str(tmp_path / "maybe")},
     }
     assert [path.name for path in find_recordings(tmp_path)] == ["A-1.WAV"]

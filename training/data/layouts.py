@@ -32,7 +32,7 @@ from training.data.edge_impulse import find_export, index_export
 from training.data.folders import Folder, read_folder, read_some_recordings
 from training.data.items import SPLIT_NAMES, Item, Kind, Split, choose_split
 from training.data.notes import Notes
-from training.data.speech import index_speech
+from training.data.speech import index_speech, refuse_words
 from training.data.splits import keep_apart
 from training.data.tables import index_table
 from training.data.texts import compose_text
@@ -120,7 +120,11 @@ def index_noise(name: str, notes: Notes | None = None) -> Iterator[Item]:
     SettingsError
         If there is no such folder, or no recording in it.
     """
-    return map(_noise_item, read_some_recordings(name, notes).all_recordings)
+    folder = read_some_recordings(name, notes)
+    refuse_words(folder, "noise")
+    if any(path.name.endswith(".trans.txt") for path in folder.all_others):
+        raise SettingsError(f"expected noise below {name}, found transcripts of running speech: name it with --speech")
+    return map(_noise_item, folder.all_recordings)
 
 
 def _noise_item(path: Path) -> Item:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from training.data.folders import read_some_recordings
+from detector.errors import SettingsError
+from training.data.folders import Folder, read_some_recordings
 from training.data.items import Item, Kind, Split, choose_split
 from training.data.notes import Notes
 from training.data.texts import compose_text, read_text
@@ -24,6 +25,7 @@ def index_speech(name: str, validation_speakers: Sequence[str], notes: Notes | N
         If there is no such folder, or no recording in it.
     """
     folder = read_some_recordings(name, notes)
+    refuse_words(folder, "running speech")
     root, paths = folder.path, folder.all_recordings
     metadata = root / "metadata.csv"
     files = [file for file in folder.all_others if file.name.endswith(".trans.txt")]
@@ -39,6 +41,21 @@ def index_speech(name: str, validation_speakers: Sequence[str], notes: Notes | N
         split = Split.VALIDATION if speaker in set_aside else Split.TRAINING
         words = find_words(transcripts.get(path.stem, ""))
         yield Item(path=str(path), kind=Kind.SPEECH, split=split, speaker=speaker, transcript=" ".join(words))
+
+
+def refuse_words(folder: Folder, kind: str) -> None:
+    """Refuse Speech Commands where something else is expected: its words would be trained on as what they are not.
+
+    Raises
+    ------
+    SettingsError
+        If a clip has a name as there.
+    """
+    word = next((path for path in folder.all_recordings if "_nohash_" in path.stem), None)
+    if word is not None:
+        raise SettingsError(
+            f"expected {kind} below {folder.path}, found words, as {word.parent.name}/{word.name}: name it with --data"
+        )
 
 
 def read_transcripts(file: Path) -> dict[str, str]:

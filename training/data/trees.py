@@ -29,6 +29,7 @@ ELSEWHERE = {
     "*.tar.gz": "an archive to be unpacked first",
     "*.zip": "an archive to be unpacked first",
     "*.csv": "a table, to be named itself",
+    "*.parquet": "Parquet files, out of which recordings have to be written first",
     "*.array_record-*": "ArrayRecord files of TensorFlow Datasets, of which TFRecord files are read",
 }
 """What people have in place of clips."""
@@ -97,6 +98,8 @@ def _find_clips(root: Folder, notes: Notes) -> tuple[list[Clip], str]:
     if lists := _find_lists(way):
         keys = [key_of("/".join((clip.word, *clip.below, clip.path.name))) for clip in clips]
         listed = read_lists(lists, set(keys), here.path, notes)
+        if not listed:  # empty lists say nothing
+            return clips, by
         clips = [replace(clip, split=listed.get(key, Split.TRAINING)) for clip, key in zip(clips, keys, strict=True)]
         by = f"{name_lists(list(lists))}, which name {sum(key in listed for key in keys)} of {len(clips)} clips"
     return clips, by
@@ -267,7 +270,10 @@ def _note_others(root: Folder, notes: Notes) -> None:
             unreadable[0].name,
         )
     notes.leave_out("recordings of a kind that cannot be read", *unreadable)
-    notes.leave_out("archives, which are not unpacked", *(path for path in others if path.suffix.lower() in ARCHIVES))
+    archives = [path for path in others if path.suffix.lower() in ARCHIVES]
+    notes.leave_out("archives, which are not unpacked", *archives)
+    known = {*root.others, *unreadable, *archives}
+    notes.leave_out("files that are no recordings", *(path for path in others if path not in known))
     notes.leave_out("recordings beside the folders of the words", *root.recordings)
     empty = (folder.path for folder in root.walk() if not folder.all_recordings and not folder.all_others)
     notes.leave_out("empty folders", *empty)

@@ -26,6 +26,8 @@ from detector.samples import to_float
 from training.data.collection import Collection
 from training.data.items import Item, Kind, Split
 from training.data.layouts import index_all_words
+from training.data.notes import Notes
+from training.data.summary import describe_collection
 from training.evaluate.clips import fit_window
 from training.evaluate.intervals import Rate, proportion
 from training.network.devices import needs_jit
@@ -122,7 +124,8 @@ def train_tutorial(run: Run, settings: TutorialSettings, *, cache: Path) -> Tuto
     """
     if run.folder.exists() and any(run.folder.iterdir()):
         raise SettingsError(f"expected a new folder, found files in {run.folder}: choose another")
-    found = index_all_words(settings.data)
+    notes = Notes()
+    found = index_all_words(settings.data, notes)
     of_words = [item for item in found if item.kind == Kind.WORD and item.word in settings.words]
     items = [item for item in of_words if item.split != Split.TESTING]
     splits = np.array(divide(items, settings.split_by, settings.seed))
@@ -132,6 +135,8 @@ def train_tutorial(run: Run, settings: TutorialSettings, *, cache: Path) -> Tuto
                 raise SettingsError(f"expected clips of '{word}' in the {split} split, found none")
     run.folder.mkdir(parents=True, exist_ok=True)
     collection = Collection.open(items, cache=cache, sample_rate_hz=RATE_HZ)
+    for line in describe_collection(collection, sample_rate_hz=RATE_HZ, notes=notes, keywords=settings.words):
+        log.info(line)
     clips = tqdm(range(len(items)), "drawing", unit="picture", disable=None)
     pictures = np.stack([draw(fit_window(collection[k], RATE_HZ)) for k in clips])
     labels = np.array([settings.words.index(item.word) for item in items])

@@ -104,6 +104,8 @@ def find_cautions(settings: TrainSettings, items: Sequence[Item]) -> list[str]:
         cautions.append("trained without other words or running speech: how often it fires on speech cannot be known")
     elif not _negatives(settings, items, Split.VALIDATION)[0]:
         cautions.append("no other words or running speech to measure on: how often it fires on them is not known")
+    if not any(item.kind == Kind.NOISE for item in items):
+        cautions.append("no recordings of noise: how often it fires on noise is not known")
     clips = [item for item in items if item.kind == Kind.WORD and item.word in settings.words]
     few = []
     for word in settings.words:

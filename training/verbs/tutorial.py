@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from detector.cli.options import add_option, take_given
+from training.data.texts import compose_text
 from training.network.backends import import_keras
 from training.run.settings import TutorialSettings, convert_settings
 from training.verbs.arguments import add_cache, not_negative, print_report
@@ -29,6 +30,7 @@ def run(options: argparse.Namespace) -> None:
     """Train the network, measure it, and print what it is worth."""
     given = take_given(vars(options), TutorialSettings)
     given["data"] = [str(Path(folder).resolve()) for folder in given["data"]]
+    given["words"] = [compose_text(word) for word in given["words"]]
     settings = convert_settings(TutorialSettings, given)
     import_keras()
     from training.learn.tutorial import train_tutorial
