@@ -44,5 +44,5 @@ def _walk(folder: Path, *, is_recursive: bool, visited: set[Path]) -> Iterator[P
         if entry.is_dir():
             if is_recursive and entry.resolve() not in visited:
                 yield from _walk(entry, is_recursive=True, visited=visited)
-        elif suffix in EXTENSIONS | OF_PHONES and suffix != ".raw":
-            yield entry
+        elif suffix in EXTENSIONS | OF_PHONES and suffix != ".raw" and (entry.is_file() or not entry.exists()):
+            yield entry  # a link to nothing, too: whoever opens it reports that; not a pipe, which may never deliver

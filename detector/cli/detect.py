@@ -75,7 +75,7 @@ def detect(
     are_many = len(names) > 1 or _is_folder(names[0])
     found = list(_find(names, tally, is_recursive=is_recursive))
     if labels is not None:
-        _check_labels(found, labels)
+        _prepare_labels(found, labels)
     is_watched = are_many and log.isEnabledFor(logging.INFO) and sys.stderr.isatty()
     console = Console(
         as_json=settings.json and not as_csv,
@@ -132,14 +132,18 @@ def _label(folder: Path, place: PurePath) -> Path:
     return folder / place.with_name(f"{place.name}.txt")
 
 
-def _check_labels(found: Iterable[Found], folder: Path) -> None:
-    """Refuse labels of two recordings in one file.
+def _prepare_labels(found: Iterable[Found], folder: Path) -> None:
+    """Make the folder for labels; refuse those of two recordings in one file.
 
     Raises
     ------
     SettingsError
-        With the two.
+        If it cannot be made; or with the two.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise SettingsError(f"expected a folder for labels, found that {folder} is none ({exc.strerror})") from exc
     recordings: dict[PurePath, str] = {}
     for file, place in found:
         other = recordings.setdefault(place, file)

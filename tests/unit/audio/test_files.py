@@ -43,6 +43,11 @@ def test_links_are_followed_and_each_folder_is_read_once(tree, tmp_path_factory)
     ]
 
 
+def test_a_pipe_in_a_folder_is_no_recording(tree):
+    os.mkfifo(tree / "pipe.wav")
+    assert "pipe.wav" not in names_in(tree, is_recursive=True)
+
+
 def test_a_link_to_nothing_is_left_to_whoever_opens_it(tree):
     (tree / "gone.wav").symlink_to(tree / "nowhere.wav")
     assert "gone.wav" in names_in(tree, is_recursive=False)

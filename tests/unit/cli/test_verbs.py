@@ -418,6 +418,13 @@ def test_a_detection_names_the_detector_where_that_has_a_name(keyword_detector, 
 
 
 @pytest.mark.usefixtures("loaded")
+def test_a_folder_for_labels_that_cannot_be_made_is_78_before_anything_is_detected(keyword_detector, short):
+    ended = keyword_detector("detect", short, "--labels", short / "labels")
+    assert (ended.code, ended.out) == (78, "")
+    assert ended.err == f"expected a folder for labels, found that {short / 'labels'} is none (Not a directory)\n"
+
+
+@pytest.mark.usefixtures("loaded")
 def test_what_is_no_recording_gets_a_hint_in_detect_too(keyword_detector):
     ended = keyword_detector("detect", "-")
     assert (ended.code, ended.out) == (66, "")
