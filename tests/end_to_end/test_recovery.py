@@ -108,3 +108,13 @@ def test_it_gives_up_with_69_when_told_to(tmp_path):
     finished = run("listen", "--no-recover", "--device", "pulse", env=nowhere, stdin=subprocess.DEVNULL)
     assert finished.returncode == 69
     assert len(finished.stderr.splitlines()) == 1
+
+
+def test_a_microphone_that_was_never_there_is_a_state_under_the_name_it_was_asked_for_by(tmp_path):
+    nowhere = os.environ | {"HOME": str(tmp_path), "PULSE_SERVER": f"unix:{tmp_path / 'none'}"}
+    arguments = ["listen", "--json", "--events", "--give-up-after-s", "1", "--device", "pulse"]
+    finished = run(*arguments, env=nowhere, stdin=subprocess.DEVNULL)
+    assert finished.returncode == 69
+    (line,) = map(json.loads, finished.stdout.splitlines())
+    assert (line["event"], line["state"], line["before"]) == ("state", "recovering", "starting")
+    assert line["source"] == "pulse"
