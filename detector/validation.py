@@ -75,7 +75,9 @@ def _descend(kind: inspect.Type, step: str, value: Any) -> tuple[inspect.Type, s
         return field.kind, f".{step}", value.get(step)
     if isinstance(kind, inspect.DictType):  # msgspec does not say at which key
         for key, inner in value.items():
-            if not isinstance(inner, int | float) or isinstance(inner, bool):
+            try:
+                msgspec.convert(inner, float)
+            except msgspec.ValidationError:
                 return kind.value_type, f".{key}", inner
     if isinstance(kind, inspect.VarTupleType) and step.isdecimal():
         return kind.item_type, f"[{step}]", value[int(step)]

@@ -1,9 +1,13 @@
 """A setting that does not fit is named, with what is valid and what was found."""
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detector.errors import SettingsError
-from detector.settings import RecoverySettings, Settings
+from detector.settings import RecordSettings, RecoverySettings, Settings
 from detector.validation import convert
 
 
@@ -22,6 +26,10 @@ from detector.validation import convert
             "expected record.minutes to be a number above 0 and up to 60, found 0.0 in a.toml",
         ),
         ({"threshold": {"no": 0.5, "yes": "high"}}, "expected threshold.yes to be a number, found 'high' in a.toml"),
+        (
+            {"threshold": {"no": 1, "yes": 16**300}},
+            f"expected threshold.yes to be a number, found {str(16**300)[:60]}... in a.toml",
+        ),
         ({"threshold": {"yes": True}}, "expected threshold.yes to be a number, found true in a.toml"),
         ({"threshold": [1]}, "expected threshold to be a number or a table, each a number, found a list in a.toml"),
         ({"words": "yes"}, "expected words to be a list, each a text that is not empty, found 'yes' in a.toml"),
@@ -74,3 +82,17 @@ def test_a_long_value_is_cut():
     with pytest.raises(SettingsError) as caught:
         convert({"log_level": "x" * 5000}, Settings, "a.toml")
     assert len(str(caught.value)) < 200
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = st.sampled_from([*Settings.__struct_fields__, *RecordSettings.__struct_fields__, "*"]) | st.text()
+
+
+@given(st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=3), min_size=1, max_size=3))
+def test_whatever_a_file_holds_fits_or_is_refused_in_words(fields):
+    with contextlib.suppress(SettingsError):
+        assert isinstance(convert(fields, Settings, "a.toml"), Settings)
