@@ -344,7 +344,7 @@ def test_a_damaged_run_is_told_in_one_line(trained, tmp_path, file):
 
 
 def test_a_killed_run_leaves_no_worker_behind(data, tmp_path):
-    command = [*arguments(data, tmp_path / "tiny"), "--cache", tmp_path / "cache"]  # where nothing is composed yet
+    command = replaced(arguments(data, tmp_path / "tiny"), "--cache", tmp_path / "cache")  # nothing is composed there
     process = subprocess.Popen(
         [*KEYWORD_TRAINER, *map(str, command)],
         env=ENVIRONMENT,
@@ -353,11 +353,15 @@ def test_a_killed_run_leaves_no_worker_behind(data, tmp_path):
         start_new_session=True,
     )
     with process:
-        wait_until(lambda: any("spawn_main" in member for member in _session_members(process.pid)))
+        wait_until(lambda: process.poll() is not None or _has_worker(process.pid))
         assert process.poll() is None
         process.kill()
         process.wait(WITHIN_S)
         wait_until(lambda: not _session_members(process.pid))
+
+
+def _has_worker(session):
+    return any("spawn_main" in member for member in _session_members(session))
 
 
 def _session_members(session):
@@ -365,8 +369,8 @@ def _session_members(session):
     members = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            fields = (process / "stat").read_text().rpartition(")")[2].split()
-            command = (process / "cmdline").read_text()
+            fields = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            command = (process / "cmdline").read_text(errors="replace")  # of anybody
         except OSError:
             continue
         if int(fields[3]) == session and fields[0] != "Z":
