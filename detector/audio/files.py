@@ -7,12 +7,15 @@ from pathlib import Path
 
 import soundfile
 
+from detector.audio import ffmpeg
 from detector.errors import AudioFileError
 
-EXTENSIONS = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".opus", ".oga", ".aif"}
-"""Of what libsndfile reads."""
-OF_PHONES = frozenset({".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm"})
-"""Of what it does not."""
+EXTENSIONS = (
+    frozenset(f".{name.lower()}" for name in soundfile.available_formats())
+    | {".opus", ".oga", ".aif", ".mp2"}
+    | ffmpeg.EXTENSIONS
+)
+"""Of what libsndfile reads, and ffmpeg where it is installed."""
 
 
 def find_recordings(folder: Path, *, is_recursive: bool) -> Iterator[Path | AudioFileError]:
@@ -44,5 +47,5 @@ def _walk(folder: Path, *, is_recursive: bool, visited: set[Path]) -> Iterator[P
         if entry.is_dir():
             if is_recursive and entry.resolve() not in visited:
                 yield from _walk(entry, is_recursive=True, visited=visited)
-        elif suffix in EXTENSIONS | OF_PHONES and suffix != ".raw" and (entry.is_file() or not entry.exists()):
+        elif suffix in EXTENSIONS and suffix != ".raw" and (entry.is_file() or not entry.exists()):
             yield entry  # a link to nothing, too: whoever opens it reports that; not a pipe, which may never deliver

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,17 +10,16 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from detector.audio.decoder import Sound, open_sound
 from detector.audio.resample import open_resampler
 from detector.audio.sources import NOTHING, Block, Pace
-from detector.errors import AudioFileError
 from detector.samples import to_int16
 
 
 class Recording:
-    """A recording of any format, rate and number of channels that libsndfile reads; channels are averaged."""
+    """A recording of any format, rate and number of channels that can be decoded; channels are averaged."""
 
     is_live = False
     can_wait = True
@@ -37,10 +36,10 @@ class Recording:
     ) -> None:
         self._path = Path(path)
         self._sample_rate_hz = sample_rate_hz
-        self._block_s = block_s
+        self._block_samples = max(1, round(block_s * sample_rate_hz))
         self._pace = Pace(sample_rate_hz, clock) if is_real_time else None
         self._n_handed_over = 0
-        self._file: soundfile.SoundFile | None = None
+        self._opened = contextlib.ExitStack()
         self._blocks: Iterator[NDArray[np.int16]] = iter(())
         self._next: NDArray[np.int16] | None = None
 
@@ -57,35 +56,15 @@ class Recording:
         AudioFileError
             If it is missing or not audio.
         """
-        try:
-            os.close(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK))  # to learn why it cannot be opened, if it cannot
-        except FileNotFoundError as exc:
-            raise AudioFileError(f"expected a recording, found no file {self._path}") from exc
-        except ValueError as exc:  # a NUL in the name
-            raise AudioFileError(f"expected the name of a recording, found {str(self._path)!r}") from exc
-        except OSError as exc:
-            raise AudioFileError(f"expected to read {self._path}, found: {exc.strerror}") from exc
-        if self._path.is_dir():
-            raise AudioFileError(f"expected a recording, found the folder {self._path}: name the files in it")
-        try:
-            self._file = soundfile.SoundFile(os.fsencode(self._path))
-        except (soundfile.SoundFileError, OSError) as exc:
-            raise AudioFileError(
-                f"expected a recording, found {self._path} that is not audio ({_reason(exc)})"
-            ) from exc
-        except TypeError as exc:  # a format without a header
-            raise AudioFileError(
-                f"expected a recording with a header, found {self._path}: pipe raw samples into 'listen -'"
-            ) from exc
-        self._blocks = self._decode(self._file)
+        sound = self._opened.enter_context(open_sound(self._path))
+        self._blocks = self._convert(sound)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the file; may be done twice."""
-        if self._file is not None:
-            self._file.close()
+        self._opened.close()
 
     def read(self) -> Block | None:
         """Return the next block of the file; in real time nothing until it is due.
@@ -105,28 +84,14 @@ class Recording:
         self._n_handed_over += len(samples)
         return Block(samples)
 
-    def _decode(self, file: soundfile.SoundFile) -> Iterator[NDArray[np.int16]]:
-        resampler = open_resampler(file.samplerate, self._sample_rate_hz)
-        n_frames = max(1, round(self._block_s * file.samplerate))
-        while True:
-            try:
-                frames = file.read(n_frames, dtype="float32", always_2d=True)
-            except (soundfile.SoundFileError, OSError) as exc:
-                raise AudioFileError(
-                    f"expected a whole recording, found {self._path} damaged ({_reason(exc)})"
-                ) from exc
-            if not np.isfinite(frames).all():
-                raise AudioFileError(f"expected finite samples, found NaN or infinity in {self._path}")
-            frames = np.clip(frames, -1.0, 1.0)
-            is_last = len(frames) == 0
+    def _convert(self, sound: Sound) -> Iterator[NDArray[np.int16]]:
+        """Yield the file's sound in blocks as long as asked for; decoded in longer ones."""
+        resampler = open_resampler(sound.rate_hz, self._sample_rate_hz)
+        for frames in sound.blocks:
             mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
-            converted = resampler.convert(mono, is_last=is_last)
-            if len(converted):
-                yield to_int16(converted)
-            if is_last:
-                return
+            yield from self._cut(to_int16(resampler.convert(mono)))
+        yield from self._cut(to_int16(resampler.convert(np.empty(0, dtype=np.float32), is_last=True)))
 
-
-def _reason(exc: Exception) -> str:
-    """Return the reason in a message of libsndfile."""
-    return str(exc).rpartition(": ")[2].rstrip(".").lower() or type(exc).__name__
+    def _cut(self, samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
+        for first in range(0, len(samples), self._block_samples):
+            yield samples[first : first + self._block_samples]

@@ -362,11 +362,24 @@ def test_a_file_that_may_not_be_read_or_named_is_66(demo_file, tmp_path):
 
 
 @pytest.mark.parametrize(("rate_hz", "n_channels"), [(16000, 1), (16000, 2), (48000, 1)])
-def test_samples_far_beyond_full_scale_are_clipped(tmp_path, rate_hz, n_channels):
-    loud = np.tile(np.array([[3e38], [-3e38]], dtype=np.float32), (rate_hz, n_channels))
+def test_samples_beyond_full_scale_are_clipped(tmp_path, rate_hz, n_channels):
+    loud = np.tile(np.array([[99.0], [-99.0]], dtype=np.float32), (rate_hz, n_channels))
     soundfile.write(tmp_path / "a.wav", loud, rate_hz, subtype="FLOAT")
     finished = call("detect", tmp_path / "a.wav")
     assert (finished.returncode, finished.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("peak", [70000.0, 2.0**31, 3e38])
+def test_samples_of_unknown_units_are_66(tmp_path, peak):
+    soundfile.write(tmp_path / "a.wav", np.full(16000, peak), 16000, subtype="FLOAT")
+    assert_one_line(call("detect", tmp_path / "a.wav"), 66, "expected samples from -1 to 1", "divide them")
+
+
+def test_floats_that_count_as_16_bits_do_are_heard_with_a_line(demo_samples, demo_words, tmp_path):
+    soundfile.write(tmp_path / "a.wav", demo_samples.astype(np.float32), 16000, subtype="FLOAT")
+    finished = call("detect", "--json", tmp_path / "a.wav")
+    assert keywords(finished.stdout) == demo_words
+    assert "taken for 16-bit ones" in finished.stderr
 
 
 def test_abbreviated_flags_are_unknown(demo_file):

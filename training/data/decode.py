@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from detector.audio.decoder import open_sound
 from detector.audio.resample import resample
 from detector.errors import AudioFileError
 from detector.samples import to_float, to_int16
@@ -26,28 +26,25 @@ def read_recording(path: str, sample_rate_hz: int, span_s: tuple[float, float] |
     Raises
     ------
     AudioFileError
-        If libsndfile cannot read it, it holds samples that are not finite, or it ends before the part begins.
+        If it cannot be decoded, holds samples that are not finite, or it ends before the part begins.
     """
     start_s, end_s = span_s or (0.0, math.inf)
-    if not Path(path).is_file():
-        what = "a folder" if Path(path).is_dir() else "no such file"
-        raise AudioFileError(f"expected an audio file, found {path} that cannot be read ({what})")
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate_hz, first = file.samplerate, round(start_s * file.samplerate)
-            if span_s is not None and first >= file.frames:
-                raise AudioFileError(
-                    f"expected a part from {start_s:g} s on, found that {path} ends at {file.frames / rate_hz:g} s"
-                )
-            if first:
-                file.seek(first)
-            last = file.frames if end_s == math.inf else min(file.frames, round(end_s * rate_hz))
-            samples = file.read(-1 if span_s is None else last - first, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, TypeError) as exc:  # TypeError: a format without a header
-        raise AudioFileError(f"expected an audio file, found {path} that cannot be read ({exc})") from exc
-    if not np.isfinite(samples).all():
-        raise AudioFileError(f"expected finite samples, found NaN or infinity in {path}")
-    return to_int16(resample(samples.mean(axis=1), rate_hz, sample_rate_hz))
+    with open_sound(path) as sound:
+        first = round(start_s * sound.rate_hz)
+        last = math.inf if end_s == math.inf else round(end_s * sound.rate_hz)
+        parts, position = [np.empty(0, dtype=np.float32)], 0
+        for block in sound.blocks:
+            if position + len(block) > first:
+                end = len(block) if last == math.inf else min(len(block), int(last) - position)
+                parts.append(block[max(0, first - position) : end].mean(axis=1))
+            position += len(block)
+            if position >= last:
+                break
+        if span_s is not None and first >= position:
+            raise AudioFileError(
+                f"expected a part from {start_s:g} s on, found that {path} ends at {position / sound.rate_hz:g} s"
+            )
+        return to_int16(resample(np.concatenate(parts), sound.rate_hz, sample_rate_hz))
 
 
 def read_item(item: Item, sample_rate_hz: int) -> NDArray[np.int16]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from detector.audio.files import EXTENSIONS, OF_PHONES
+from detector.audio.files import EXTENSIONS
 from detector.errors import SettingsError
 from training.data.folders import Folder
 from training.data.items import SPLIT_NAMES, Split
@@ -28,7 +28,7 @@ def key_of(path: str) -> Key:
     """Return the parts of a path, folded."""
     *folders, name = (part for part in re.split(r"[\\/]", path.strip().strip("\"'")) if part not in ("", "."))
     stem, dot, ending = name.rpartition(".")
-    if f".{ending.lower()}" in EXTENSIONS | OF_PHONES and dot:
+    if f".{ending.lower()}" in EXTENSIONS and dot:
         name = stem
     return tuple(compose_text(part.strip().casefold()) for part in (*folders, name))
 

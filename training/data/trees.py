@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from detector.audio.files import OF_PHONES
 from detector.errors import SettingsError
 from training.data.folders import Folder
 from training.data.items import SPLIT_NAMES, Item, Kind, Split, choose_split
@@ -249,9 +248,6 @@ def _describe_others(root: Folder, folders: Sequence[Folder]) -> str:
     if root.recordings:
         return f"recordings in {root.name} itself, as {root.recordings[0].name}: name the folder that it lies in"
     others = root.all_others
-    unreadable = next((path for path in others if path.suffix.lower() in OF_PHONES), None)
-    if unreadable is not None:
-        return f"kinds that cannot be read, as {unreadable.name}: convert them, with ffmpeg or sox"
     for pattern, what in ELSEWHERE.items():
         if (other := next((path for path in others if path.match(pattern)), None)) is not None:
             return f"{other.name}, {what}"
@@ -259,20 +255,11 @@ def _describe_others(root: Folder, folders: Sequence[Folder]) -> str:
 
 
 def _note_others(root: Folder, notes: Notes) -> None:
-    """Note what lies beside the clips; log which recordings telephones made that cannot be read."""
+    """Note what lies beside the clips."""
     others = root.all_others
-    unreadable = [path for path in others if path.suffix.lower() in OF_PHONES]
-    if unreadable:
-        log.warning(
-            "%d recordings in %s are of a kind that cannot be read, the first is %s: convert them, with ffmpeg or sox",
-            len(unreadable),
-            root.path,
-            unreadable[0].name,
-        )
-    notes.leave_out("recordings of a kind that cannot be read", *unreadable)
     archives = [path for path in others if path.suffix.lower() in ARCHIVES]
     notes.leave_out("archives, which are not unpacked", *archives)
-    known = {*root.others, *unreadable, *archives}
+    known = {*root.others, *archives}
     notes.leave_out("files that are no recordings", *(path for path in others if path not in known))
     notes.leave_out("recordings beside the folders of the words", *root.recordings)
     empty = (folder.path for folder in root.walk() if not folder.all_recordings and not folder.all_others)
