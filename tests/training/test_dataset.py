@@ -1,11 +1,13 @@
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
 
 from detector.errors import AudioFileError, SettingsError
+from training.data import decode
 from training.data.decode import find_word, read_recording
 from training.data.items import SPLITS, Item, Kind, Split, choose_split, describe_items, holds_any_word
 from training.data.layouts import index_folders, index_noise, index_words
@@ -164,7 +166,7 @@ def test_recordings_are_decoded_to_mono_at_the_rate_asked_for(tmp_path):
     soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), 16000, subtype="FLOAT")
     with pytest.raises(AudioFileError, match="NaN or infinity"):
         read_recording(str(tmp_path / "nan.wav"), 16000)
-    with pytest.raises(AudioFileError, match="cannot be read"):
+    with pytest.raises(AudioFileError, match=r"expected a recording, found no file .*b\.wav"):
         read_recording(str(tmp_path / "b.wav"), 16000)
 
 
@@ -188,6 +190,29 @@ def test_a_store_gives_every_recording_and_decodes_once(tmp_path, rng, monkeypat
     write(tmp_path / "moved/1.wav", sounds[1] + 1)
     with pytest.raises(pytest.fail.Exception, match="decoded again"):
         WaveformStore.build(moved, **build)
+
+
+def test_a_recording_of_many_parts_is_decoded_once(tmp_path, rng, monkeypatch):
+    sound = (rng.standard_normal(160_000) * 1000).astype(np.int16)
+    write(tmp_path / "long.wav", sound)
+    spans_s = [(float(s), s + 0.5) for s in (8, 1, 3, 3, 0)] + [(9.0, np.inf)]
+    items = [
+        Item(str(tmp_path / "long.wav"), Kind.WORD, Split.TRAINING, word=str(k), span_s=s)
+        for k, s in enumerate(spans_s)
+    ]
+    opened = []
+    once = decode.open_sound
+    monkeypatch.setattr(decode, "open_sound", lambda path: opened.append(path) or once(path))
+    store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
+    for position, (start_s, end_s) in enumerate(spans_s):
+        last = len(sound) if np.isinf(end_s) else round(end_s * 16000)
+        np.testing.assert_array_equal(store[position], sound[round(start_s * 16000) : last])
+    assert len(opened) == 1
+    items[1:3] = [msgspec.structs.replace(items[k], span_s=(10.0 + k, 20.0)) for k in (1, 2)]
+    with pytest.raises(
+        AudioFileError, match=r"found 2 to be mended or removed: .*from 11 s on.*from 12 s on.*ends at 10 s"
+    ):
+        WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
 
 
 def test_recordings_are_described_by_kind_and_split():

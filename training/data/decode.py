@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,23 +30,50 @@ def read_recording(path: str, sample_rate_hz: int, span_s: tuple[float, float] |
     AudioFileError
         If it cannot be decoded, holds samples that are not finite, or it ends before the part begins.
     """
-    start_s, end_s = span_s or (0.0, math.inf)
+    (samples,) = read_parts(path, sample_rate_hz, [span_s])
+    if isinstance(samples, AudioFileError):
+        raise samples
+    return samples
+
+
+def read_parts(
+    path: str, sample_rate_hz: int, spans_s: Sequence[tuple[float, float] | None]
+) -> list[NDArray[np.int16] | AudioFileError]:
+    """Decode parts of a recording, which is read once; an error in place of each that begins after its end.
+
+    Raises
+    ------
+    AudioFileError
+        If it cannot be decoded, or holds samples that are not finite.
+    """
     with open_sound(path) as sound:
-        first = round(start_s * sound.rate_hz)
-        last = math.inf if end_s == math.inf else round(end_s * sound.rate_hz)
-        parts, position = [np.empty(0, dtype=np.float32)], 0
+        spans = [_to_samples(span_s, sound.rate_hz) for span_s in spans_s]
+        last_of_all = max(last for _, last in spans)
+        pieces: list[list[NDArray[np.float32]]] = [[np.empty(0, dtype=np.float32)] for _ in spans]
+        position = 0
         for block in sound.blocks:
-            if position + len(block) > first:
-                end = len(block) if last == math.inf else min(len(block), int(last) - position)
-                parts.append(block[max(0, first - position) : end].mean(axis=1))
-            position += len(block)
-            if position >= last:
+            mono, end = block.mean(axis=1), position + len(block)
+            for k, (first, last) in enumerate(spans):
+                if first < end and last > position:
+                    pieces[k].append(mono[max(0, first - position) : max(0, min(end, last) - position)])
+            position = end
+            if position >= last_of_all:
                 break
-        if span_s is not None and first >= position:
-            raise AudioFileError(
-                f"expected a part from {start_s:g} s on, found that {path} ends at {position / sound.rate_hz:g} s"
-            )
-        return to_int16(resample(np.concatenate(parts), sound.rate_hz, sample_rate_hz))
+        parts: list[NDArray[np.int16] | AudioFileError] = []
+        for k, span_s in enumerate(spans_s):
+            if span_s is not None and spans[k][0] >= position:
+                end_s = position / sound.rate_hz
+                parts.append(
+                    AudioFileError(f"expected a part from {span_s[0]:g} s on, found that {path} ends at {end_s:g} s")
+                )
+            else:
+                parts.append(to_int16(resample(np.concatenate(pieces[k]), sound.rate_hz, sample_rate_hz)))
+        return parts
+
+
+def _to_samples(span_s: tuple[float, float] | None, rate_hz: int) -> tuple[int, int]:
+    start_s, end_s = span_s or (0.0, math.inf)
+    return round(start_s * rate_hz), sys.maxsize if end_s == math.inf else round(end_s * rate_hz)
 
 
 def read_item(item: Item, sample_rate_hz: int) -> NDArray[np.int16]:

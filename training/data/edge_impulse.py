@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import soundfile
 
-from detector.errors import AudioFileError, SettingsError
+from detector.audio.decoder import open_sound
+from detector.errors import SettingsError
 from training.data.folders import Folder
 from training.data.items import SPLIT_NAMES, Item, Kind, Split
 from training.data.notes import Notes
@@ -55,6 +55,8 @@ def index_export(root: Folder, notes: Notes) -> list[Item]:
     ------
     SettingsError
         If its labels cannot be read.
+    AudioFileError
+        If a recording that they cut into parts cannot be read.
     """
     labelled = {file.parent: _read_labels(file) for file in root.all_others if file.name in LABELS_FILES}
     items: list[Item] = []
@@ -84,8 +86,8 @@ def _items_of(
         is_known = is_known and not re.fullmatch(r"(?=.*\d)(?=.*[a-z])[a-z\d]{6,}", name)  # an identifier
         span_s = None
         if span is not None:
-            rate_hz = _rate_hz(path)
-            span_s = (span[0] / rate_hz, (span[1] + 1) / rate_hz)
+            with open_sound(path) as sound:
+                span_s = (span[0] / sound.rate_hz, (span[1] + 1) / sound.rate_hz)
         yield Item(
             path=str(path),
             kind=kind,
@@ -95,13 +97,6 @@ def _items_of(
             is_speaker_known=is_known,
             span_s=span_s,
         )
-
-
-def _rate_hz(path: Path) -> int:
-    try:
-        return int(soundfile.info(path).samplerate)
-    except (soundfile.SoundFileError, OSError) as exc:
-        raise AudioFileError(f"expected an audio file, found {path} that cannot be read ({exc})") from exc
 
 
 def _read_labels(file: Path) -> dict[str, list[tuple[str, tuple[int, int] | None]]]:

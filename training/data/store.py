@@ -18,6 +18,7 @@ from training.data import decode
 from training.data.items import Item
 from training.data.tfds import read_record
 
+Decoded = NDArray[np.int16] | AudioFileError
 N_NAMED = 5
 """Recordings that an error names, of those that failed."""
 
@@ -67,8 +68,8 @@ class WaveformStore:
             # Under other names until whole: another run may decode the same, and this one may be killed.
             with TemporaryDirectory(dir=folder) as partial, ThreadPoolExecutor() as pool:
                 with open(Path(partial) / file.name, "wb") as out:
-                    decoded = pool.map(lambda item: _decode(item, sample_rate_hz), items)
                     failed: list[AudioFileError] = []
+                    decoded = _decode_all(items, sample_rate_hz, pool)
                     for samples in tqdm(decoded, "decoding", len(items), unit="file", disable=None):
                         if isinstance(samples, AudioFileError):
                             failed.append(samples)
@@ -91,11 +92,39 @@ def _check_access(items: Sequence[Item]) -> None:
     )
 
 
-def _decode(item: Item, sample_rate_hz: int) -> NDArray[np.int16] | AudioFileError:
+def _decode_all(items: Sequence[Item], sample_rate_hz: int, pool: ThreadPoolExecutor) -> Iterator[Decoded]:
+    """Yield the samples of each item, or its error, in order; a recording of many parts is decoded once."""
+    parts: dict[str, list[int]] = {}
+    for position, item in enumerate(items):
+        if item.span_s is not None:
+            parts.setdefault(item.path, []).append(position)
+    whole = pool.map(
+        lambda item: None if item.span_s is not None else _decode(item, sample_rate_hz),
+        items,
+    )
+    cut: dict[int, Decoded] = {}
+    for position, (item, samples) in enumerate(zip(items, whole, strict=True)):
+        if samples is not None:
+            yield samples
+            continue
+        if position not in cut:
+            positions = parts[item.path]
+            cut |= zip(positions, _cut(item.path, [items[k].span_s for k in positions], sample_rate_hz), strict=True)
+        yield cut.pop(position)
+
+
+def _decode(item: Item, sample_rate_hz: int) -> Decoded:
     try:
         return decode.read_item(item, sample_rate_hz)
     except AudioFileError as exc:
         return exc
+
+
+def _cut(path: str, spans_s: Sequence[tuple[float, float] | None], sample_rate_hz: int) -> Sequence[Decoded]:
+    try:
+        return decode.read_parts(path, sample_rate_hz, spans_s)
+    except AudioFileError as exc:
+        return [exc, *([np.empty(0, dtype=np.int16)] * (len(spans_s) - 1))]  # once for all of its parts
 
 
 def _raise_all(failed: Sequence[AudioFileError], n_all: int) -> None:
@@ -103,7 +132,7 @@ def _raise_all(failed: Sequence[AudioFileError], n_all: int) -> None:
     if len(failed) == 1:
         raise failed[0]
     if failed:
-        first = "; ".join(str(error).partition(", found ")[2] for error in failed[:N_NAMED])
+        first = "; ".join(str(error).removeprefix("expected a recording, found ") for error in failed[:N_NAMED])
         more = f"; and {len(failed) - N_NAMED} more" if len(failed) > N_NAMED else ""
         raise AudioFileError(
             f"expected sound in {n_all} recordings, found {len(failed)} to be mended or removed: {first}{more}"
