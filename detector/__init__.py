@@ -1,7 +1,8 @@
 """keyword-detector: detects spoken keywords in a stream of audio.
 
-The public names: `Detector` with its `feed`, the `Detection` it returns, `Model` and `load_model`, and `DetectorError`,
-which every error of the package inherits from. They are imported when first used, so that a command starts quickly.
+The public names: `Detector` with its `feed` and the `Detection` it returns; `detect_file` and `scores` for whole
+recordings; `Model` and `load_model`; `DetectorError`, which every error of the package inherits from. They are imported
+when first used, so that a command starts quickly.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ TYPE_CHECKING = False  # as in typing, whose import takes longer than all else b
 if TYPE_CHECKING:
     from typing import Any
 
+    from detector.batch import Scores, detect_file, scores
     from detector.core.detector import Detector
     from detector.core.model import Model, load_model
     from detector.errors import DetectorError
@@ -22,14 +24,27 @@ __version__ = "0.2.0"
 DISTRIBUTION = "keyword-detector"
 """What this package was installed with: the commands look whether another's stands in its place."""
 
-__all__ = ["Detection", "Detector", "DetectorError", "Model", "__version__", "load_model"]
+__all__ = [
+    "Detection",
+    "Detector",
+    "DetectorError",
+    "Model",
+    "Scores",
+    "__version__",
+    "detect_file",
+    "load_model",
+    "scores",
+]
 
 _HOMES = {
     "Detection": "detector.events",
     "Detector": "detector.core.detector",
     "DetectorError": "detector.errors",
     "Model": "detector.core.model",
+    "Scores": "detector.batch",
+    "detect_file": "detector.batch",
     "load_model": "detector.core.model",
+    "scores": "detector.batch",
 }
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from detector.audio.recordings import Recording
 from detector.audio.recovery import Recovering
-from detector.audio.sources import AudioSource, RawStdin
+from detector.audio.sources import AudioSource
+from detector.audio.stdin import Stdin
 from detector.core.detector import Detector, choose_words
 from detector.core.manifest import Manifest
 from detector.core.model import Model, load_model
-from detector.core.operating import describe_points, pick_points
+from detector.core.operating import describe_points, pick_of_model
 from detector.errors import SettingsError
 from detector.events import Opened
 from detector.settings import Settings, thresholds_of
@@ -56,14 +57,9 @@ def pick_thresholds(manifest: Manifest, words: Sequence[str], false_accepts_per_
     SettingsError
         If the model has no operating curve, or none of its points is that strict.
     """
-    curve = manifest.operating_curve
-    if curve is None:
-        raise SettingsError(
-            f"expected a model with an operating curve for --false-accepts-per-hour, found none in '{manifest.name}': "
-            "set a --threshold instead"
-        )
-    points = pick_points(curve, words, false_accepts_per_hour)
-    for line in describe_points(curve, points, false_accepts_per_hour):
+    points = pick_of_model(manifest, words, false_accepts_per_hour)
+    assert manifest.operating_curve is not None
+    for line in describe_points(manifest.operating_curve, points, false_accepts_per_hour):
         log.info(line)
     return {word: point.threshold for word, point in points.items()}
 
@@ -71,7 +67,7 @@ def pick_thresholds(manifest: Manifest, words: Sequence[str], false_accepts_per_
 def choose_source(settings: Settings, name: str | None, sample_rate_hz: int) -> AudioSource:
     """Return the source of a name: None is the microphone, "-" standard input, anything else a recording."""
     if name == "-":
-        return RawStdin()
+        return Stdin(sample_rate_hz=sample_rate_hz, settings=settings.stdin)
     if name is not None:
         return Recording(name, sample_rate_hz=sample_rate_hz, is_real_time=True, block_s=0.04)
     from detector.audio.microphone import Microphone

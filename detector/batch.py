@@ -1,16 +1,96 @@
-"""One recording in, detections out, as fast as the machine can."""
+"""One recording in, detections or scores out, as fast as the machine can."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from os import PathLike
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.assembly import describe_stream
+from detector.audio.recordings import Recording
 from detector.audio.sources import AudioSource
-from detector.core.detector import Detector
+from detector.core.detector import Detector, Thresholds, Words
+from detector.core.model import load_model
+from detector.core.scorer import Scorer
 from detector.events import Closed, Detection, Listener
+
+BLOCK_S = 4.0
+"""Detected in at once: nobody waits for what stands in it."""
+
+
+class Scores(NamedTuple):
+    """What a model's network gave for the windows of a recording, before any decision."""
+
+    times_s: NDArray[np.float64]
+    """Where each window ends, in seconds from the first sample, shape (n_windows,)."""
+    scores: NDArray[np.float32]
+    """In [0, 1], shape (n_windows, n_labels)."""
+    labels: tuple[str, ...]
+
+
+def detect_file(
+    path: str | PathLike[str],
+    model: str = "yes-no",
+    *,
+    words: Words = None,
+    thresholds: Thresholds = None,
+    false_accepts_per_hour: float | None = None,
+) -> list[Detection]:
+    """Return what is detected in a recording of any format, as `keyword-detector detect` prints it.
+
+    Parameters
+    ----------
+    path : str or path
+    model : str
+        Name or path, as of `load_model`.
+    words, thresholds, false_accepts_per_hour
+        As of `Detector.load`.
+
+    Raises
+    ------
+    DetectorError
+        If the recording cannot be read, or the model does not fit what is asked for.
+
+    Examples
+    --------
+    >>> [one.keyword for one in detect_file("tests/recordings/demo.flac", words="no")]
+    ['no', 'no', 'no', 'no']
+    """
+    detector = Detector.load(model, words=words, thresholds=thresholds, false_accepts_per_hour=false_accepts_per_hour)
+    found: list[Detection] = []
+    with Recording(path, sample_rate_hz=detector.model.manifest.frontend.sample_rate_hz, block_s=BLOCK_S) as source:
+        while (block := source.read()) is not None:
+            found += detector.feed(block.samples)
+    return found + detector.finish()
+
+
+def scores(path: str | PathLike[str], model: str = "yes-no") -> Scores:
+    """Return the scores of all windows of a recording, to be drawn or studied; parameters as of `detect_file`.
+
+    Raises
+    ------
+    DetectorError
+        If the recording or the model cannot be read.
+
+    Examples
+    --------
+    >>> times_s, values, labels = scores("tests/recordings/demo.flac")
+    >>> values.shape == (len(times_s), len(labels))
+    True
+    """
+    loaded = load_model(model)
+    scorer, rate_hz = Scorer(loaded), loaded.manifest.frontend.sample_rate_hz
+    windows = []
+    with Recording(path, sample_rate_hz=rate_hz, block_s=BLOCK_S) as source:
+        while (block := source.read()) is not None:
+            windows += scorer.feed(block.samples)
+    windows += scorer.finish()
+    labels = tuple(loaded.manifest.labels)
+    values = np.array([window.scores for window in windows], dtype=np.float32).reshape(-1, len(labels))
+    return Scores(np.array([window.end_sample for window in windows]) / rate_hz, values, labels)
 
 
 def detect(source: AudioSource, detector: Detector, listener: Listener, *, source_id: str | None = None) -> int:

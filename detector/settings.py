@@ -35,6 +35,43 @@ class RecoverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     ] = None
 
 
+class StdinSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How raw samples on standard input are written. A WAV says so itself."""
+
+    rate: Annotated[
+        Annotated[int, Meta(ge=1000, le=768_000)] | None,
+        describe(
+            "samples a second of raw samples on standard input",
+            metavar="HZ",
+            unset="the model's, 16000",
+            examples=[48000],
+        ),
+    ] = None
+    channels: Annotated[
+        Annotated[int, Meta(ge=1, le=64)], describe("channels of raw samples on standard input, which are averaged")
+    ] = 1
+    format: Annotated[
+        Literal[
+            "u8",
+            "s8",
+            "s16le",
+            "s16be",
+            "s24le",
+            "s24be",
+            "s24_32le",
+            "s32le",
+            "s32be",
+            "f32le",
+            "f32be",
+            "f64le",
+            "f64be",
+            "alaw",
+            "mulaw",
+        ],
+        describe("how raw samples on standard input are written; arecord's names, as S16_LE, are known too"),
+    ] = "s16le"
+
+
 class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is recorded, if anything."""
 
@@ -127,6 +164,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     recovery: Annotated[
         RecoverySettings, describe("how a microphone that is lost, or not there yet, is waited for", can_reload=False)
     ] = RecoverySettings()
+    stdin: Annotated[StdinSettings, describe("raw samples on standard input, for 'listen -'", can_reload=False)] = (
+        StdinSettings()
+    )
     name: Annotated[
         Text | None,
         describe(
@@ -177,7 +217,7 @@ def read_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
     if "threshold" in flags:
         fields.pop("false_accepts_per_hour", None)
     merged = {**fields, **flags}
-    for table in ("recovery", "record"):
+    for table in ("recovery", "stdin", "record"):
         if table in flags:
             merged[table] = {**fields.get(table, {}), **flags[table]}
     merged["threshold"] = _merge_thresholds(fields.get("threshold"), flags.get("threshold"))

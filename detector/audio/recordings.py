@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,7 +28,7 @@ class Recording:
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | PathLike[str],
         *,
         sample_rate_hz: int,
         is_real_time: bool = False,

@@ -1,4 +1,4 @@
-"""Where audio comes from: standard input, silence. Recordings and the microphone have modules of their own.
+"""Where audio comes from. Recordings, standard input and the microphone have modules of their own.
 
 Every source hands over blocks of 16-bit mono samples at the rate it was asked for, and never blocks for long: `read`
 returns what is there, possibly nothing, or None at the end. Sources are opened by `with`.
@@ -7,8 +7,6 @@ returns what is there, possibly nothing, or None at the end. Sources are opened 
 from __future__ import annotations
 
 import logging
-import os
-import select
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -17,7 +15,6 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import AudioFileError
 from detector.events import Loss
 
 log = logging.getLogger(__name__)
@@ -83,64 +80,6 @@ class Pace:
         if self._started_s is None:
             self._started_s = now_s
         return now_s - self._started_s >= n_samples / self._sample_rate_hz
-
-
-class RawStdin:
-    """Raw signed 16-bit little-endian mono samples from a pipe or a file descriptor, at the model's rate."""
-
-    is_live = True
-    can_wait = True
-    is_waiting = False
-    name = "stdin"
-
-    def __init__(self, *, file_descriptor: int = 0, block_samples: int = 3200, poll_s: float = 0.05) -> None:
-        self._descriptor = file_descriptor
-        self._block_bytes = 2 * block_samples
-        self._poll_s = poll_s
-        self._rest = b""
-
-    def __enter__(self) -> Self:
-        """Use the descriptor, which stays its owner's.
-
-        Raises
-        ------
-        AudioFileError
-            If it is not open.
-        """
-        try:
-            os.fstat(self._descriptor)
-        except OSError as exc:
-            raise AudioFileError("expected samples on standard input, found it closed") from exc
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the descriptor open."""
-
-    def read(self) -> Block | None:
-        """Return what has arrived, waiting a short while for it. An odd last byte is dropped with a warning.
-
-        Raises
-        ------
-        AudioFileError
-            If standard input cannot be read.
-        """
-        try:
-            readable, _, _ = select.select([self._descriptor], [], [], self._poll_s)
-            if not readable:
-                return Block(NOTHING)
-            arrived = os.read(self._descriptor, self._block_bytes)
-        except OSError as exc:
-            raise AudioFileError(f"expected samples on standard input, found: {exc.strerror}") from exc
-        if not arrived:
-            if self._rest:
-                log.warning("standard input ended in the middle of a sample; its odd last byte was dropped")
-            return None
-        whole = self._rest + arrived
-        n_bytes = len(whole) // 2 * 2
-        self._rest = whole[n_bytes:]
-        return Block(np.frombuffer(whole[:n_bytes], dtype="<i2").astype(np.int16))
 
 
 class Silence:

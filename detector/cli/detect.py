@@ -27,9 +27,6 @@ from detector.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BLOCK_S = 4.0
-"""Detected in at once: nobody waits for what stands in it."""
-
 
 class Found(NamedTuple):
     """A recording to detect in."""
@@ -94,7 +91,10 @@ def detect(
                 listeners.append(Labels(_label(labels, place)))
             try:
                 check_source(file)
-                with Recording(file, sample_rate_hz=rate_hz, block_s=BLOCK_S) as source, Fanout(listeners) as fanout:
+                with (
+                    Recording(file, sample_rate_hz=rate_hz, block_s=batch.BLOCK_S) as source,
+                    Fanout(listeners) as fanout,
+                ):
                     n_detections = batch.detect(source, detector, fanout, source_id=settings.name)
             except OutputClosed:
                 raise BrokenPipeError from None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from detector import __version__
+from detector.audio.pcm import normalise_name
 from detector.cli.arguments import Parser
 from detector.cli.options import AddPair, add_option, name_keys, take_given
 from detector.cli.sources import check_source
@@ -82,6 +83,9 @@ def build_parser() -> argparse.ArgumentParser:
     add_option(live, Settings, "recovery.give_up_after_s")
     add_option(live, Settings, "events")
     add_option(live, Settings, "record.folder", "--record")
+    add_option(live, Settings, "stdin.rate", "--rate")
+    add_option(live, Settings, "stdin.channels", "--channels")
+    add_option(live, Settings, "stdin.format", "--format", type=normalise_name)
     device = Parser(add_help=False)
     add_option(device, Settings, "device", type=_device)
 
@@ -97,7 +101,8 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         metavar="SOURCE",
         help="nothing: the microphone; a file: that recording in "
-        "real time; -: raw signed 16-bit little-endian 16 kHz mono samples on stdin",
+        "real time; -: a WAV stream on standard input, or raw samples: signed 16-bit little-endian, 16 kHz, mono, "
+        "unless --format, --rate, --channels say otherwise",
     )
     verb = add("detect", "detect keywords in recordings, as fast as the machine can", shared)
     verb.add_argument(
@@ -194,6 +199,9 @@ def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
     if verb == "listen":
         if options["source"] is not None and "device" in flags:
             raise SettingsError(f"expected either a source or --device, found '{options['source']}' and --device")
+        if options["source"] != "-" and "stdin" in flags:
+            flag = next(iter(flags["stdin"]))
+            raise SettingsError(f"expected --{flag} with 'listen -' alone, found another source: it says so itself")
         if options["source"] not in (None, "-"):
             check_source(options["source"])
         from detector.daemon.daemon import listen

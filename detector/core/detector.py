@@ -19,10 +19,16 @@ from numpy.typing import ArrayLike, NDArray
 from detector.core.decision import Decision, DecisionState
 from detector.core.manifest import DecisionSettings, WordDecision
 from detector.core.model import Model, load_model
+from detector.core.operating import pick_of_model
 from detector.core.scorer import Scorer, ScorerState
 from detector.errors import SettingsError
 from detector.events import Detection, Scored
 from detector.samples import to_int16
+
+Words = Sequence[str] | str | None
+Thresholds = Mapping[str, float] | float | None
+MOST_LEVEL = 8.0
+"""18 dB above full scale: what filters and resamplers add to full scale is far less."""
 
 
 class DetectorState(ScorerState, frozen=True, kw_only=True):
@@ -46,18 +52,17 @@ class Detector:
     ...     print(detection.keyword, detection.time_s)
     """
 
-    def __init__(
-        self, model: Model, *, words: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None
-    ) -> None:
+    def __init__(self, model: Model, *, words: Words = None, thresholds: Thresholds = None) -> None:
         """Detect with a model.
 
         Parameters
         ----------
         model : Model
-        words : sequence of str, optional
-            The words to report; all of the model's by default.
-        thresholds : mapping of str to float, optional
-            Scores in (0, 1] at or above which a word is reported, where they are to differ from the manifest's.
+        words : sequence of str, or str, optional
+            The words to report, `["yes", "no"]` or `"yes,no"`; all of the model's by default.
+        thresholds : mapping of str to float, or float, optional
+            Scores in (0, 1] at or above which a word is reported, where they are to differ from the manifest's: by
+            word, or one for all.
 
         Raises
         ------
@@ -70,10 +75,30 @@ class Detector:
 
     @classmethod
     def load(
-        cls, name_or_path: str, *, words: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None
+        cls,
+        name_or_path: str,
+        *,
+        words: Words = None,
+        thresholds: Thresholds = None,
+        false_accepts_per_hour: float | None = None,
     ) -> Self:
-        """Load a model by name or path and detect with it; see `Detector` and `load_model`."""
-        return cls(load_model(name_or_path), words=words, thresholds=thresholds)
+        """Load a model by name or path and detect with it; see `Detector` and `load_model`.
+
+        `false_accepts_per_hour`, above 0, picks the thresholds from the model's operating curve instead of giving them.
+
+        Raises
+        ------
+        DetectorError
+            If there is no such model, or it does not fit what is asked for.
+        """
+        model = load_model(name_or_path)
+        if false_accepts_per_hour is not None:
+            if thresholds is not None:
+                raise SettingsError("expected either thresholds or false_accepts_per_hour, found both")
+            chosen = choose_words(model.manifest.words, words)
+            points = pick_of_model(model.manifest, chosen, false_accepts_per_hour)
+            thresholds = {word: point.threshold for word, point in points.items()}
+        return cls(model, words=words, thresholds=thresholds)
 
     @property
     def n_samples(self) -> int:
@@ -116,7 +141,8 @@ class Detector:
         Raises
         ------
         ValueError
-            If the array is not one-dimensional, or of another type.
+            If the array is not one-dimensional, of another type, or its floats are not finite or of other units: far
+            above 1, or whole numbers above 1.
         """
         return [event for event in self.events(samples) if isinstance(event, Detection)]
 
@@ -151,7 +177,7 @@ class Detector:
         self._scorer.reset()
         self._decision.reset()
 
-    def reconfigure(self, *, words: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None) -> None:
+    def reconfigure(self, *, words: Words = None, thresholds: Thresholds = None) -> None:
         """Detect other words, or by other thresholds, from the next window on; parameters as of the constructor.
 
         The stream continues: no sample is used twice or lost, and a word reported just now is not reported again.
@@ -186,17 +212,17 @@ class Detector:
         self._scorer.restore(state)
         self._decision.restore(state.decision, state.full_at)
 
-    def _configure(
-        self, words: Sequence[str] | None, thresholds: Mapping[str, float] | None
-    ) -> tuple[tuple[str, ...], DecisionSettings, Decision]:
+    def _configure(self, words: Words, thresholds: Thresholds) -> tuple[tuple[str, ...], DecisionSettings, Decision]:
         manifest = self.model.manifest
         chosen = choose_words(manifest.words, words)
+        if isinstance(thresholds, float | int):
+            thresholds = dict.fromkeys(manifest.words, float(thresholds))
         settings = override_thresholds(manifest.decision, thresholds or {})
         return chosen, settings, Decision.of_model(manifest, chosen, settings)
 
 
-def choose_words(of_model: Sequence[str], chosen: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the words to report, in the model's order.
+def choose_words(of_model: Sequence[str], chosen: Words) -> tuple[str, ...]:
+    """Return the words to report, in the model's order; a text holds them with commas between.
 
     Raises
     ------
@@ -205,6 +231,8 @@ def choose_words(of_model: Sequence[str], chosen: Sequence[str] | None) -> tuple
     """
     if chosen is None:
         return tuple(of_model)
+    if isinstance(chosen, str):
+        chosen = [word.strip() for word in chosen.split(",")]
     for word in chosen:
         if word not in of_model:
             raise SettingsError(f"expected words of the model ({', '.join(of_model)}), found '{word}'")
@@ -242,7 +270,16 @@ def _check_samples(samples: ArrayLike) -> NDArray[np.int16]:
     if array.dtype == np.int16:
         return array
     if array.dtype.kind != "f":
-        raise ValueError(f"expected int16 or float samples, found {array.dtype}")
-    if not np.isfinite(array).all():
+        raise ValueError(
+            f"expected int16 or float samples, found {array.dtype}: convert them, of 16-bit values with "
+            "samples.astype('int16')"
+        )
+    peak = float(np.abs(array).max(initial=0.0))
+    if not np.isfinite(peak):
         raise ValueError("expected finite samples, found NaN or infinity")
+    if peak > MOST_LEVEL or (peak > 1.0 and bool((array == np.rint(array)).all())):
+        raise ValueError(
+            f"expected float samples from -1 to 1, found {peak:g}: of 16-bit values give samples.astype('int16'), or "
+            "samples / 32768"
+        )
     return to_int16(array)

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from detector.core.manifest import OperatingCurve, OperatingPoint
+from detector.core.manifest import Manifest, OperatingCurve, OperatingPoint
 from detector.errors import SettingsError
 
 DECIMALS = 6
 """Rates are compared to this many decimals, so that sums of the same events are equal."""
+
+
+def pick_of_model(manifest: Manifest, words: Sequence[str], false_accepts_per_hour: float) -> dict[str, OperatingPoint]:
+    """Pick the points of a model's own curve; see `pick_points`.
+
+    Raises
+    ------
+    SettingsError
+        If the model has no operating curve, none of its points is that strict, or the rate is not above 0.
+    """
+    if not false_accepts_per_hour > 0.0:
+        raise SettingsError(f"expected false accepts an hour above 0, found {false_accepts_per_hour:g}")
+    if manifest.operating_curve is None:
+        raise SettingsError(
+            f"expected a model with an operating curve for --false-accepts-per-hour, found none in '{manifest.name}': "
+            "set a --threshold instead"
+        )
+    return pick_points(manifest.operating_curve, words, false_accepts_per_hour)
 
 
 def pick_points(

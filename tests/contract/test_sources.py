@@ -24,7 +24,8 @@ from detector.audio.recordings import Recording
 from detector.audio.recovery import Recovering
 from detector.audio.ring import RingBuffer
 from detector.audio.simulated import Fault, FaultKind, SimulatedPortAudio
-from detector.audio.sources import AudioSource, RawStdin, Silence
+from detector.audio.sources import AudioSource, Silence
+from detector.audio.stdin import Stdin
 from detector.settings import RecoverySettings
 
 RATE_HZ = 16000
@@ -88,7 +89,7 @@ def make_case(request, folder: Path, stack: contextlib.ExitStack) -> Case:
         writer = threading.Thread(target=write)
         writer.start()
         stack.callback(writer.join, 5)
-        return Case(RawStdin(file_descriptor=read_end), SOUND)
+        return Case(Stdin(sample_rate_hz=RATE_HZ, file_descriptor=read_end), SOUND)
     if request.param == "silence":
         return Case(Silence(len(SOUND), sample_rate_hz=RATE_HZ), np.zeros_like(SOUND))
     microphone = request.getfixturevalue("in_process_microphone")

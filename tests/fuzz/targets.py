@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from detector.audio.recordings import Recording
-from detector.audio.sources import RawStdin
+from detector.audio.stdin import Stdin
 from detector.core.detector import Detector
 from detector.core.manifest import read_manifest
 from detector.core.model import Model, find_model
@@ -77,7 +77,7 @@ def stdin(data: bytes) -> None:
     reading, writing = os.pipe()
     found = []
     try:
-        with RawStdin(file_descriptor=reading, block_samples=100, poll_s=0.0) as source:
+        with Stdin(sample_rate_hz=16000, file_descriptor=reading, poll_s=0.0) as source:
             rest = data
             for length in lengths:
                 os.write(writing, rest[:length])

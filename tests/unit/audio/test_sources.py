@@ -5,7 +5,8 @@ import os
 import pytest
 from clocks import Clock
 
-from detector.audio.sources import RawStdin, Silence
+from detector.audio.sources import Silence
+from detector.audio.stdin import Stdin
 from detector.errors import AudioFileError
 
 
@@ -22,7 +23,7 @@ def pipe():
 
 def test_samples_that_arrive_in_pieces_are_put_together_and_an_odd_last_byte_is_dropped(pipe, caplog):
     read_end, write_end = pipe
-    with RawStdin(file_descriptor=read_end) as source:
+    with Stdin(sample_rate_hz=16000, file_descriptor=read_end) as source:
         os.write(write_end, b"\x01\x00\x02")
         assert source.read().samples.tolist() == [1]
         os.write(write_end, b"\x01\xff\xff\x07")
@@ -33,7 +34,7 @@ def test_samples_that_arrive_in_pieces_are_put_together_and_an_odd_last_byte_is_
 
 
 def test_nothing_that_has_arrived_is_an_empty_block(pipe):
-    with RawStdin(file_descriptor=pipe[0], poll_s=0.0) as source:
+    with Stdin(sample_rate_hz=16000, file_descriptor=pipe[0], poll_s=0.0) as source:
         assert len(source.read().samples) == 0
 
 
@@ -41,7 +42,7 @@ def test_a_descriptor_that_is_closed_or_cannot_be_read_is_an_error(pipe, tmp_pat
     read_end, _ = pipe
     folder = os.open(tmp_path, os.O_RDONLY)
     with (
-        RawStdin(file_descriptor=folder) as source,
+        Stdin(sample_rate_hz=16000, file_descriptor=folder) as source,
         pytest.raises(AudioFileError, match="expected samples on standard input, found: Is a directory"),
     ):
         source.read()
@@ -49,7 +50,7 @@ def test_a_descriptor_that_is_closed_or_cannot_be_read_is_an_error(pipe, tmp_pat
     os.close(read_end)
     with (
         pytest.raises(AudioFileError, match="expected samples on standard input, found it closed"),
-        RawStdin(file_descriptor=read_end),
+        Stdin(sample_rate_hz=16000, file_descriptor=read_end),
     ):
         pass
 

@@ -121,6 +121,7 @@ def test_a_setting_says_whether_flag_file_model_or_default_has_it(write):
             "jitter": "file",
             "give_up_after_s": "flag",
         },
+        "stdin": dict.fromkeys(("rate", "channels", "format"), "default"),
         "name": "default",
         "json": "flag",
         "events": "default",

@@ -110,6 +110,9 @@ def test_a_threshold_of_one_reports_nothing(model, demo_samples):
     [
         ({"words": ["maybe"]}, r"words of the model \(yes, no\), found 'maybe'"),
         ({"words": []}, "at least one of the words"),
+        ({"words": ""}, "found ''"),
+        ({"words": "yes,maybe"}, "found 'maybe'"),
+        ({"thresholds": 2}, "found 2"),
         ({"thresholds": {"maybe": 0.5}}, "found one for 'maybe'"),
         ({"thresholds": {"yes": 0.0}}, "above 0 and at most 1, found 0"),
         ({"thresholds": {"yes": 1.5}}, "found 1.5"),
@@ -128,6 +131,10 @@ def test_settings_that_do_not_fit_the_model_are_refused(model, arguments, messag
         (np.zeros(10, dtype=np.int32), "found int32"),
         (np.array([0.0, np.nan]), "found NaN or infinity"),
         (np.array([0.0, np.inf], dtype=np.float32), "found NaN or infinity"),
+        (np.array([3.0, -2.0, 0.0]), r"from -1 to 1, found 3: .* samples / 32768"),
+        (np.array([812.25, 3.5]), "from -1 to 1, found 812.25"),
+        (np.array([True, False]), "found bool: convert"),
+        (np.array(["a"]), "found <U1"),
     ],
 )
 def test_samples_of_another_kind_are_refused(detector, samples, message):
@@ -158,3 +165,26 @@ def test_a_word_that_is_added_later_is_heard(model, demo_samples, demo_words):
     detector.reconfigure()
     heard += detector.feed(demo_samples[half:])
     assert {detection.keyword for detection in heard} == {"yes", "no"}
+
+
+def test_words_and_thresholds_may_be_given_in_short(model):
+    assert Detector(model, words="no").words == ("no",)
+    assert Detector(model, words="no, yes").words == ("yes", "no")
+    assert Detector(model, thresholds=0.9).thresholds == {"yes": 0.9, "no": 0.9}
+    assert Detector(model, words="yes", thresholds=1).thresholds == {"yes": 1.0}
+
+
+def test_thresholds_may_be_picked_from_the_operating_curve(model):
+    few = Detector.load("yes-no", false_accepts_per_hour=0.5).thresholds
+    many = Detector.load("yes-no", false_accepts_per_hour=8).thresholds
+    assert few["yes"] > many["yes"]
+    with pytest.raises(SettingsError, match="found both"):
+        Detector.load("yes-no", thresholds=0.9, false_accepts_per_hour=1.0)
+    with pytest.raises(SettingsError, match="above 0, found 0"):
+        Detector.load("yes-no", false_accepts_per_hour=0)
+
+
+def test_floats_a_little_above_full_scale_are_clipped(model):
+    peaks = np.array([1.25, -1.5, 0.5] * 6000)
+    clipped = np.clip(peaks, -1.0, 32767 / 32768)
+    assert Detector(model).events(peaks) == Detector(model).events(clipped)

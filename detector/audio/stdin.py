@@ -1,0 +1,217 @@
+"""Standard input: raw samples of any kind, or a WAV stream, as they arrive."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+from collections.abc import Callable
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.audio.pcm import CODINGS, name_coding
+from detector.audio.resample import open_resampler
+from detector.audio.sources import NOTHING, Block
+from detector.audio.wav import is_wav, read_header
+from detector.errors import AudioFileError
+from detector.samples import to_int16
+from detector.settings import StdinSettings
+
+log = logging.getLogger(__name__)
+
+WAV_STARTS = (b"RIFF", b"RIFX", b"RF64")
+WAV_BYTES = 12
+"""By so many a WAV is known."""
+STARTS = {
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+    b"ID3": "MP3",
+    b"FORM": "AIFF",
+    b"caff": "CAF",
+    b".snd": "AU",
+    b"#!AMR": "AMR",
+    b"\x1a\x45\xdf\xa3": "WebM",
+}
+"""What raw samples do not begin with."""
+
+
+class _Form(NamedTuple):
+    """How the samples on standard input are written."""
+
+    coding: str
+    rate_hz: int
+    n_channels: int
+    n_bytes: int | None = None
+    """Of samples; None where only the end says so."""
+
+
+class _CutShort(Exception):  # noqa: N818 - no error: more comes
+    """A header goes on in what has not arrived yet."""
+
+
+class Stdin:
+    """Samples from a pipe or a file descriptor, raw or behind the header of a WAV; channels are averaged."""
+
+    is_live = True
+    can_wait = True
+    is_waiting = False
+    name = "stdin"
+
+    def __init__(
+        self,
+        *,
+        sample_rate_hz: int,
+        settings: StdinSettings | None = None,
+        file_descriptor: int = 0,
+        block_s: float = 0.2,
+        poll_s: float = 0.05,
+    ) -> None:
+        """Wait to be opened.
+
+        Parameters
+        ----------
+        sample_rate_hz : int
+            Of the blocks.
+        settings : StdinSettings, optional
+            How raw samples are written; a WAV says so itself.
+        file_descriptor : int
+        block_s : float
+            Of sound that is read at once, at most, in seconds.
+        poll_s : float
+            `read` waits for at most this long, in seconds.
+        """
+        self._sample_rate_hz = sample_rate_hz
+        settings = settings or StdinSettings()
+        self._given = _Form(settings.format, settings.rate or sample_rate_hz, settings.channels)
+        self._form: _Form | None = None
+        self._convert: Callable[[NDArray[np.float32], bool], NDArray[np.float32]]
+        self._descriptor = file_descriptor
+        self._block_s = block_s
+        self._poll_s = poll_s
+        self._pending = b""
+        self._n_decoded_bytes = 0
+        self._has_ended = False
+
+    def __enter__(self) -> Self:
+        """Use the descriptor, which stays its owner's.
+
+        Raises
+        ------
+        AudioFileError
+            If it is not open.
+        """
+        try:
+            os.fstat(self._descriptor)
+        except OSError as exc:
+            raise AudioFileError("expected samples on standard input, found it closed") from exc
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the descriptor open."""
+
+    def read(self) -> Block | None:
+        """Return what has arrived, waiting a short while for it. An odd last byte is dropped with a warning.
+
+        Raises
+        ------
+        AudioFileError
+            If standard input cannot be read, holds samples that are not finite, or is neither raw nor a WAV.
+        """
+        if self._has_ended:
+            return None
+        form = self._form or self._given
+        n_asked = max(4096, round(self._block_s * form.rate_hz) * form.n_channels * CODINGS[form.coding].sample_bytes)
+        try:
+            readable, _, _ = select.select([self._descriptor], [], [], self._poll_s)
+            if not readable:
+                return Block(NOTHING)
+            arrived = os.read(self._descriptor, n_asked)
+        except OSError as exc:
+            raise AudioFileError(f"expected samples on standard input, found: {exc.strerror}") from exc
+        self._pending += arrived
+        if self._form is None and not self._find_form(is_end=not arrived):
+            return Block(NOTHING)
+        return self._decode(is_end=not arrived)
+
+    def _find_form(self, *, is_end: bool) -> bool:
+        """Find out how the samples are written, and leave a header out; return False while it has not arrived."""
+        start = self._pending
+        for name, kind in STARTS.items():
+            if start.startswith(name):
+                raise AudioFileError(
+                    f"expected raw samples or a WAV on standard input, found {kind}: decode it first, "
+                    "ffmpeg -i - -f wav - | keyword-detector listen -"
+                )
+        may_be_wav = len(start) < WAV_BYTES and any(start[:4] == name[: len(start)] for name in WAV_STARTS)
+        may_be_other = any(len(start) < len(name) and name.startswith(start) for name in STARTS)
+        if not is_end and (may_be_wav or may_be_other):
+            return False
+        form = self._given
+        if is_wav(start):
+            try:
+                form = self._read_wav(start)
+            except _CutShort:
+                if is_end:
+                    raise AudioFileError("expected samples on standard input, found the start of a WAV alone") from None
+                return False
+        self._form = form
+        resampler = open_resampler(form.rate_hz, self._sample_rate_hz)
+        self._convert = lambda samples, is_last: resampler.convert(samples, is_last=is_last)
+        return True
+
+    def _read_wav(self, start: bytes) -> _Form:
+        position = 0
+
+        def read(n_bytes: int) -> bytes:
+            nonlocal position
+            found = start[position : position + n_bytes]
+            if len(found) < n_bytes:
+                raise _CutShort
+            position += n_bytes
+            return found
+
+        header = read_header(read)
+        if header is None or header.subtype is None:
+            raise AudioFileError(
+                "expected raw samples or a WAV of plain samples on standard input, found a WAV in another coding: "
+                "decode it first, ffmpeg -i - -f wav - | keyword-detector listen -"
+            )
+        self._pending = start[header.first_byte :]
+        coding = name_coding(header.subtype, is_big_endian=header.is_big_endian)
+        log.info("standard input is a WAV: %s, %d Hz, %d channels", coding, header.rate_hz, header.n_channels)
+        return _Form(coding, header.rate_hz, header.n_channels, header.n_bytes)
+
+    def _decode(self, *, is_end: bool) -> Block | None:
+        """Return what is pending, decoded as far as it goes; None at the end, where what is left is dropped."""
+        form = self._form
+        assert form is not None
+        frame_bytes = form.n_channels * CODINGS[form.coding].sample_bytes
+        content = self._pending
+        if form.n_bytes is not None:
+            content = content[: form.n_bytes - self._n_decoded_bytes]
+            is_end = is_end or self._n_decoded_bytes + len(content) == form.n_bytes
+        n_bytes = len(content) // frame_bytes * frame_bytes
+        self._pending = self._pending[n_bytes:]
+        self._n_decoded_bytes += n_bytes
+        self._has_ended = is_end
+        if is_end and len(content) > n_bytes:
+            log.warning("standard input ended in the middle of a sample; its odd last byte was dropped")
+        samples = self._to_mono(content[:n_bytes], form, is_end=is_end)
+        return Block(samples) if len(samples) or not is_end else None
+
+    def _to_mono(self, content: bytes, form: _Form, *, is_end: bool) -> NDArray[np.int16]:
+        if form[:3] == (PLAIN, self._sample_rate_hz, 1):
+            return np.frombuffer(content, dtype="<i2").astype(np.int16)
+        frames = CODINGS[form.coding].decode(content).reshape(-1, form.n_channels)
+        if not np.isfinite(frames).all():
+            raise AudioFileError("expected finite samples on standard input, found NaN or infinity")
+        return to_int16(self._convert(np.clip(frames, -1.0, 1.0).mean(axis=1), is_end))
+
+
+PLAIN = "s16le"
+"""What needs no conversion, in mono and at the model's rate."""
