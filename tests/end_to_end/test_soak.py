@@ -25,3 +25,7 @@ def test_a_simulated_hour_of_random_faults_is_heard_through_and_kept_account_of(
 @pytest.mark.microphone
 def test_a_sound_server_may_be_killed_suspended_emptied_and_stopped():
     assert soak("live.py", "--faults", "6", "--kinds", "kill,suspend,unload,stop").endswith(" 0 failures")
+
+
+def test_commands_end_with_0_whenever_they_are_asked_to():
+    assert soak("signals.py", "--runs", "12", "--seed", "5").endswith(" 0 failures")
