@@ -55,6 +55,7 @@ def test_another_package_of_the_same_name_ends_the_commands_with_one_line(tmp_pa
         text=True,
         check=False,
         timeout=60,
+        cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
     )
     assert (finished.returncode, finished.stdout) == (78, "")
