@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from commands import KEYWORD_DETECTOR, KEYWORD_TRAINER, assert_one_line, run
 
+from detector import __version__
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -39,6 +41,16 @@ def test_every_verb_and_option_is_in_the_reference(command):
         if command is KEYWORD_DETECTOR:
             for option in re.findall(r"--[a-z-]+", run(verb, "--help", command=command).stdout):
                 assert option in reference or option in ("--help", "--version")
+
+
+def test_the_newest_version_of_the_changelog_is_this_one():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## \[(\d+\.\d+\.\d+)\]", text, re.MULTILINE)[0] == __version__
+    for section in text.split("\n## ")[1:]:
+        headings = re.findall(r"^### (.*)$", section, re.MULTILINE)
+        assert headings == [
+            name for name in ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security") if name in headings
+        ]
 
 
 def test_the_trainer_without_its_packages_names_them():
