@@ -6,16 +6,31 @@ import logging
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import event, given
+from hypothesis import strategies as st
 
 from detector.errors import SettingsError
 from training.data.folders import read_folder
 from training.data.items import Split
 from training.data.layouts import index_words
-from training.data.lists import key_of, read_lines
+from training.data.lists import key_of, read_lines, read_lists
 from training.data.notes import Notes
 from training.data.trees import index_tree
 
 SPEAKERS = [f"{k:08x}" for k in range(10)]
+
+
+@given(content=st.binary(max_size=80) | st.text(max_size=80).map(lambda text: text.encode("utf-16", "surrogatepass")))
+def test_whatever_a_list_holds_is_read_or_one_line(tmp_path_factory, content):
+    file = tmp_path_factory.mktemp("list") / "validation_list.txt"
+    file.write_bytes(content)
+    clips = {("yes", "a"), ("no", "b")}
+    try:
+        listed = read_lists({file: Split.VALIDATION}, clips, file.parent, Notes())
+    except SettingsError as exc:
+        listed = {}
+        event(str(exc).partition("the first is")[1])
+    assert listed.keys() <= clips
 
 
 @pytest.fixture

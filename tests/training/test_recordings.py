@@ -73,6 +73,16 @@ def test_a_word_that_is_the_name_of_a_folder_of_noise_is_explained(tmp_path):
         index(settings(tmp_path, "noise"))
 
 
+def test_a_word_whose_speakers_have_folders_is_explained_and_many_words_are_not_all_named(tmp_path):
+    write(tmp_path, *(f"words/jarvis/{name}/1.wav" for name in ("anna", "ben")))
+    message = r"\(words: anna, ben; folders in 'jarvis' were taken for words: name its files jarvis/SPEAKER-NUMBER\)"
+    with pytest.raises(SettingsError, match=message):
+        index(settings(tmp_path, "jarvis"))
+    write(tmp_path, *(f"words/jarvis/{k:02d}/1.wav" for k in range(60)))
+    with pytest.raises(SettingsError, match=r"words: 00, 01, .*, 39, and 22 more\)"):
+        index(settings(tmp_path, "other"))
+
+
 def test_names_of_speakers_are_not_blamed_for_what_lists_say(tmp_path):
     write(tmp_path, *(f"words/{word}/{speaker}-1.wav" for word in ("up", "other") for speaker in "abcdefgh"))
     (tmp_path / "words/validation_list.txt").write_text("other/a-1.wav\n")
@@ -103,6 +113,7 @@ NOISE = [Item("hum", Kind.NOISE, Split.TRAINING)]
     ("items", "cautions"),
     [
         (GOOD, []),
+        (GOOD[:1] + GOOD[11:] + clips("up", Split.VALIDATION, *[""] * 12), []),
         (GOOD[:11], ["trained without other words or running speech: how often it fires on speech cannot be known"]),
         (GOOD[:12], ["no other words or running speech to measure on: how often it fires on them is not known"]),
         (

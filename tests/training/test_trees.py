@@ -164,12 +164,38 @@ def test_edge_impulses_labels_beat_names_and_cut_recordings(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"files": 3}', '{"files": [{"path": "a"}]}', "\0"])
+def test_edge_impulses_labels_of_files_named_alike_are_told_apart(tmp_path):
+    write(tmp_path, "training/one.wav", "testing/one.wav")
+    files = [{"path": f"{s}\\one.wav", "label": {"type": "label", "label": s}} for s in ("training", "testing")]
+    (tmp_path / "info.labels").write_text(json.dumps({"files": files}))
+    assert count(read(tmp_path)) == {("training", TRAINING): 1, ("testing", TESTING): 1}
+
+
+PART = '{"label": "x", "startIndex": %s, "endIndex": 2}'
+PARTS = f'{{"files": [{{"path": "a", "label": {{"type": "multi-label", "labels": [{PART}]}}}}]}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"files": 3}',
+        '{"files": [{"path": "a"}]}',
+        '{"files": [{"path": 3, "label": {}}]}',
+        "\0",
+        "[" * 100_000,
+    ]
+    + [PARTS % start for start in ("-1", "3", '"x"', "1e999", "null")],
+)
 def test_damaged_labels_are_one_line(tmp_path, content):
     write(tmp_path, "training/yes.1.wav")
     (tmp_path / "info.labels").write_text(content)
-    with pytest.raises(SettingsError, match=r"^expected labels of Edge Impulse in .*info\.labels, found no such JSON"):
+    with pytest.raises(
+        SettingsError, match=r"^expected labels of Edge Impulse in .*info\.labels, found no such JSON"
+    ) as refused:
         read(tmp_path)
+    assert len(str(refused.value)) < 400
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,8 @@ def index_export(root: Folder, notes: Notes) -> list[Item]:
         split = SPLIT_NAMES.get(folder.name.lower(), Split.TRAINING) if folder is not root else Split.TRAINING
         known = {**labelled.get(root.path, {}), **labelled.get(folder.path, {})}
         for path in folder.recordings:
-            labels = known.get(path.name) or [(path.name.partition(".")[0], None)]
+            labels = known.get(f"{folder.name}/{compose_text(path.name)}") or known.get(compose_text(path.name))
+            labels = labels or [(path.name.partition(".")[0], None)]
             items += _items_of(path, split, labels, notes)
     if not any(item.kind == Kind.WORD for item in items):
         raise SettingsError(f"expected labelled clips in the export of Edge Impulse in {root.path}, found none")
@@ -100,15 +101,17 @@ def _items_of(
 
 
 def _read_labels(file: Path) -> dict[str, list[tuple[str, tuple[int, int] | None]]]:
-    """Return the labels of the files that JSON names, by the file's name."""
+    """Return the labels of the files that JSON names, by the file's folder, where it has one, and name."""
     try:
         content: Any = msgspec.json.decode(file.read_bytes())
         if file.name == LABELS_FILES[1]:
-            return {name: [_part(part) for part in parts] for name, parts in content["structuredLabels"].items()}
-        return {Path(entry["path"]).name: _labels_of(entry["label"]) for entry in content["files"]}
+            return {
+                _key_of(name): [_part(part) for part in parts] for name, parts in content["structuredLabels"].items()
+            }
+        return {_key_of(entry["path"]): _labels_of(entry["label"]) for entry in content["files"]}
     except OSError as exc:
         raise SettingsError(f"expected labels of Edge Impulse in {file}, found: {exc.strerror}") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError) as exc:
         raise SettingsError(f"expected labels of Edge Impulse in {file}, found no such JSON ({exc})") from exc
 
 
@@ -120,4 +123,11 @@ def _labels_of(label: dict[str, Any]) -> list[tuple[str, tuple[int, int] | None]
 
 
 def _part(part: dict[str, Any]) -> tuple[str, tuple[int, int] | None]:
-    return str(part["label"]), (int(part["startIndex"]), int(part["endIndex"]))
+    first, last = int(part["startIndex"]), int(part["endIndex"])
+    if not 0 <= first <= last:
+        raise ValueError(f"a part from sample {first} to {last}")
+    return str(part["label"]), (first, last)
+
+
+def _key_of(path: str) -> str:
+    return compose_text("/".join(path.replace("\\", "/").split("/")[-2:]))

@@ -26,7 +26,8 @@ Key = tuple[str, ...]
 
 def key_of(path: str) -> Key:
     """Return the parts of a path, folded."""
-    *folders, name = (part for part in re.split(r"[\\/]", path.strip().strip("\"'")) if part not in ("", "."))
+    parts = [part for part in re.split(r"[\\/]", path.strip().strip("\"'")) if part not in ("", ".")]
+    *folders, name = parts or [""]
     stem, dot, ending = name.rpartition(".")
     if f".{ending.lower()}" in EXTENSIONS and dot:
         name = stem

@@ -58,7 +58,7 @@ def _count(
     """Return the cells of a row."""
     items = [collection.items[position] for position in positions]
     counts = [sum(item.split == split for item in items) for split in columns]
-    n_speakers = len({item.speaker for item in items if item.kind != Kind.NOISE})
+    n_speakers = len({item.speaker for item in items if item.kind != Kind.NOISE} - {""})
     mark = "" if all(item.is_speaker_known for item in items) else "?"
     seconds = sum(len(collection[position]) for position in positions) / sample_rate_hz
     return [*map(str, counts), f"{n_speakers or ''}{mark}", f"{seconds:.0f}"]

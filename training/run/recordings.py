@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from training.data.summary import describe_collection
 from training.data.trees import is_noise_folder
 from training.run.settings import TrainSettings
 
+MOST_NAMED = 40
+"""Words that a message names."""
 FEW_CLIPS, FEW_SPEAKERS = 10, 2
 """Fewer of a word on the side that is measured on are warned of: of ten clips that are right, 3 in 10 may be wrong."""
 
@@ -48,9 +51,10 @@ def index(settings: TrainSettings, notes: Notes | None = None) -> list[Item]:
     items = find_recordings(settings, notes)
     for word in settings.words:
         if not any(item.word == word for item in items if item.kind == Kind.WORD):
-            found = ", ".join(sorted({item.word for item in items if item.word}))
-            hint = f"; a folder '{word}' is read as noise" if is_noise_folder(word) else ""
-            raise SettingsError(f"expected clips of '{word}' in the training split, found none (words: {found}{hint})")
+            raise SettingsError(
+                f"expected clips of '{word}' in the training split, found none ({_describe_words(items)}"
+                f"{_explain_absence(word, items)})"
+            )
     _check_negatives(settings, items)
     for word in settings.words:
         clips = [item for item in items if item.kind == Kind.WORD and item.word == word]
@@ -58,6 +62,22 @@ def index(settings: TrainSettings, notes: Notes | None = None) -> list[Item]:
             if not any(item.split == split for item in clips):
                 raise SettingsError(f"expected clips of '{word}' in the {split} split, found none: {_explain(clips)}")
     return items
+
+
+def _describe_words(items: Sequence[Item]) -> str:
+    words = sorted({item.word for item in items if item.word})
+    more = f", and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return f"words: {', '.join(words[:MOST_NAMED])}{more}"
+
+
+def _explain_absence(word: str, items: Sequence[Item]) -> str:
+    """Return a hint at a folder of the word's name that was taken for something else, if there is one."""
+    if is_noise_folder(word):
+        return f"; a folder '{word}' is read as noise"
+    below = (os.path.relpath(item.path, Path(item.folder).parent) for item in items)
+    if any(word in Path(path).parts for path in below):
+        return f"; folders in '{word}' were taken for words: name its files {word}/SPEAKER-NUMBER"
+    return ""
 
 
 def _explain(clips: Sequence[Item]) -> str:
@@ -111,8 +131,10 @@ def find_cautions(settings: TrainSettings, items: Sequence[Item]) -> list[str]:
     for word in settings.words:
         measured = [item for item in clips if item.word == word and item.split == Split.VALIDATION]
         speakers = {item.speaker for item in measured}
-        if len(measured) < FEW_CLIPS or len(speakers) < FEW_SPEAKERS:
-            few.append(f"{word} ({_count(len(measured), 'clip')} of {_count(len(speakers), 'speaker')})")
+        is_anonymous = "" in speakers  # TensorFlow Datasets keeps no speakers
+        if len(measured) < FEW_CLIPS or (len(speakers) < FEW_SPEAKERS and not is_anonymous):
+            by = "" if is_anonymous else f" of {_count(len(speakers), 'speaker')}"
+            few.append(f"{word} ({_count(len(measured), 'clip')}{by})")
     if few:
         cautions.append(f"few recordings to measure on, so that figures may be far off: {', '.join(few)}")
     unnamed = [item for item in clips if not item.is_speaker_known]
