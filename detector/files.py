@@ -8,6 +8,7 @@ import os
 import stat
 from pathlib import Path
 
+PIECE_BYTES = 2**20
 KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFDIR: "a folder",
@@ -48,11 +49,16 @@ def read_file(file: Path, most_bytes: int) -> bytes:
     OSError
         As `open_regular` does, or if it holds more than `most_bytes`.
     """
-    with open(open_regular(file), "rb") as opened:
-        content = opened.read(most_bytes + 1)
+    descriptor, content = open_regular(file), bytearray()
+    try:
+        # Python's files return None where a file of the kernel's has nothing for the moment; this raises.
+        while len(content) <= most_bytes and (piece := os.read(descriptor, PIECE_BYTES)):
+            content += piece
+    finally:
+        os.close(descriptor)
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"more than {most_bytes // 1024} kB", str(file))
-    return content
+    return bytes(content)
 
 
 def decode_text(content: bytes) -> str:
