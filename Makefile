@@ -9,8 +9,8 @@ MACHINE := $(shell uname -m)
 # Many tests wait for real time: twice as many processes as there are cores. JOBS=0 runs them one after another.
 JOBS ?= $(shell expr 2 \* $$(nproc))
 PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
-# PulseAudio stands in for a microphone in the tests, espeak-ng speaks words; the detector needs libportaudio2 alone.
-TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins espeak-ng
+# PulseAudio and PipeWire stand in for a microphone in the tests, espeak-ng speaks words; the detector needs libportaudio2 alone.
+TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins pipewire pipewire-pulse wireplumber dbus-daemon espeak-ng
 
 .DEFAULT_GOAL := help
 
@@ -126,6 +126,9 @@ $(VENV)/installed: pyproject.toml $(VENV)/bin/python
 
 $(VENV)/installed-tests: $(VENV)/installed
 	$(call need,$(TEST_PACKAGES))
+	@# PipeWire's plugin of ALSA cannot be installed beside PulseAudio: it is unpacked, for the tests alone.
+	@cd $(VENV) && apt-get download -qq pipewire-alsa >/dev/null 2>&1 && dpkg -x pipewire-alsa_*.deb pipewire-alsa && \
+	  rm pipewire-alsa_*.deb || echo "pipewire-alsa could not be had: its tests are skipped"
 	@echo "installing what the tests need, TensorFlow included"
 	@if $(BIN)/python -m pip install -q --disable-pip-version-check --dry-run --only-binary :all: -e '.[train-cpu]' 2>/dev/null; then \
 	  $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[train-cpu]'; \

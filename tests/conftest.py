@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from commands import end_started
 from lenient import open_lenient_detector
+from pipewire import missing_packages
 from pulse import VirtualMicrophone, missing_programs, virtual_microphone
 from supervisor import Supervisor
 
@@ -36,6 +37,7 @@ LONGEST = [
     "training/test_architectures.py",
     "training/test_tutorial.py",
     "end_to_end/test_soak.py",
+    "end_to_end/test_pipewire.py",
     "end_to_end/test_recovery.py",
     "end_to_end/test_service.py",
     "training/test_teachers.py",
@@ -46,11 +48,13 @@ begun; what trains and what waits for a sound server in turn."""
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what this machine lacks, and say what would run it; put the longest first."""
-    missing = missing_programs()
+    missing, missing_of_pipewire = missing_programs(), missing_packages()
     folder = os.environ.get("KEYWORD_DETECTOR_DATA", "")
     for item in items:
         if missing and "microphone" in item.keywords:
             item.add_marker(pytest.mark.skip(f"needs {missing[0]}: apt-get install pulseaudio pulseaudio-utils"))
+        if missing_of_pipewire and "pipewire" in item.keywords:
+            item.add_marker(pytest.mark.skip(f"needs PipeWire: apt-get install {' '.join(missing_of_pipewire)}"))
         if importlib.util.find_spec("tensorflow") is None and "tensorflow" in item.keywords:
             item.add_marker(pytest.mark.skip("needs TensorFlow: pip install 'keyword-detector[train-cpu]'"))
         if not Path(folder or "missing").is_dir() and "recordings" in item.keywords:

@@ -23,14 +23,14 @@ PROGRAMS = {
     "pipewire-pulse": "pipewire-pulse",
     "pw-cli": "pipewire-bin",
     "pactl": "pulseaudio-utils",
-    "dbus-daemon": "dbus",
+    "dbus-daemon": "dbus-daemon",
 }
 """What is needed, and the packages that hold it."""
 PLUGIN = "libasound_module_pcm_pipewire.so"
 """PipeWire's plugin of ALSA: of the package pipewire-alsa, which cannot be installed beside PulseAudio."""
 UNPACKED = Path(sys.prefix) / "pipewire-alsa"
 """Where `make` unpacks that package instead."""
-STARTS_WITHIN_S = 20.0
+ANSWERS_WITHIN_S = 8.0
 SPEAKER = "vspk"
 SOURCE = "vmic"
 
@@ -44,6 +44,10 @@ def find_plugin() -> Path | None:
     """Return PipeWire's plugin of ALSA, if there is one."""
     places = [*UNPACKED.glob(f"usr/lib/*/alsa-lib/{PLUGIN}"), *Path("/usr/lib").glob(f"*/alsa-lib/{PLUGIN}")]
     return places[0] if places else None
+
+
+class HungError(RuntimeError):
+    """PipeWire, or one of its programs, does not answer."""
 
 
 class PipeWire:
@@ -62,6 +66,10 @@ class PipeWire:
             "ALSA_CONFIG_PATH": str(folder / "asound.conf"),
         }
         self.environment.pop("DISPLAY", None)
+        self.nodes = [SOURCE, SPEAKER]
+        """Names of all that was ever added."""
+        self.n_hung = 0
+        """How often PipeWire hung, and was started anew."""
         self._folder = folder
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
         folder.chmod(0o700)
@@ -74,11 +82,27 @@ class PipeWire:
         (folder / "asound.conf").write_text("\n".join(lines) + "\n")
 
     def start(self) -> None:
-        """Start what does not run, in order, and put the speaker and the source there."""
+        """Start what does not run, in order, and put the speaker and the source there.
+
+        PipeWire 0.3.65 may hang for good, mostly when its session manager was killed: then it is started anew.
+        """
         self._start("bus", "dbus-daemon", "--session", "--nofork", f"--address=unix:path={self._folder}/bus")
         self._wait_for((self._folder / "bus").exists, "bus")
+        try:
+            self._start_server()
+        except HungError:
+            self.restart()
+
+    def restart(self) -> None:
+        """Start a server that hangs anew."""
+        self.n_hung += 1
+        for name in ("pulse", "server", "session"):
+            self.kill(name)
+        self._start_server()
+
+    def _start_server(self) -> None:
         self._start("server", "pipewire")
-        self._wait_for(lambda: bool(self._output_of("pw-dump")), "server")
+        self._wait_for((self._folder / "pipewire-0").exists, "server")
         self._start("session", "wireplumber")
         self._start("pulse", "pipewire-pulse")
         self._wait_for(lambda: self._succeeds("pactl", "info"), "pulse")
@@ -99,8 +123,10 @@ class PipeWire:
             return
         program.kill()
         program.wait(10)
+        if name == "server":
+            (self._folder / "pipewire-0").unlink(missing_ok=True)  # who starts next waits for it
         if name == "session" and "server" in self._programs:
-            for node in (SOURCE, SPEAKER):
+            for node in self.nodes:
                 if self.has(node):
                     self.remove(node)
 
@@ -113,7 +139,9 @@ class PipeWire:
         self._programs[name].send_signal(signal.SIGCONT)
 
     def add(self, name: str, media_class: str, **properties: object) -> None:
-        """Make a virtual node that stays until it is removed."""
+        """Make a virtual node that stays until it is removed, or the session manager is killed."""
+        if name not in self.nodes:
+            self.nodes.append(name)
         properties = {
             "factory.name": "support.null-audio-sink",
             "node.name": name,
@@ -152,7 +180,15 @@ class PipeWire:
 
     def has(self, name: str) -> bool:
         """Return whether there is a node of this name."""
-        return f'"node.name": "{name}"' in self._output_of("pw-dump")
+        listed = ""
+
+        def list_nodes() -> bool:
+            nonlocal listed
+            listed = self._output_of("pw-dump")
+            return listed != ""
+
+        self._wait_for(list_nodes, "server")
+        return f'"node.name": "{name}"' in listed
 
     def play(self, wav: Path) -> None:
         """Play a recording into the speaker, to its end."""
@@ -190,11 +226,11 @@ class PipeWire:
                 self._programs[name] = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
 
     def _wait_for(self, is_there: Callable[[], bool], what: str) -> None:
-        deadline_s = time.monotonic() + STARTS_WITHIN_S
+        deadline_s = time.monotonic() + ANSWERS_WITHIN_S
         while not is_there():
             if time.monotonic() > deadline_s:
                 log = self._folder / f"{what}.log"
-                raise RuntimeError(f"{what} did not start: {log.read_text()[-500:] if log.exists() else ''}")
+                raise HungError(f"expected '{what}', found: {log.read_text()[-500:] if log.exists() else 'nothing'}")
             time.sleep(0.05)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from commands import ENVIRONMENT
+from pipewire import find_plugin
 
 SOAK = Path(__file__).parent.parent / "soak"
 
@@ -29,3 +30,12 @@ def test_a_sound_server_may_be_killed_suspended_emptied_and_stopped():
 
 def test_commands_end_with_0_whenever_they_are_asked_to():
     assert soak("signals.py", "--runs", "12", "--seed", "5").endswith(" 0 failures")
+
+
+@pytest.mark.pipewire
+@pytest.mark.parametrize("server", ["pipewire-pulse", "pipewire"])
+def test_under_pipewire_sources_may_vanish_or_be_replaced_and_quanta_change(server):
+    if server == "pipewire" and find_plugin() is None:
+        pytest.skip("needs PipeWire's plugin of ALSA, which 'make' unpacks from pipewire-alsa")
+    faults = ["--faults", "6", "--kinds", "vanish,unload,replace,quantum,session"]
+    assert soak("live.py", "--server", server, *faults).endswith(" 0 failures")

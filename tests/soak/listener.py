@@ -15,7 +15,7 @@ from typing import Any
 import soundfile
 from commands import ENVIRONMENT, start, wait_until_listening
 from lenient import FALSE_ACCEPTS_PER_HOUR
-from room import EVERY_S, RATE_HZ, Room, Word
+from room import EVERY_S, RATE_HZ, Room, Word, resident_kb, threads_and_files
 
 
 class Listener:
@@ -65,6 +65,10 @@ class Listener:
             self.may_read.wait()
             if line.strip():
                 self.log.append((time.monotonic(), line))
+
+    def count_resources(self) -> tuple[int, int, int]:
+        """Return its threads, its open files but those that it records to, and its memory in kB."""
+        return (*threads_and_files(self.process.pid, but=self.disk), resident_kb(self.process.pid))
 
     def stop(self) -> int:
         """End it; return the exit code."""

@@ -33,7 +33,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from listener import Listener, Speaker
-from room import Word, resident_kb, threads_and_files
+from room import Word
 from servers import WORLDS, World
 
 BACK_WITHIN_S = 2.0
@@ -107,8 +107,8 @@ class Judge:
         lost_s = sum(gap["lost_s"] or 0.0 for _, gap in gaps)
         if kind in self._world.RECONNECTS:
             self.recovery_s.append(max((at_s - over_s for at_s, _ in gaps), default=0.0))
-            if lost_s < over_s - began_s - UNLEDGERED_S:
-                self.fail(f"'{kind}' lasted for {over_s - began_s:.1f} s, the ledger has {lost_s:.1f} s of it")
+            if lost_s < self._world.away_s - UNLEDGERED_S:
+                self.fail(f"'{kind}' lasted for {self._world.away_s:.1f} s, the ledger has {lost_s:.1f} s of it")
         elif kind in self._world.MOVES and not [line for at_s, line in list(self._listener.log) if at_s >= began_s]:
             self.fail(f"nothing was logged of '{kind}'")
 
@@ -183,9 +183,9 @@ def main() -> int:
         n_stood = n_moved = 0
         for k in range(options.faults):
             kind, length_s = rng.choice(kinds), rng.uniform(0.2, 4.0)
-            resources.append((*threads_and_files(listener.process.pid), resident_kb(listener.process.pid)))
+            resources.append(listener.count_resources())
             began_s = time.monotonic()
-            getattr(world, kind)(length_s, listener)
+            world.happen(kind, length_s, listener)
             over_s = time.monotonic()
             n_stood += kind == "stop" and over_s - began_s > STOOD_S
             n_moved += 2 * (kind in world.MOVES)
@@ -194,14 +194,14 @@ def main() -> int:
             judge.judge(kind, began_s, over_s, time.monotonic())
             if (k + 1) % 20 == 0:
                 print(f"{k + 1} faults, {len(judge.failures)} failures, {resources[-1][2] / 1024:.1f} MB", flush=True)
-        resources.append((*threads_and_files(listener.process.pid), resident_kb(listener.process.pid)))
+        resources.append(listener.count_resources())
         readable = _find_readable(listener.disk)
         code = listener.stop()
     causes = Counter(gap["cause"] for _, gap in listener.gaps)
     expected = sum(judge.counts[kind] for kind in world.RECONNECTS)
     # A stream that its program left standing is begun anew, or, where the server gave it up, opened anew.
     n_opened_anew = causes["reconnect"] - expected
-    if not 0 <= n_opened_anew <= n_stood + n_moved:
+    if not 0 <= n_opened_anew <= n_stood + n_moved + world.n_hung:
         judge.fail(f"{expected} times the microphone went away, the ledger has {dict(causes)}")
     if causes["overflow"] + n_opened_anew < n_stood:
         judge.fail(f"{n_stood} times the daemon stood for more than a second, the ledger has {dict(causes)}")
@@ -222,7 +222,7 @@ def main() -> int:
         f"samples come {recovery_s[0]:.1f} s after a fault (median; 95 %: {recovery_s[1]:.1f}, most "
         f"{recovery_s[2]:.1f}); "
         f"first word heard after a fault begins {np.median(deaf_s):.1f} s after it, {deaf_s.max():.1f} s at most; "
-        f"threads, files and kB {first} and {last}; {len(judge.failures)} failures"
+        f"threads, files and kB {first} and {last}; {world.n_hung} hung servers; {len(judge.failures)} failures"
     )
     return 1 if judge.failures else 0
 

@@ -59,9 +59,10 @@ class Room:
                 yield Word(keyword, start_s + turn * loop_s, end_s + turn * loop_s)
 
 
-def threads_and_files(pid: int | str = "self") -> tuple[int, int]:
-    """Return how many threads and open files a process has."""
-    return len(list(Path(f"/proc/{pid}/task").iterdir())), len(list(Path(f"/proc/{pid}/fd").iterdir()))
+def threads_and_files(pid: int | str = "self", *, but: Path | None = None) -> tuple[int, int]:
+    """Return how many threads and open files a process has, those of a folder not counted."""
+    files = [str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir() if file.is_symlink()]
+    return len(list(Path(f"/proc/{pid}/task").iterdir())), sum(not file.startswith(f"{but}/") for file in files)
 
 
 def resident_kb(pid: int | str = "self") -> int:

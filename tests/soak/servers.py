@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from listener import Listener
-from pipewire import SPEAKER, PipeWire, running_pipewire
+from pipewire import SPEAKER, HungError, PipeWire, running_pipewire
 from pulse import VirtualMicrophone, virtual_microphone
 
 QUANTA = (256, 512, 1024, 2048, 4096, 8192)
@@ -41,6 +41,20 @@ class World:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
+        self.away_s = 0.0
+        """For how long the microphone was not there in the latest fault."""
+
+    n_hung = 0
+    """How often the server hung by itself."""
+
+    def happen(self, kind: str, length_s: float, listener: Listener) -> None:
+        """Let a fault happen, and return when it is over."""
+        getattr(self, kind)(length_s, listener)
+
+    def _be_away(self, length_s: float) -> None:
+        began_s = time.monotonic()
+        time.sleep(length_s)
+        self.away_s = time.monotonic() - began_s
 
     @classmethod
     def kinds(cls) -> tuple[str, ...]:
@@ -106,7 +120,7 @@ class PulseAudioWorld(World):
     def kill(self, length_s: float, _: Listener) -> None:
         """End the sound server at once, and start another later."""
         self._microphone.kill()
-        time.sleep(length_s)
+        self._be_away(length_s)
         self._server.close()
         self._microphone = self._server.enter_context(virtual_microphone(self._folder))
 
@@ -114,7 +128,7 @@ class PulseAudioWorld(World):
         """Suspend the source: PortAudio says nothing, samples just stop."""
         for what, name in (("source", "vmic"), ("sink", "vspk")):
             self._microphone.control(f"suspend-{what}", name, "1")
-        time.sleep(1.0 + length_s)
+        self._be_away(1.0 + length_s)
         for what, name in (("sink", "vspk"), ("source", "vmic")):
             self._microphone.control(f"suspend-{what}", name, "0")
 
@@ -122,13 +136,13 @@ class PulseAudioWorld(World):
         """Remove the source and the sink; no other source is there."""
         self._microphone.control("unload-module", "module-remap-source")
         self._microphone.control("unload-module", "module-null-sink")
-        time.sleep(length_s)
+        self._be_away(length_s)
         self._microphone.load()
 
     def hang(self, length_s: float, _: Listener) -> None:
         """Stop the sound server where it is, and let it go on later."""
         self._microphone.hang()
-        time.sleep(1.5 + length_s)
+        self._be_away(1.5 + length_s)
         self._microphone.resume()
 
 
@@ -147,24 +161,32 @@ class PipeWireWorld(World):
         self._pipewire.add("other", "Audio/Source/Virtual")
         self.environment = self._pipewire.environment
 
+    def happen(self, kind: str, length_s: float, listener: Listener) -> None:
+        """Let a fault happen, and return when it is over; a server that hangs by itself is started anew."""
+        try:
+            super().happen(kind, length_s, listener)
+        except HungError:
+            self._pipewire.restart()
+        self.n_hung = self._pipewire.n_hung
+
     def kill(self, length_s: float, _: Listener) -> None:
         """End all three at once, and start others later."""
         for program in ("server", "session", "pulse"):
             self._pipewire.kill(program)
-        time.sleep(length_s)
+        self._be_away(length_s)
         self._pipewire.start()
 
     def unload(self, length_s: float, _: Listener) -> None:
         """Remove the source and the speaker: the server makes a dummy, and moves the stream to its monitor."""
         self._remove_all()
-        time.sleep(1.0 + length_s)
+        self._be_away(1.0 + length_s)
         self._pipewire.start()
 
     def vanish(self, length_s: float, _: Listener) -> None:
         """Remove the source: the server moves the stream to the speaker's monitor."""
         self._remove_other()
         self._pipewire.remove()
-        time.sleep(1.0 + length_s)
+        self._be_away(1.0 + length_s)
         self._pipewire.add_source()
 
     def replace(self, length_s: float, _: Listener) -> None:
@@ -172,7 +194,7 @@ class PipeWireWorld(World):
         if not self._pipewire.has("other"):
             self._pipewire.add("other", "Audio/Source/Virtual")
         self._pipewire.remove()
-        time.sleep(1.0 + length_s)
+        self._be_away(1.0 + length_s)
         self._pipewire.add_source()
 
     def default(self, length_s: float, _: Listener) -> None:
@@ -180,19 +202,19 @@ class PipeWireWorld(World):
         if not self._pipewire.has("other"):
             self._pipewire.add("other", "Audio/Source/Virtual")
         self._pipewire.set_default("other")
-        time.sleep(1.0 + length_s)
+        self._be_away(1.0 + length_s)
         self._pipewire.set_default("vmic")
 
     def session(self, length_s: float, _: Listener) -> None:
         """End the session manager, and with it what is connected; start it again later."""
         self._pipewire.kill("session")
-        time.sleep(1.0 + length_s)
+        self._be_away(1.0 + length_s)
         self._pipewire.start()
 
     def hang(self, length_s: float, _: Listener) -> None:
         """Stop the server where it is, and let it go on later."""
         self._pipewire.hang("server")
-        time.sleep(1.5 + length_s)
+        self._be_away(1.5 + length_s)
         self._pipewire.resume("server")
 
     def quantum(self, _: float, __: Listener) -> None:
@@ -206,7 +228,7 @@ class PipeWireWorld(World):
     def pulse(self, length_s: float, _: Listener) -> None:
         """End the PulseAudio server alone, and start it again later."""
         self._pipewire.kill("pulse")
-        time.sleep(length_s)
+        self._be_away(length_s)
         self._pipewire.start()
 
     def _remove_other(self) -> None:
