@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOURS ?= 24
 FAULTS ?= 200
+SERVER ?= pulseaudio
 RUNS ?= 200000
 MACHINE := $(shell uname -m)
 # Many tests wait for real time: twice as many processes as there are cores. JOBS=0 runs them one after another.
@@ -48,8 +49,8 @@ bench-train: $(VENV)/installed-tests  ## measure what a training step waits for,
 soak: $(VENV)/installed-tests  ## hear through random faults for HOURS=24 of simulated time (minutes)
 	$(BIN)/python tests/soak/simulated.py --hours $(HOURS)
 
-soak-live: $(VENV)/installed-tests  ## the same on a real sound server, FAULTS=200 (half an hour)
-	$(BIN)/python tests/soak/live.py --faults $(FAULTS)
+soak-live: $(VENV)/installed-tests  ## the same on a real sound server, SERVER=pulseaudio, pipewire or pipewire-pulse, FAULTS=200 (half an hour)
+	$(BIN)/python tests/soak/live.py --server $(SERVER) --faults $(FAULTS)
 
 fuzz: $(VENV)/installed-tests  ## read RUNS=200000 made-up files of each kind
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group fuzz
