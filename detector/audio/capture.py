@@ -6,6 +6,9 @@ import threading
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detector.audio.ring import RingBuffer
 from detector.audio.sources import AudioSource
 from detector.errors import ThreadStuckError
@@ -17,6 +20,8 @@ POLL_S = 0.02
 STOP_WITHIN_S = 0.5
 STUCK_AFTER_S = 30.0
 """A turn of the thread that takes longer will not end: the sound server, or the driver, hangs."""
+PIECE_PART = 0.2
+"""Of the ring so much is written at once, for the detector to take before more comes: all that waits counts as late."""
 COUNTED_S = 1.0
 """Between two looks at the thread further apart than this the process was not running."""
 
@@ -122,7 +127,15 @@ class Capture:
                     self._n_turns += 1
                     if self._ring.wait_for_room(min(len(block.samples), self._ring.capacity_samples), POLL_S):
                         break
-                self._ring.write(block.samples, losses=losses)
+                self._write(block.samples, losses)
                 losses = []
             if not (self._source.can_wait and len(block.samples)):
                 self._stop.wait(POLL_S)
+
+    def _write(self, samples: NDArray[np.int16], losses: list[Loss]) -> None:
+        """Write a block, and of a live source a long one in pieces: a server that was late does not make us late."""
+        most = len(samples) if self._source.can_wait else max(1, round(PIECE_PART * self._ring.capacity_samples))
+        self._ring.write(samples[:most], losses=losses)
+        for first in range(most, len(samples), most):
+            self._stop.wait(POLL_S)
+            self._ring.write(samples[first : first + most])

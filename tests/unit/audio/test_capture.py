@@ -180,3 +180,30 @@ def test_a_thread_that_waits_for_a_late_reader_is_not_stuck():
             for _ in range(15):
                 now_s += 1.0
                 capture.check(now_s)
+
+
+@pytest.mark.parametrize(("can_wait", "expected"), [(False, [200, 200, 200, 50]), (True, [650])])
+def test_a_long_block_of_a_live_source_is_written_in_pieces_that_the_detector_takes_in_between(can_wait, expected):
+    class Burst(Silence):
+        def __enter__(self):
+            self.can_wait = can_wait
+            return self
+
+        def read(self):
+            block = super().read()
+            return None if block is None else Block(np.arange(650, dtype=np.int16), OVERFLOW)
+
+    class Noted(RingBuffer):
+        def write(self, samples, *, losses=()):
+            written.append((len(samples), tuple(losses)))
+            super().write(samples, losses=losses)
+
+    written = []
+    ring = Noted(1000)
+    with Capture(Burst(1, sample_rate_hz=16000), ring):
+        parts = [ring.take(1000, WITHIN_S)]
+        while not parts[-1].is_end:
+            parts.append(ring.take(1000, WITHIN_S))
+    np.testing.assert_array_equal(np.concatenate([part.samples for part in parts]), np.arange(650))
+    assert [n_samples for n_samples, _ in written] == expected
+    assert [losses for _, losses in written] == [(OVERFLOW,), *[()] * (len(expected) - 1)]
