@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.core.frontend import FrontendSettings
+from detector.core.level import LevelSettings
 from detector.errors import ModelFormatError, ModelNotFoundError
 from detector.files import read_file
 from detector.text import is_printable
@@ -166,6 +167,8 @@ class Manifest(_Part, frozen=True):
     sha256: Text
     """Checksum of NAME.tflite, in hexadecimal."""
     golden: Annotated[tuple[GoldenVector, ...], msgspec.Meta(min_length=1)]
+    level: LevelSettings | None = None
+    """How quiet sound is raised before the network; none: it is not."""
     clip_accuracy: ClipAccuracy | None = None
     operating_curve: OperatingCurve | None = None
     training: dict[str, Any] = {}

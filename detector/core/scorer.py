@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.core.frontend import StreamingLogMel
+from detector.core.level import LevelRule
 from detector.core.model import Model
 from detector.errors import SettingsError
 from detector.events import Scored
@@ -33,6 +34,8 @@ class ScorerState(msgspec.Struct, frozen=True):
     """float32, shape (n_frames, n_mels)."""
     rest: bytes
     """int16: samples that the front end keeps for its next frames."""
+    levels: bytes = b""
+    """float32, shape (n,): of the latest frames since the segment began; none where the model has no level rule."""
 
 
 class Scorer:
@@ -54,7 +57,10 @@ class Scorer:
         self._block_samples = FRAMES_AT_ONCE * manifest.frontend.hop_samples
         n_averaged = manifest.decision.smoothing_windows - 1
         self._n_partial = min(n_averaged, (manifest.window_samples - 1) // manifest.stride_samples)
+        self._level = None if manifest.level is None else LevelRule(manifest.level, manifest.frontend)
+        self._n_remembered = 0 if self._level is None else self._level.n_remembered
         self._frames: NDArray[np.float32]
+        self._levels: NDArray[np.float32]
         self.reset()
 
     @property
@@ -115,6 +121,7 @@ class Scorer:
             stride_factor=self.stride_factor,
             frames=self._frames.tobytes(),
             rest=self._frontend.rest.tobytes(),
+            levels=self._levels.tobytes(),
         )
 
     def restore(self, state: ScorerState) -> None:
@@ -131,6 +138,7 @@ class Scorer:
         self._next_end, self._full_at = state.next_end, state.full_at
         self.stride_factor = state.stride_factor
         self._frames = np.frombuffer(state.frames, dtype=np.float32).reshape(self._frames.shape).copy()
+        self._levels = np.frombuffer(state.levels, dtype=np.float32).copy()
         self._frontend.restore(np.frombuffer(state.rest, dtype=np.int16))
 
     def _is_valid(self, state: ScorerState) -> bool:
@@ -139,6 +147,8 @@ class Scorer:
             len(state.frames) == self._frames.nbytes
             and bool(np.isfinite(np.frombuffer(state.frames, dtype=np.float32)).all())
             and len(state.rest) in range(0, 2 * frame_samples, 2)
+            and len(state.levels) in range(0, 4 * self._n_remembered + 1, 4)
+            and bool(np.isfinite(np.frombuffer(state.levels, dtype=np.float32)).all())
             and state.next_end > state.n_samples
         )
 
@@ -148,17 +158,21 @@ class Scorer:
         self._next_end = self._full_at - self._n_partial * self._stride_samples
         self._frontend.reset()
         self._frames = np.full((self._n_frames, self.model.manifest.frontend.n_mels), -1.0, dtype=np.float32)
+        self._levels = np.empty(0, dtype=np.float32)
 
     def _feed_block(self, samples: NDArray[np.int16]) -> list[Scored]:
         """Compute the frames that some samples complete in one call, then score the windows that end within them."""
         end = self._n_samples + len(samples)
         new = self._frontend.feed(samples)
         frames = np.concatenate((self._frames, new)) if len(new) else self._frames
+        if self._level is not None and len(new):
+            self._levels = np.concatenate((self._levels, self._level.levels(new)))
         scored = self._score_until(end, frames) if self._next_end <= end else []
         self._n_windows += len(scored)
         self._n_samples = end
         if len(new):
             self._frames = frames[-self._n_frames :]
+            self._levels = self._levels[-self._n_remembered :] if self._n_remembered else self._levels
         return scored
 
     def _score_until(self, end: int, frames: NDArray[np.float32]) -> list[Scored]:
@@ -168,7 +182,17 @@ class Scorer:
         scored = []
         while self._next_end <= end:
             last = count_frames(self._next_end - begin) - n_after_start
-            scores = self.model.score(frames[last - self._n_frames : last])
+            window = frames[last - self._n_frames : last]
+            if self._level is not None:
+                window = self._raise_window(window, n_later=len(frames) - last)
+            scores = self.model.score(window)
             scored.append(Scored(self._next_end, scores.tolist()))
             self._next_end += self.stride_factor * self._stride_samples
         return scored
+
+    def _raise_window(self, window: NDArray[np.float32], *, n_later: int) -> NDArray[np.float32]:
+        """Return a window as the network is to see it, by the levels up to its end; `n_later` frames follow it."""
+        assert self._level is not None
+        n_known = len(self._levels) - n_later
+        gain = self._level.gain(self._levels[max(0, n_known - self._n_remembered) : n_known])
+        return self._level.raise_frames(window, gain)

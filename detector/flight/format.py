@@ -9,6 +9,7 @@ from importlib import metadata
 import msgspec
 
 from detector.core.detector import DetectorState
+from detector.core.level import LevelSettings
 from detector.events import Detection, Gap, Scored
 from detector.types import Count, PositiveInt
 
@@ -43,6 +44,8 @@ class Flight(msgspec.Struct, frozen=True):
     detections: list[Detection]
     made_with: dict[str, str]
     """Machine and package versions: scores are equal to the bit on the same."""
+    level: LevelSettings | None = None
+    """The model's level rule; none: it had none then, and the recording is replayed without."""
 
 
 def describe_machine() -> dict[str, str]:

@@ -247,6 +247,7 @@ class FlightRecorder:
             windows=[window for s in chosen for window in s.windows],
             detections=[detection for s in chosen for detection in s.detections],
             made_with=describe_machine(),
+            level=manifest.level,
         )
         self._write(f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{reason}", flight, chosen)
         self._folder.make_room(self._settings.most_mb * 1e6)

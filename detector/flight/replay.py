@@ -67,6 +67,8 @@ def replay(file: Path, model_name: str | None) -> tuple[Detector, list[Detection
     """
     flight = read_flight(file)
     model = load_model(model_name or flight.model)
+    if model_name is None:
+        model.manifest = msgspec.structs.replace(model.manifest, level=flight.level)
     manifest = model.manifest
     if model_name is None and manifest.sha256 != flight.model_sha256:
         raise ModelMismatchError(

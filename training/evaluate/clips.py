@@ -116,7 +116,7 @@ def gather_clips(
     n_silent = sum(label in model.words for _, label in chosen) // len(model.words)
     windows = [fit_window(collection[position], model.window_samples) for position, _ in chosen]
     silent = cut_silence(collection, n_silent, model.window_samples, rng)
-    features = compute_features(LogMel(model.frontend), np.stack([*windows, *silent]))
+    features = compute_features(LogMel(model.frontend), np.stack([*windows, *silent]), model.level)
     return features, [label for _, label in chosen] + [SILENCE] * len(silent)
 
 

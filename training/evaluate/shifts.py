@@ -64,7 +64,8 @@ def measure_spread(
         first = start - n_offsets // 2
         windows = np.lib.stride_tricks.sliding_window_view(stream, manifest.window_samples)[first : first + n_offsets]
         label = manifest.labels.index(word)
-        scores = [float(model.score(features)[label]) for features in compute_features(log_mel, windows)]
+        seen = compute_features(log_mel, windows, manifest.level)
+        scores = [float(model.score(features)[label]) for features in seen]
         spreads.append(max(scores) - min(scores))
     return Spread(
         median=float(np.median(spreads)),

@@ -109,6 +109,7 @@ def describe(run: Run, settings: TrainSettings, collection: Collection, flatbuff
         ),
         sha256=hashlib.sha256(flatbuffer).hexdigest(),
         golden=tuple(golden),
+        level=settings.level,
         training=describe_training(run, settings, collection.items),
     )
 

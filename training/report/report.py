@@ -28,6 +28,7 @@ from training.report.figures import curve_figure, draw_mel, learning_figure, to_
 from training.run.recordings import find_recordings
 from training.run.run import Run
 from training.run.settings import SILENCE, TrainSettings
+from training.windows.features import compute_features
 
 MOST_MISTAKES = 24
 MEASURED_S = 10.0
@@ -128,7 +129,8 @@ def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path) -> Mis
         return None
     wrong = []
     for position, truth in tqdm(chosen, "clips", disable=None):
-        scores = model.score(log_mel(fit_window(collection[position], manifest.window_samples)))
+        window = fit_window(collection[position], manifest.window_samples)
+        scores = model.score(compute_features(log_mel, window[None], manifest.level)[0])
         answer, own = int(scores.argmax()), manifest.labels.index(truth)
         if answer != own:
             wrong.append((float(scores[answer]), float(scores[own]), answer, own, position))

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from detector.core.frontend import FrontendSettings
+from detector.core.level import LevelSettings
 from detector.core.manifest import DecisionSettings, check_timing
 from detector.errors import SettingsError
 from detector.text import is_printable
@@ -173,6 +174,9 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     seed: Annotated[Seed, describe("seed of all randomness")] = 0
     window_s: Annotated[Positive, describe("length of the window that is classified")] = 1.0
     frontend: Annotated[FrontendSettings, describe("the spectrogram")] = FrontendSettings()
+    level: Annotated[LevelSettings | None, describe("how the detector raises quiet sound before the network")] = (
+        LevelSettings()
+    )
     windows: Annotated[WindowSettings, describe("how training windows are composed")] = WindowSettings()
     variation: Annotated[VariationSettings, describe("how windows are changed each time they are seen")] = (
         VariationSettings()

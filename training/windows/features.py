@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from detector.core.frontend import LogMel
+from detector.core.level import LevelRule, LevelSettings
 from detector.core.model import dequantize, quantize
 from detector.errors import DetectorError
 from training.data.collection import Collection
@@ -56,10 +57,17 @@ Windows = tuple[NDArray[np.float32], NDArray[np.uint8]]
 _SALTS: dict[Split, int] = {Split.TRAINING: 0, Split.VALIDATION: 1}
 
 
-def compute_features(log_mel: LogMel, windows: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Return what the model sees of many windows: (n, window_samples) -> (n, n_frames, n_mels)."""
+def compute_features(
+    log_mel: LogMel, windows: NDArray[np.int16], level: LevelSettings | None = None
+) -> NDArray[np.float32]:
+    """Return what the model sees of many windows that nothing precedes: (n, window_samples) -> (n, n_frames, n_mels).
+
+    With a level rule each is raised by its own level, as the detector does at the end of its first second. Composed
+    windows are not: they have the levels that the rule raises quiet sound to.
+    """
     n = WINDOWS_AT_ONCE
-    return np.concatenate([log_mel(windows[first : first + n]) for first in range(0, len(windows), n)])
+    features = np.concatenate([log_mel(windows[first : first + n]) for first in range(0, len(windows), n)])
+    return features if level is None else LevelRule(level, log_mel.settings).raise_windows(features)
 
 
 class FeatureStore:
