@@ -67,7 +67,7 @@ class LevelRule:
         level = float(np.partition(levels, -self._n_sustained)[-self._n_sustained])
         if level >= self._raised_to:
             return 1.0
-        return min(self._most, self._power(self._raised_to) / max(self._power(level), 1e-30))
+        return float(min(self._most, self._power(self._raised_to) / max(self._power(level), 1e-30)))
 
     def raise_frames(self, frames: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
         """Return features as they were if the sound had been louder, same shape.
