@@ -162,6 +162,8 @@ class Condition(enum.Enum):
     LISTENING = "listening"
     SILENT = "silent"
     """Digital silence, or a level below any microphone's own noise: muted?"""
+    QUIET = "quiet"
+    """The loudest sound is faint: a microphone without a level control, or one that is turned down."""
     CLIPPING = "clipping"
     """The level is too high: loud sound is cut off."""
     DEAF = "deaf"

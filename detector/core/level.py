@@ -26,7 +26,7 @@ from detector.core.frontend import FrontendSettings, hz_to_mel
 class LevelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How quiet sound is raised. Written in a model's manifest, never set by a user."""
 
-    raised_to_db: Annotated[float, msgspec.Meta(ge=-120, le=0)] = -48.0
+    raised_to_db: Annotated[float, msgspec.Meta(ge=-120, le=0)] = -30.0
     """Band power that the loudest bands of quiet sound are raised to, in dB: 10 lg p, as the front end's floor."""
     most_db: Annotated[float, msgspec.Meta(gt=0, le=80)] = 40.0
     """Largest gain."""

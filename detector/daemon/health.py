@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from detector.events import Condition, Event, Progress
 from detector.process.running import RunningTime
+from detector.samples import INT16_SCALE
 
 ASSESSED_S = 10
 """Silence and clipping are assessed over this many seconds."""
@@ -24,6 +26,18 @@ DEAF_AFTER_S = 3.0
 """Without a sample for this long the detector is deaf,"""
 UNSCORED_AFTER_S = 10.0
 """and so it is where samples arrive, but no window was scored for this long: none has come without a gap."""
+QUIET_AFTER_S = 60
+QUIET_OVER_S = 600
+"""A quiet microphone is looked for over the latest ten minutes, from the first on."""
+QUIET_DBFS = -50.0
+"""Root mean square of a second. Speech at a microphone of ordinary level has -40 to -20 dBFS."""
+LOUDEST_SECONDS = 3
+"""The third loudest second is the level of the loudest sound: a click or a bump does not count."""
+QUIET_SECONDS = 10
+"""So many seconds have to stand out from the others: a room in which nothing sounds is no quiet microphone."""
+QUIET_ABOVE_DB = 12.0
+"""By so much: speech does, noise does not."""
+QUIET_HYSTERESIS_DB = 3.0
 STALL_S = 1.0
 """Between two updates further apart than this the process was suspended, which does not count as missing samples."""
 
@@ -39,6 +53,8 @@ class Health:
         self._last_sample_s = self._scored_s = 0.0
         self._n_windows = self._n_unscored = 0
         self._seconds: deque[tuple[float, int]] = deque(maxlen=ASSESSED_S)
+        self._levels_db: deque[float] = deque(maxlen=QUIET_OVER_S)
+        self._loudest_db: float | None = None
         self._begin_second()
         self.condition = Condition.STARTING
         self.detail = ""
@@ -63,6 +79,9 @@ class Health:
                 # The variance, since a muted codec may deliver a constant far from zero.
                 variance = self._energy - self._sum**2 / self._sample_rate_hz
                 self._seconds.append((variance, self._n_clipped))
+                if variance >= SILENT_RMS**2 * self._sample_rate_hz:
+                    self._levels_db.append(10.0 * math.log10(variance / self._sample_rate_hz / INT16_SCALE**2))
+                    self._loudest_db = self._find_loudest()
                 self._begin_second()
 
     def assess(self, *, is_waiting: bool, n_windows: int) -> Condition | None:
@@ -77,6 +96,12 @@ class Health:
         return condition
 
     def _describe(self, condition: Condition, running_s: float) -> str:
+        if condition is Condition.QUIET:
+            minutes = len(self._levels_db) / 60
+            return (
+                f"the microphone is quiet: the loudest sound of {minutes:.0f} min has {self._loudest_db:.0f} dBFS; "
+                "words are detected down to about -68, and better with its level turned up (alsamixer, F4)"
+            )
         if condition is not Condition.DEAF or running_s - self._last_sample_s > DEAF_AFTER_S:
             return ""
         unscored_s = running_s - self._scored_s
@@ -95,6 +120,9 @@ class Health:
             return Condition.DEAF
         if self._n_windows == 0:
             return Condition.STARTING
+        return self._find_level()
+
+    def _find_level(self) -> Condition:
         n_samples = len(self._seconds) * self._sample_rate_hz
         if len(self._seconds) == ASSESSED_S:
             silent_rms = SILENT_RMS * (HYSTERESIS if self.condition is Condition.SILENT else 1.0)
@@ -103,4 +131,15 @@ class Health:
             clipped_part = CLIPPED_PART / (HYSTERESIS if self.condition is Condition.CLIPPING else 1.0)
             if sum(n_clipped for _, n_clipped in self._seconds) > clipped_part * n_samples:
                 return Condition.CLIPPING
+        quiet_dbfs = QUIET_DBFS + (QUIET_HYSTERESIS_DB if self.condition is Condition.QUIET else 0.0)
+        if self._loudest_db is not None and self._loudest_db < quiet_dbfs:
+            return Condition.QUIET
         return Condition.LISTENING
+
+    def _find_loudest(self) -> float | None:
+        """Return the level of the loudest sound of late, in dBFS; None while nothing stands out."""
+        if len(self._levels_db) < QUIET_AFTER_S:
+            return None
+        levels = np.sort(self._levels_db)
+        loud_db = float(levels[-QUIET_SECONDS])
+        return float(levels[-LOUDEST_SECONDS]) if loud_db - float(np.median(levels)) >= QUIET_ABOVE_DB else None

@@ -22,6 +22,7 @@ WARN_EVERY_S = 60.0
 """Gaps are logged at most this often, in seconds of audio; all are counted."""
 TROUBLES = {
     Condition.SILENT: "the microphone has delivered silence for 10 s: muted?",
+    Condition.QUIET: "the microphone is quiet",
     Condition.CLIPPING: "the microphone's level is too high: loud sound is cut off",
     Condition.DEAF: "no samples arrive",
 }

@@ -14,6 +14,8 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from detector.core.frontend import FrontendSettings, LogMel, hz_to_mel, mel_to_hz
+from detector.core.level import LevelRule
+from detector.core.manifest import Manifest
 from detector.core.model import Model
 from detector.samples import to_float
 from training.evaluate.curve import score_stream
@@ -81,11 +83,20 @@ def view(samples: NDArray[np.int16], model: Model) -> Views:
         mel_db=mel_db(features, settings),
         bands_hz=bands_hz(settings),
         mfcc=mfcc(features, settings),
-        seen=model.network.quantize(LogMel(settings)(window)),
+        seen=model.network.quantize(_raise(LogMel(settings)(window), stream[: ends[best]], manifest)),
         seen_until_s=float(score_times_s[best]),
         scores=scores,
         score_times_s=score_times_s,
     )
+
+
+def _raise(window: NDArray[np.float32], before: NDArray[np.int16], manifest: Manifest) -> NDArray[np.float32]:
+    """Return a window's features as the network sees them, shape (n_frames, n_mels), after samples that end with it."""
+    if manifest.level is None:
+        return window
+    rule = LevelRule(manifest.level, manifest.frontend)
+    levels = rule.levels(LogMel(manifest.frontend)(before))
+    return rule.raise_frames(window, rule.gain(levels[-rule.n_remembered :]))
 
 
 def spectrogram_db(samples: NDArray[np.int16], settings: FrontendSettings) -> NDArray[np.float64]:

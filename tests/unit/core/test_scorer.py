@@ -6,19 +6,24 @@ import pytest
 
 from detector import Detector
 from detector.core.frontend import LogMel
+from detector.core.level import LevelRule
 from detector.core.scorer import FRAMES_AT_ONCE, Scorer
 from detector.errors import SettingsError
 
 
 def test_scores_are_those_of_the_windows_computed_one_by_one(model, demo_samples):
     manifest, log_mel = model.manifest, LogMel(model.manifest.frontend)
+    rule = LevelRule(manifest.level, manifest.frontend)
     samples = demo_samples[: 4 * 16000]
     whole = [s for s in Scorer(model).feed(samples) if s.end_sample >= manifest.window_samples]
     assert whole[0].end_sample == manifest.window_samples
     assert len(whole) == 1 + (len(samples) - manifest.window_samples) // manifest.stride_samples
     for scored in whole[::7]:
         window = samples[scored.end_sample - manifest.window_samples : scored.end_sample]
-        assert scored.scores == model.score(log_mel(window)).tolist()
+        frames = log_mel(samples[: scored.end_sample])
+        gain = rule.gain(rule.levels(frames)[-rule.n_remembered :])
+        seen = rule.raise_frames(log_mel(window), gain)
+        assert scored.scores == model.score(seen).tolist()
 
 
 @pytest.mark.parametrize("n_at_once", [1, 319, 320, 960, 7777, FRAMES_AT_ONCE * 320, FRAMES_AT_ONCE * 320 + 1, 10**6])

@@ -1,5 +1,7 @@
 """States of hearing, on made-up seconds of sound."""
 
+import re
+
 import numpy as np
 import pytest
 from clocks import Clock
@@ -112,3 +114,42 @@ def test_so_it_is_later_on_but_not_while_the_microphone_is_waited_for(health):
 def test_without_a_sample_there_is_no_number(health):
     assert listen(health, NOTHING, 30, has_scored=False) == [(3.0, Condition.DEAF)]
     assert health.detail == ""
+
+
+def speech(level_dbfs):
+    """A second that stands out from NOISE: every fourth is loud."""
+    rms = 32768 * 10 ** (level_dbfs / 20)
+    return (np.random.default_rng(1).standard_normal(100) * rms).astype(np.int16)
+
+
+def live(health, level_dbfs, minutes, now_s=0.0):
+    """Hear some seconds of speech in each minute, in a room whose noise is 20 dB fainter."""
+    changes = []
+    for minute in range(minutes):
+        changes += listen(health, speech(level_dbfs), 15, now_s=now_s + 60 * minute)
+        changes += listen(health, speech(level_dbfs - 20), 45, now_s=now_s + 60 * minute + 15)
+    return changes
+
+
+def test_a_microphone_whose_loudest_sound_is_faint_is_quiet_and_says_how_quiet(health):
+    assert [state for _, state in live(health, -60, 2)] == [Condition.LISTENING, Condition.QUIET]
+    assert re.search(r"the loudest sound of 1 min has -6\d dBFS", health.detail)
+    assert [state for _, state in live(health, -30, 1, now_s=120)] == [Condition.LISTENING]
+
+
+@pytest.mark.parametrize("level_dbfs", [-46, -35, -25])
+def test_a_microphone_of_ordinary_level_is_not_quiet(health, level_dbfs):
+    assert [state for _, state in live(health, level_dbfs, 3)] == [Condition.LISTENING]
+
+
+def test_a_room_in_which_nothing_sounds_is_no_quiet_microphone(health):
+    assert [state for _, state in listen(health, speech(-65), 200)] == [Condition.LISTENING]
+    bump = listen(health, speech(-52), 3, now_s=200.0)
+    assert bump + listen(health, speech(-65), 100, now_s=203.0) == []
+
+
+def test_a_level_at_the_limit_is_reported_once(health):
+    changes = live(health, -51, 3)
+    for minute, level_dbfs in enumerate((-49, -51, -49, -51)):
+        changes += live(health, level_dbfs, 1, now_s=180 + 60 * minute)
+    assert [state for _, state in changes] == [Condition.LISTENING, Condition.QUIET]
