@@ -185,12 +185,13 @@ def _check(blocks: Iterator[NDArray[np.float32]], path: str) -> Iterator[NDArray
         if scale is None and INT16_UNITS < peak <= MOST_INT16:
             log.warning("%s holds samples up to %.0f where 1 is full scale: taken for 16-bit ones", path, peak)
             scale = 1.0 / INT16_SCALE
-        scale = 1.0 if scale is None else scale
-        if peak * scale > INT16_UNITS:
+        if scale is None and peak > 0.0:
+            scale = 1.0
+        if peak * (scale or 1.0) > INT16_UNITS:
             raise AudioFileError(
                 f"expected samples from -1 to 1, found {peak:g} in {path}: divide them by what is full scale in it"
             )
-        scaled = block if scale == 1.0 else block * np.float32(scale)
+        scaled = block * np.float32(scale) if scale is not None and scale != 1.0 else block
         yield np.clip(scaled, -1.0, 1.0)
 
 

@@ -30,6 +30,7 @@ STARTS = (
     (0, b"#!AMR"),
     (0, b"\x30\x26\xb2\x75"),  # ASF: WMA
     (0, b"ADIF"),
+    (0, b"caff"),  # of which libsndfile refuses those without a length
     (0, b"\xff\xf1"),  # AAC in ADTS
     (0, b"\xff\xf9"),
     (28, b"Speex   "),

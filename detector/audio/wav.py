@@ -45,6 +45,8 @@ class WavHeader(NamedTuple):
     """Where the samples begin."""
     n_bytes: int | None
     """Of samples, as the header says; None if it says that it does not know."""
+    says_zero: bool
+    """It says that there are none, as that of an empty recording does."""
 
 
 def is_wav(start: bytes) -> bool:
@@ -97,7 +99,7 @@ def _make_header(chunks: dict[bytes, bytes], end: str, first_byte: int, n_bytes:
         n_bytes = struct.unpack(f"{end}Q", long_form[8:16])[0] or n_bytes
     subtype = SUBTYPES.get((tag, bits)) if frame_bytes == n_channels * bits // 8 else None
     known = None if n_bytes in UNKNOWN_BYTES else n_bytes
-    return WavHeader(rate_hz, n_channels, subtype, frame_bytes, end == ">", first_byte, known)
+    return WavHeader(rate_hz, n_channels, subtype, frame_bytes, end == ">", first_byte, known, n_bytes == 0)
 
 
 class Mended(NamedTuple):
@@ -136,7 +138,10 @@ def find_fault(descriptor: int) -> Mended | None:
         return None
     n_bytes, fault = header.n_bytes, ""
     if n_bytes is None:
-        fault = "has a header without a length" if n_there >= header.frame_bytes else ""
+        is_empty = n_there < header.frame_bytes or (
+            header.says_zero and _find_rest(descriptor, header.first_byte) is None
+        )
+        fault = "" if is_empty else "has a header without a length"
     elif n_bytes > n_there:
         fault = f"has a header that promises {_seconds(header, n_bytes):.1f} s"
     else:

@@ -73,6 +73,20 @@ def test_a_wav_behind_a_wav_is_left_out_with_a_line(tmp_path, sound, caplog):
     assert "another recording behind the first" in caplog.text
 
 
+@pytest.mark.parametrize("after", [b"", b"LIST\x04\0\0\0INFO", b"LIST\x1e\0\0\0INFOISFT\x12\0\0\0a recorder of mine"])
+def test_an_empty_wav_is_empty(tmp_path, sound, caplog, after):
+    (tmp_path / "a.wav").write_bytes(wav(sound[:0], n_bytes=0, after=after))
+    assert len(decode(tmp_path / "a.wav")) == 0
+    assert not caplog.text
+
+
+def test_silence_before_floats_that_count_as_16_bits_do_decides_nothing(tmp_path, sound, caplog):
+    late = np.concatenate([np.zeros(20 * RATE_HZ), sound]).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", late, RATE_HZ, subtype="FLOAT")
+    np.testing.assert_array_equal(as_int16(decode(tmp_path / "a.wav")), late)
+    assert "taken for 16-bit ones" in caplog.text
+
+
 def test_a_coding_that_cannot_be_read_without_its_header_is_an_error(tmp_path, sound):
     (tmp_path / "a.wav").write_bytes(wav(sound, n_bytes=0, tag=0x11, bits=4))
     with pytest.raises(AudioFileError, match="no length in its header"):
