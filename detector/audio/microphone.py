@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detector.audio.delivery import LOST_AFTER_S, Delivery
 from detector.audio.devices import Device, choose_device, find_again, import_sounddevice, is_hardware, list_devices
@@ -81,6 +80,7 @@ class Microphone:
         self._resampler: Resampler
         self._delivery: Delivery
         self._has_loss = False
+        self._replaced: str | None = None
         self.rate_hz = 0
         """The rate the device runs at, once open."""
 
@@ -126,6 +126,7 @@ class Microphone:
             self._stream.close()
             raise
         self._delivery, self._has_loss = Delivery(self.rate_hz, self._clock()), False
+        self._replaced = None
         if not is_hardware(self._device):
             self._origin.begin(self.rate_hz, self._clock())
         return self
@@ -146,10 +147,12 @@ class Microphone:
         Raises
         ------
         CaptureError
-            With reason LOST, if none came for `LOST_AFTER_S`.
+            With reason LOST, if none came for `LOST_AFTER_S`, or a sound server has put another source in its place.
         """
         if self._stream is None or self._device is None:
             raise ValueError("a microphone is read inside its 'with' block")
+        if self._replaced is not None:
+            raise CaptureError(CaptureFailure.LOST, self._replaced)
         try:
             if self._delivery.is_stale(self._clock()):
                 self._stream.abort()  # a sound server keeps for minutes what is not fetched
@@ -170,21 +173,14 @@ class Microphone:
             return Block(NOTHING)
         loss = self._delivery.observe(len(frames), self._clock(), has_loss=is_overflowed or self._has_loss)
         self._has_loss = False
-        self._check_origin(frames, has_loss=loss is not None)
+        if not is_hardware(self._device):  # what has arrived is handed over all the same
+            self._replaced = self._origin.observe(frames, self._clock(), has_loss=loss is not None)
         if loss is not None:
             self._resampler = open_resampler(self.rate_hz, self._sample_rate_hz)  # what it holds back is from before
         if frames.shape[1] == 1 and self.rate_hz == self._sample_rate_hz:
             return Block(frames[:, 0], loss)
         mono = to_float(frames).mean(axis=1, dtype=np.float32)
         return Block(to_int16(self._resampler.convert(mono)), loss)
-
-    def _check_origin(self, frames: NDArray[np.int16], *, has_loss: bool) -> None:
-        """Check that a sound server has not put another source in the place of the microphone."""
-        assert self._device is not None
-        if not is_hardware(self._device):
-            reason = self._origin.observe(frames, self._clock(), has_loss=has_loss)
-            if reason is not None:
-                raise CaptureError(CaptureFailure.LOST, reason)
 
 
 def _open(portaudio: Any, device: Device, sample_rate_hz: int, block_s: float) -> Any:
