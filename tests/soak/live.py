@@ -21,6 +21,7 @@ import argparse
 import contextlib
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -186,6 +187,7 @@ def main() -> int:
     kinds = options.kinds.split(",") if options.kinds else list(WORLDS[options.server].kinds())
     if os.geteuid() != 0:
         kinds = [kind for kind in kinds if kind != "full"]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and leaves no process behind
     started_s = time.monotonic()
     with _everything(options.server, options.seed) as (world, listener, speaker):
         judge = Judge(world, listener, speaker)
