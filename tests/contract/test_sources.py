@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from clocks import Clock
 from commands import WITHIN_S
+from pipewire import running_pipewire
 
 from detector.audio import capture as capture_module
 from detector.audio.capture import Capture
@@ -58,6 +59,7 @@ class Case:
         "recovering microphone",
         "recovering recording",
         pytest.param("microphone", marks=pytest.mark.microphone),
+        pytest.param("microphone under PipeWire", marks=pytest.mark.pipewire),
     ]
 )
 def case(request, tmp_path, monkeypatch):
@@ -92,7 +94,10 @@ def make_case(request, folder: Path, stack: contextlib.ExitStack) -> Case:
         return Case(Stdin(sample_rate_hz=RATE_HZ, file_descriptor=read_end), SOUND)
     if request.param == "silence":
         return Case(Silence(len(SOUND), sample_rate_hz=RATE_HZ), np.zeros_like(SOUND))
-    microphone = request.getfixturevalue("in_process_microphone")
+    is_pipewire = request.param.endswith("under PipeWire")
+    microphone = request.getfixturevalue("in_process_pipewire" if is_pipewire else "in_process_microphone")
+    if is_pipewire:  # pw-cat does not wait for the last of what it plays
+        soundfile.write(wav, np.concatenate((SOUND, np.zeros(RATE_HZ // 2, dtype=np.int16))), RATE_HZ)
     source = Microphone("pulse", sample_rate_hz=RATE_HZ)
     return Case(source, SOUND, start=lambda: microphone.play(wav), has_end=False, is_real=True)
 
@@ -114,13 +119,26 @@ def make_simulated_case(*, is_recovering: bool) -> Case:
 @pytest.fixture
 def in_process_microphone(microphone, monkeypatch):
     """Let PortAudio in this process find the virtual microphone."""
+    return make_visible(microphone, monkeypatch)
+
+
+@pytest.fixture
+def in_process_pipewire(tmp_path, monkeypatch):
+    """Let it find the one under PipeWire, whose graph runs at our rate: it converts nothing."""
+    with running_pipewire(tmp_path / "server") as server:
+        server.force_rate(RATE_HZ)
+        server.force_quantum(2048)  # a busy machine is in time for one of 0.13 s
+        yield make_visible(server, monkeypatch)
+
+
+def make_visible(server, monkeypatch):
     import sounddevice
 
-    for name, value in microphone.environment.items():
+    for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     sounddevice._terminate()
     sounddevice._initialize()
-    return microphone
+    return server
 
 
 def gather(source: AudioSource, case: Case) -> tuple[np.ndarray, bool]:
