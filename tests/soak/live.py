@@ -133,8 +133,8 @@ class Judge:
     def _is_explained(self, word: Word) -> bool:
         """Return whether a gap less than a second before a word, or a late machine, say why it was not heard."""
         from_s, to_s = word.start_s - UNHEARD_AFTER_S, word.end_s + HEARD_WITHIN_S
-        pace = [line for at_s, line in list(self._listener.log) if at_s <= to_s and "windows are now" in line]
-        is_late = bool(pace) and "too slow for the moment" in pace[-1]
+        pace = [(at_s, line) for at_s, line in list(self._listener.log) if at_s <= to_s and "windows are now" in line]
+        is_late = bool(pace) and (pace[-1][0] >= from_s or "too slow for the moment" in pace[-1][1])
         return is_late or any(from_s <= at_s <= to_s for at_s, _ in list(self._listener.gaps))
 
     def _when_heard(self, word: Word) -> float | None:
