@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, get_args, get_type_hints
+from numbers import Real
+from typing import Annotated, Any, TypeGuard, get_args, get_type_hints
 
 import msgspec
 from msgspec import inspect
@@ -48,6 +49,11 @@ def describe(
     """
     extra = {"metavar": metavar, "unset": unset, "can_reload": can_reload}
     return msgspec.Meta(description=text, examples=examples, extra=extra)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a real number, NumPy's included."""
+    return isinstance(value, Real)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ class Once(argparse._StoreAction):  # noqa: SLF001 - argparse has no public name
     def __call__(self, _parser: Any, namespace: argparse.Namespace, value: Any, option: str | None = None) -> None:
         """Store the value."""
         if option is not None and self._taken_in is namespace:
-            raise argparse.ArgumentError(self, f"expected once, found it again with '{value}'")
+            shown = ",".join(value) if isinstance(value, tuple) else value
+            raise argparse.ArgumentError(self, f"expected once, found it again with '{shown}'")
         self._taken_in = namespace
         setattr(namespace, self.dest, value)
 

@@ -24,6 +24,7 @@ from detector.core.scorer import Scorer, ScorerState
 from detector.errors import SettingsError
 from detector.events import Detection, Scored
 from detector.samples import to_int16
+from detector.types import is_number
 
 Words = Sequence[str] | str | None
 Thresholds = Mapping[str, float] | float | None
@@ -215,8 +216,10 @@ class Detector:
     def _configure(self, words: Words, thresholds: Thresholds) -> tuple[tuple[str, ...], DecisionSettings, Decision]:
         manifest = self.model.manifest
         chosen = choose_words(manifest.words, words)
-        if isinstance(thresholds, float | int):
+        if is_number(thresholds):
             thresholds = dict.fromkeys(manifest.words, float(thresholds))
+        if not isinstance(thresholds, Mapping | None):
+            raise SettingsError(f"expected thresholds to be a number, or numbers by word, found {thresholds!r}")
         settings = override_thresholds(manifest.decision, thresholds or {})
         return chosen, settings, Decision.of_model(manifest, chosen, settings)
 
@@ -253,13 +256,15 @@ def override_thresholds(decision: DecisionSettings, thresholds: Mapping[str, flo
     for word, threshold in thresholds.items():
         if word not in words:
             raise SettingsError(f"expected a threshold for one of {', '.join(words)}, found one for '{word}'")
+        if not is_number(threshold):
+            raise SettingsError(f"expected a threshold for '{word}' to be a number, found {threshold!r}")
         if not 0.0 < threshold <= 1.0:
             raise SettingsError(f"expected a threshold for '{word}' above 0 and at most 1, found {threshold:g}")
         old = words[word]
         rearm = threshold * old.rearm / old.threshold
         if not 0.0 < rearm < threshold:
             raise SettingsError(f"expected a threshold for '{word}' far enough above 0, found {threshold:g}")
-        words[word] = WordDecision(threshold=threshold, rearm=rearm, duration_s=old.duration_s)
+        words[word] = WordDecision(threshold=float(threshold), rearm=float(rearm), duration_s=old.duration_s)
     return msgspec.structs.replace(decision, words=words)
 
 
@@ -267,8 +272,8 @@ def _check_samples(samples: ArrayLike) -> NDArray[np.int16]:
     array = np.asarray(samples)
     if array.ndim != 1:
         raise ValueError(f"expected samples of shape (n_samples,), found {array.shape}")
-    if array.dtype == np.int16:
-        return array
+    if array.dtype.newbyteorder("=") == np.int16:
+        return array.astype(np.int16, copy=False)
     if array.dtype.kind != "f":
         raise ValueError(
             f"expected int16 or float samples, found {array.dtype}: convert them, of 16-bit values with "

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from detector.core.manifest import Manifest, OperatingCurve, OperatingPoint
 from detector.errors import SettingsError
+from detector.types import is_number
 
 DECIMALS = 6
 """Rates are compared to this many decimals, so that sums of the same events are equal."""
@@ -19,6 +20,8 @@ def pick_of_model(manifest: Manifest, words: Sequence[str], false_accepts_per_ho
     SettingsError
         If the model has no operating curve, none of its points is that strict, or the rate is not above 0.
     """
+    if not is_number(false_accepts_per_hour):
+        raise SettingsError(f"expected false accepts an hour to be a number, found {false_accepts_per_hour!r}")
     if not false_accepts_per_hour > 0.0:
         raise SettingsError(f"expected false accepts an hour above 0, found {false_accepts_per_hour:g}")
     if manifest.operating_curve is None:

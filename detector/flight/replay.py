@@ -34,6 +34,8 @@ def read_flight(file: Path) -> Flight:
     AudioFileError
         If it is missing or not what the flight recorder writes.
     """
+    if not file.name:
+        raise AudioFileError(f"expected a recording of the flight recorder, found the folder {file}")
     path = file.with_suffix(".json")
     try:
         flight = msgspec.json.decode(read_file(path, MOST_FLIGHT_BYTES), type=Flight)

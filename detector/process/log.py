@@ -61,7 +61,7 @@ def set_log(level: str, *, as_json: bool = False, source_id: str | None = None) 
     """
     root = logging.getLogger()
     root.setLevel(level.upper())
-    origin = "" if source_id is None else f" {source_id.replace('%', '%%')}"
+    origin = f" {source_id.replace('%', '%%')}" if source_id else ""
     for handler in root.handlers:
         if isinstance(handler.formatter, LineFormatter | JsonFormatter):
             line = LineFormatter(f"keyword-detector{origin}: %(message)s")

@@ -50,6 +50,8 @@ def test_a_signal_keeps_what_is_around_it(tmp_path):
 
 def test_what_is_no_flight_is_66(tmp_path):
     assert_one_line(run("replay", tmp_path / "a.flac"), 66, "found no")
+    assert_one_line(run("replay", "/"), 66, "found the folder /")
+    assert_one_line(run("replay", ""), 66, "found the folder .")
     (tmp_path / "b.json").write_text("[]")
     assert_one_line(run("replay", tmp_path / "b.flac"), 66, "expected a recording of the flight recorder")
     (tmp_path / "c").touch()

@@ -1,5 +1,6 @@
 """What pictures show, on sounds whose spectrum is known; and that the pictures are drawn."""
 
+import os
 import sys
 
 import matplotlib.image
@@ -69,7 +70,9 @@ def test_clips_become_a_picture(demo_file, tmp_path):
 
 
 def test_ten_words_leave_the_picture_its_place(demo_file, tmp_path):
-    finished = inspect(demo_file, demo_file, "--model", "commands", "--out", tmp_path / "clips.png")
+    odd = tmp_path / os.fsdecode(b"caf\xe9 $\\frac$.flac")  # no UTF-8, and no formula
+    odd.symlink_to(demo_file)
+    finished = inspect(demo_file, odd, "--model", "commands", "--out", tmp_path / "clips.png")
     assert (finished.returncode, finished.stderr) == (0, ""), finished.stderr
     image = matplotlib.image.imread(tmp_path / "clips.png")[..., :3]
     # The spectrograms are what is coloured in the second of six rows: they fill most of its width.

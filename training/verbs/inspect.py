@@ -7,6 +7,7 @@ from pathlib import Path
 
 from detector.cli.arguments import print_lines
 from detector.errors import SettingsError
+from detector.text import printable
 from training.verbs.arguments import add_cache, add_data, add_noise, open_recordings
 
 NAME = "inspect"
@@ -44,7 +45,8 @@ def run(options: argparse.Namespace) -> None:
     settings = model.manifest.frontend
     if options.clips:
         clips = [
-            (Path(clip).name, view(read_recording(clip, settings.sample_rate_hz), model)) for clip in options.clips
+            (printable(Path(clip).name), view(read_recording(clip, settings.sample_rate_hz), model))
+            for clip in options.clips
         ]
         draw_clips(clips, model.manifest, options.out)
         print_lines([f"{options.out}: {len(clips)} clip{'s' if len(clips) > 1 else ''}"])

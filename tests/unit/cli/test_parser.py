@@ -233,7 +233,7 @@ def test_a_file_may_be_named_like_a_device(calls, keyword_detector, tmp_path, mo
         ("config --example --show", "argument --show: not allowed with argument --example"),
         ("listen --device a --device b", "argument --device: expected once, found it again with 'b'"),
         ("replay f --model a --model b", "argument --model: expected once, found it again with 'b'"),
-        ("check --words yes --words no", "argument --words: expected once, found it again with"),
+        ("check --words yes --words no", "argument --words: expected once, found it again with 'no'"),
         ("bench --seconds 3 --seconds 3", "argument --seconds: expected once, found it again with '3.0'"),
         ("check --threshold 0.5 --threshold 0.6", "expected one value for each, found 0.5, then 0.6"),
         ("check --threshold no=0.5 --threshold 0.5 --threshold no=0.6", "found 0.5, then 0.6"),

@@ -116,6 +116,9 @@ def test_a_threshold_of_one_reports_nothing(model, demo_samples):
         ({"thresholds": {"maybe": 0.5}}, "found one for 'maybe'"),
         ({"thresholds": {"yes": 0.0}}, "above 0 and at most 1, found 0"),
         ({"thresholds": {"yes": 1.5}}, "found 1.5"),
+        ({"thresholds": "0.9"}, "a number, or numbers by word, found '0.9'"),
+        ({"thresholds": [0.9, 0.9]}, "a number, or numbers by word, found"),
+        ({"thresholds": {"yes": "0.9"}}, "for 'yes' to be a number, found '0.9'"),
         ({"thresholds": {"yes": float("nan")}}, "found nan"),
     ],
 )
@@ -140,6 +143,13 @@ def test_settings_that_do_not_fit_the_model_are_refused(model, arguments, messag
 def test_samples_of_another_kind_are_refused(detector, samples, message):
     with pytest.raises(ValueError, match=message):
         detector.feed(samples)
+
+
+def test_samples_of_either_byte_order_are_the_same(model, demo_samples):
+    start = demo_samples[: 4 * 16000]
+    heard = Detector(model).feed(start)
+    assert [detection.keyword for detection in heard] == ["yes"]
+    assert Detector(model).feed(start.astype(">i2")) == heard
 
 
 def test_settings_that_change_right_after_a_word_do_not_report_it_again(model, demo_samples, demo_words):
@@ -171,6 +181,8 @@ def test_words_and_thresholds_may_be_given_in_short(model):
     assert Detector(model, words="no").words == ("no",)
     assert Detector(model, words="no, yes").words == ("yes", "no")
     assert Detector(model, thresholds=0.9).thresholds == {"yes": 0.9, "no": 0.9}
+    assert Detector(model, thresholds=np.float32(0.5)).thresholds == {"yes": 0.5, "no": 0.5}
+    assert Detector(model, thresholds={"no": np.float64(0.5)}).thresholds["no"] == 0.5
     assert Detector(model, words="yes", thresholds=1).thresholds == {"yes": 1.0}
 
 
@@ -178,6 +190,8 @@ def test_thresholds_may_be_picked_from_the_operating_curve(model):
     few = Detector.load("yes-no", false_accepts_per_hour=0.5).thresholds
     many = Detector.load("yes-no", false_accepts_per_hour=8).thresholds
     assert few["yes"] > many["yes"]
+    with pytest.raises(SettingsError, match="to be a number, found '1'"):
+        Detector.load("yes-no", false_accepts_per_hour="1")
     with pytest.raises(SettingsError, match="found both"):
         Detector.load("yes-no", thresholds=0.9, false_accepts_per_hour=1.0)
     with pytest.raises(SettingsError, match="above 0, found 0"):

@@ -81,7 +81,7 @@ def test_the_form_of_the_log_can_be_changed_and_changed_back(root):
     log.warning("first")
     set_log("info", as_json=True, source_id="100 %")
     log.info("second")
-    set_log("info")
+    set_log("info", source_id="")
     log.info("third")
     lines = root.getvalue().splitlines()
     assert lines[:2] == ["keyword-detector 100 %: first", "other: first"]
