@@ -278,7 +278,7 @@ class FlightRecorder:
             yield
         except (OSError, soundfile.SoundFileError) as exc:
             if not self._is_in_trouble:
-                log.warning("nothing can be recorded in %s: %s", self._folder.path, getattr(exc, "strerror", None) or exc)
+                log.warning("nothing can be recorded: %s", exc)
             self._is_in_trouble = True
             self._try_again_at = self._detector.n_samples + round(TRY_AGAIN_S * self._rate_hz)
             self._forget_all()
