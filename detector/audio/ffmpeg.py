@@ -21,15 +21,19 @@ from detector.errors import AudioFileError
 
 EXTENSIONS = frozenset(
     f".{name}"
-    for name in "m4a m4b mp4 mov aac amr awb 3gp 3ga wma webm mka mkv".split()  # noqa: SIM905 - readable
+    for name in "m4a m4b mp4 mov aac amr awb 3gp 3ga wma webm mka mkv wv tta ac3 ape".split()  # noqa: SIM905 - readable
 )
-"""Of what phones and browsers write, and libsndfile does not read."""
+"""Of what phones, browsers and archives write, and libsndfile does not read."""
 STARTS = (
     (4, b"ftyp"),  # MP4 and 3GP
     (0, b"\x1a\x45\xdf\xa3"),  # Matroska and WebM
     (0, b"#!AMR"),
     (0, b"\x30\x26\xb2\x75"),  # ASF: WMA
     (0, b"ADIF"),
+    (0, b"wvpk"),  # WavPack
+    (0, b"TTA1"),
+    (0, b"\x0b\x77"),  # AC-3
+    (0, b"MAC "),  # Monkey's Audio
     (0, b"caff"),  # of which libsndfile refuses those without a length
     (0, b"\xff\xf1"),  # AAC in ADTS
     (0, b"\xff\xf9"),
@@ -79,7 +83,9 @@ def decode(path: str) -> Generator[Stream]:
             header = read_header(process.stdout.read)
             if header is None:
                 process.wait()
-                raise AudioFileError(f"expected a recording, found {path} that is not audio ({_read_last(messages)})")
+                raise AudioFileError(
+                    f"expected a recording, found {path} that is not audio ({_read_last(messages, path)})"
+                )
             yield Stream(header.rate_hz, header.n_channels, _read(process, header.n_channels, messages, path))
         finally:
             process.kill()
@@ -97,11 +103,14 @@ def _read(
         if whole:
             yield np.frombuffer(whole, dtype="<f4").reshape(-1, n_channels).astype(np.float32)
     if process.wait() != 0:
-        raise AudioFileError(f"expected a whole recording, found {path} damaged ({_read_last(messages)})")
+        raise AudioFileError(f"expected a whole recording, found {path} damaged ({_read_last(messages, path)})")
 
 
-def _read_last(messages: IO[bytes]) -> str:
-    """Return the last line that ffmpeg wrote."""
+def _read_last(messages: IO[bytes], path: str) -> str:
+    """Return the last line that ffmpeg wrote, without the name of the file."""
     messages.seek(0)
     lines = messages.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "ffmpeg ended without a word")
+    return next(
+        (line.strip().removeprefix(f"file:{path}: ") for line in reversed(lines) if line.strip()),
+        "ffmpeg ended without a word",
+    )

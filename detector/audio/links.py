@@ -45,6 +45,31 @@ def is_mp3(start: bytes) -> bool:
     return start[:3] == b"ID3" or (len(start) > 1 and start[0] == 0xFF and start[1] & 0xE6 == 0xE2)
 
 
+def frame_bytes(start: bytes) -> int | None:
+    """Return the length of a frame of MPEG audio, layer III, or of AAC in ADTS, from its first six bytes, if it is one.
+
+    ISO 11172-3, 2.4.2.3, and 13818-3 for the lower rates; 14496-3, 1.A.2.2 for ADTS.
+    """
+    if len(start) < FRAME_HEADER_BYTES or start[0] != 0xFF:
+        return None
+    if start[1] & 0xF6 == 0xF0:
+        n_bytes = (start[3] & 3) << 11 | start[4] << 3 | start[5] >> 5
+        return n_bytes if n_bytes > 7 else None
+    version, bit_rate, rate, padding = start[1] >> 3 & 3, start[2] >> 4, start[2] >> 2 & 3, start[2] >> 1 & 1
+    if start[1] & 0xE6 != 0xE2 or version == 1 or bit_rate in (0, 15) or rate == 3:
+        return None
+    is_first = version == 3
+    rate_hz = (44100, 48000, 32000)[rate] >> {3: 0, 2: 1, 0: 2}[version]
+    return (144 if is_first else 72) * 1000 * (KBIT_OF_1 if is_first else KBIT_OF_2)[bit_rate] // rate_hz + padding
+
+
+FRAME_HEADER_BYTES = 6
+"""In which the length of a frame stands."""
+KBIT_OF_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+KBIT_OF_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+"""Of a second of MPEG-1 and of MPEG-2, layer III, by the four bits that a frame names them with."""
+
+
 def is_tagged(descriptor: int, first_byte: int) -> bool:
     """Return whether an MP3 says how long it is."""
     start = os.pread(descriptor, 10, first_byte)

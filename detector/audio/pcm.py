@@ -25,7 +25,8 @@ def _of_dtype(dtype: str, full_scale: float, offset: float = 0.0) -> Coding:
     kind = np.dtype(dtype)
 
     def decode(content: bytes) -> Samples:
-        samples = np.frombuffer(content, dtype=kind).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # signalling NaNs: whoever takes the samples refuses them
+            samples = np.frombuffer(content, dtype=kind).astype(np.float64)
         return ((samples - offset) / full_scale).astype(np.float32)
 
     return Coding(kind.itemsize, decode)

@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.audio.links import FRAME_HEADER_BYTES, frame_bytes
 from detector.audio.pcm import CODINGS, name_coding
 from detector.audio.resample import open_resampler
 from detector.audio.sources import NOTHING, Block
@@ -34,6 +35,8 @@ STARTS = {
     b".snd": "AU",
     b"#!AMR": "AMR",
     b"\x1a\x45\xdf\xa3": "WebM",
+    b"\x30\x26\xb2\x75": "WMA",
+    b"wvpk": "WavPack",
 }
 """What raw samples do not begin with."""
 
@@ -141,15 +144,14 @@ class Stdin:
     def _find_form(self, *, is_end: bool) -> bool:
         """Find out how the samples are written, and leave a header out; return False while it has not arrived."""
         start = self._pending
-        for name, kind in STARTS.items():
-            if start.startswith(name):
-                raise AudioFileError(
-                    f"expected raw samples or a WAV on standard input, found {kind}: decode it first, "
-                    "ffmpeg -i - -f wav - | keyword-detector listen -"
-                )
+        kind, n_needed = _find_kind(start)
+        if kind is not None:
+            raise AudioFileError(
+                f"expected raw samples or a WAV on standard input, found {kind}: decode it first, "
+                "ffmpeg -i - -f wav - | keyword-detector listen -"
+            )
         may_be_wav = len(start) < WAV_BYTES and any(start[:4] == name[: len(start)] for name in WAV_STARTS)
-        may_be_other = any(len(start) < len(name) and name.startswith(start) for name in STARTS)
-        if not is_end and (may_be_wav or may_be_other):
+        if not is_end and (may_be_wav or len(start) < n_needed):
             return False
         form = self._given
         if is_wav(start):
@@ -183,7 +185,11 @@ class Stdin:
             )
         self._pending = start[header.first_byte :]
         coding = name_coding(header.subtype, is_big_endian=header.is_big_endian)
-        log.info("standard input is a WAV: %s, %d Hz, %d channels", coding, header.rate_hz, header.n_channels)
+        found = coding, header.rate_hz, header.n_channels
+        log.info("standard input is a WAV: %s, %d Hz, %d channels", *found)
+        plain = (PLAIN, self._sample_rate_hz, 1)
+        if any(given not in (default, there) for given, default, there in zip(self._given, plain, found, strict=False)):
+            log.warning("standard input is a WAV, and what its header says counts: %s, %d Hz, %d channels", *found)
         return _Form(coding, header.rate_hz, header.n_channels, header.n_bytes)
 
     def _decode(self, *, is_end: bool) -> Block | None:
@@ -211,6 +217,21 @@ class Stdin:
         if not np.isfinite(frames).all():
             raise AudioFileError("expected finite samples on standard input, found NaN or infinity")
         return to_int16(self._convert(np.clip(frames, -1.0, 1.0).mean(axis=1), is_end))
+
+
+def _find_kind(start: bytes) -> tuple[str | None, int]:
+    """Return what a stream is that is neither raw nor a WAV, by its start; and how many bytes would decide that."""
+    for name, kind in STARTS.items():
+        if start[: len(name)] == name[: len(start)]:
+            return (kind if len(start) >= len(name) else None), len(name)
+    if start[:1] == b"\0" and start[4:8] == b"ftyp"[: len(start[4:8])]:
+        return ("MP4" if len(start) >= 8 else None), 8
+    n_bytes = frame_bytes(start)
+    if n_bytes is None:
+        return None, FRAME_HEADER_BYTES if start[:1] == b"\xff" else 0
+    # Raw samples may begin like a frame, but another one does not follow where the first would end.
+    follows = start[n_bytes : n_bytes + 2] == start[:2]
+    return ("MP3 or AAC" if follows else None), n_bytes + 2
 
 
 PLAIN = "s16le"

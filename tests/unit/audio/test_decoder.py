@@ -163,13 +163,16 @@ FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg
 
 
 @FFMPEG
-@pytest.mark.parametrize("name", ["a.m4a", "a.mp4", "a.aac", "a.webm", "a.wma", "a.3gp", "a.mka", "noname"])
+@pytest.mark.parametrize(
+    "name", ["a.m4a", "a.mp4", "a.aac", "a.webm", "a.wma", "a.3gp", "a.mka", "a.wv", "a.tta", "a.ac3", "noname"]
+)
 def test_what_telephones_write_is_read_through_ffmpeg(tmp_path, sound, name):
     import subprocess
 
     soundfile.write(tmp_path / "a.wav", np.stack([sound, sound], 1), RATE_HZ)
-    coding = {"webm": "libopus", "wma": "wmav2"}.get(name.rpartition(".")[2], "aac")
-    options = ["-c:a", coding, *(["-f", "mp4"] if name == "noname" else [])]
+    codings = {"webm": "libopus", "wma": "wmav2", "wv": "wavpack", "tta": "tta", "ac3": "ac3"}
+    coding = codings.get(name.rpartition(".")[2], "aac")
+    options = ["-c:a", coding, "-ar", "48000", *(["-f", "mp4"] if name == "noname" else [])]
     subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "a.wav", *options, tmp_path / name], check=True)
     with open_sound(tmp_path / name) as opened:
         decoded = np.concatenate(list(opened.blocks))
@@ -184,6 +187,7 @@ def test_what_ffmpeg_does_not_read_either_is_one_line(tmp_path):
     with pytest.raises(AudioFileError, match=r"found .*a\.m4a that is not audio \(.+\)") as caught:
         decode(tmp_path / "a.m4a")
     assert "\n" not in str(caught.value)
+    assert str(caught.value).count("a.m4a") == 1
 
 
 @FFMPEG

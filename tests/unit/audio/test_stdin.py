@@ -12,6 +12,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detector.audio.links import frame_bytes
 from detector.audio.pcm import CODINGS, normalise_name
 from detector.audio.stdin import Stdin
 from detector.errors import AudioFileError
@@ -146,11 +147,50 @@ def test_what_stands_behind_the_samples_of_a_wav_is_no_sound(sound):
 
 @pytest.mark.parametrize(
     ("start", "what"),
-    [(b"fLaC\0\0\0\x22", "FLAC"), (b"OggS\0\2", "Ogg"), (b"ID3\4\0\0", "MP3"), (b"FORM", "AIFF"), (b"caff", "CAF")],
+    [
+        (b"fLaC\0\0\0\x22", "FLAC"),
+        (b"OggS\0\2", "Ogg"),
+        (b"ID3\4\0\0", "MP3"),
+        (b"FORM", "AIFF"),
+        (b"caff", "CAF"),
+        (b"\0\0\0\x1cftypM4A ", "MP4"),
+        (b"\x30\x26\xb2\x75\x8e\x66", "WMA"),
+        (b"wvpk\x20", "WavPack"),
+        (2 * (b"\xff\xf1\x60\x40\x01\x1f\xfc\0"), "MP3 or AAC"),  # frames of 8 bytes
+    ],
 )
 def test_what_is_neither_raw_nor_a_wav_is_one_line(start, what):
     with pytest.raises(AudioFileError, match=f"found {what}: decode it first, ffmpeg -i - "):
         read_all(start + bytes(1000))
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 44100])
+def test_an_mp3_without_a_tag_is_one_line(sound, rate_hz):
+    file = io.BytesIO()
+    soundfile.write(file, sound, rate_hz, format="MP3", subtype="MPEG_LAYER_III")
+    content = file.getvalue()
+    plain = content[frame_bytes(content) :]  # without the frame of LAME's tag
+    for pieces in ([], [1, 1, 3, 2, 60]):
+        with pytest.raises(AudioFileError, match="found MP3 or AAC: decode it first"):
+            read_all(plain, pieces=pieces)
+
+
+@pytest.mark.parametrize("start", [b"\xff\xf3\x38\xc4", b"\xff\xfb\x90\x64", b"\xff\xf1\x60\x40", b"\xff\xff", b"\xff"])
+def test_raw_samples_that_begin_as_a_frame_does_are_raw(start):
+    content = start + np.arange(4000, dtype="<i2").tobytes() + bytes(len(start) % 2)
+    np.testing.assert_array_equal(read_all(content), np.frombuffer(content, dtype="<i2"))
+    np.testing.assert_array_equal(read_all(content[:4]), np.frombuffer(content[:4], dtype="<i2"))
+
+
+@pytest.mark.parametrize("given", [{"rate": 48000}, {"channels": 2}, {"format": "s24le"}])
+def test_what_a_wav_says_counts_and_a_line_says_so_where_options_say_otherwise(sound, given, caplog):
+    file = io.BytesIO()
+    soundfile.write(file, sound, RATE_HZ, format="WAV")
+    np.testing.assert_array_equal(read_all(file.getvalue(), **given), sound)
+    assert caplog.messages == ["standard input is a WAV, and what its header says counts: s16le, 16000 Hz, 1 channels"]
+    caplog.clear()
+    read_all(file.getvalue(), rate=RATE_HZ)
+    assert caplog.messages == []
 
 
 def test_a_wav_in_another_coding_is_one_line(sound):
@@ -174,6 +214,8 @@ def test_the_start_of_a_wav_alone_is_an_error_or_nothing(sound, n_bytes):
 def test_samples_that_are_not_finite_are_an_error():
     with pytest.raises(AudioFileError, match="found NaN or infinity"):
         read_all(np.array([0.0, np.nan], dtype="<f4").tobytes(), format="f32le")
+    with pytest.raises(AudioFileError, match="found NaN or infinity"):
+        read_all(b"\1\0\xa0\x7f", format="f32le")  # a signalling NaN, at which NumPy warns
 
 
 @settings(max_examples=40)
