@@ -18,7 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from detector.audio import ffmpeg
-from detector.audio.links import find_links, is_mp3, is_tagged
+from detector.audio.links import find_links, is_mp3, is_tagged, promised_bytes
 from detector.audio.wav import Mended, find_fault
 from detector.errors import AudioFileError
 from detector.files import open_regular
@@ -98,7 +98,10 @@ def _open_parts(path: str, descriptor: int, stack: contextlib.ExitStack) -> Soun
     if mended is not None:
         return _open_mended(path, descriptor, mended, stack)
     links = find_links(descriptor, start)
-    if len(links) == 2 and not (is_mp3(start) and not is_tagged(descriptor, 0)):
+    is_cut_off = is_mp3(start) and (promised_bytes(descriptor, links[-2]) or 0) > links[-1] - links[-2]
+    if is_cut_off:
+        log.warning("%s ends before the end that it promises; what it holds is read", path)
+    if len(links) == 2 and not is_cut_off and (not is_mp3(start) or is_tagged(descriptor, 0)):
         try:
             file = stack.enter_context(soundfile.SoundFile(os.fsencode(path)))
         except TypeError as exc:  # a format without a header
@@ -106,11 +109,9 @@ def _open_parts(path: str, descriptor: int, stack: contextlib.ExitStack) -> Soun
                 f"expected a recording with a header, found {path}: pipe raw samples into 'listen -'"
             ) from exc
         return Sound(file.samplerate, file.channels, _read_or_warn(file, path, descriptor))
-    parts = [
-        stack.enter_context(soundfile.SoundFile(_Part(descriptor, first, last)))
-        for first, last in itertools.pairwise(links)
-    ]
-    alike = [part for part in parts if _form(part) == _form(parts[0])]
+    bytes_of = [_Part(descriptor, first, last) for first, last in itertools.pairwise(links)]
+    parts = [stack.enter_context(soundfile.SoundFile(part)) for part in bytes_of]
+    alike = [(part, of) for part, of in zip(parts, bytes_of, strict=True) if _form(part) == _form(parts[0])]
     if len(alike) < len(parts):
         log.warning(
             "%s holds %d recordings, of which %d are left out: of another rate or number of channels than the first",
@@ -118,7 +119,9 @@ def _open_parts(path: str, descriptor: int, stack: contextlib.ExitStack) -> Soun
             len(parts),
             len(parts) - len(alike),
         )
-    return Sound(parts[0].samplerate, parts[0].channels, (block for part in alike for block in _read(part, path)))
+    return Sound(
+        parts[0].samplerate, parts[0].channels, (block for part, of in alike for block in _read(part, path, of))
+    )
 
 
 def _form(file: soundfile.SoundFile) -> tuple[int, int]:
@@ -152,7 +155,8 @@ def _read_or_warn(file: soundfile.SoundFile, path: str, descriptor: int) -> Iter
         log.warning("%s holds %d kB, but no sound that can be read: its header may be damaged", path, n_bytes // 1000)
 
 
-def _read(file: soundfile.SoundFile, path: str) -> Iterator[NDArray[np.float32]]:
+def _read(file: soundfile.SoundFile, path: str, part: _Part | None = None) -> Iterator[NDArray[np.float32]]:
+    """Yield blocks to the end, which an MP3 may reach within a frame."""
     # soundfile seeks behind each block of what can be sought in; in an MP3 that loses the bit reservoir.
     file.seekable = lambda: False
     while True:
@@ -163,6 +167,8 @@ def _read(file: soundfile.SoundFile, path: str) -> Iterator[NDArray[np.float32]]
             whole = np.flatnonzero(np.isnan(frames[:, 0]))[:1].sum()  # what was decoded before the damage
             if whole:
                 yield frames[:whole]
+            if part is not None and part.is_mp3 and part.is_read_out:
+                return
             raise AudioFileError(f"expected a whole recording, found {path} damaged ({describe_failure(exc)})") from exc
         if not len(frames):
             return
@@ -202,8 +208,18 @@ class _Part:
         self._descriptor = descriptor
         self._first, self._n_bytes = first, last - first
         start = os.pread(descriptor, 16, first)
-        self._claimed = CLAIMED_BYTES if is_mp3(start) and not is_tagged(descriptor, first) else self._n_bytes
+        self._claimed = self._n_bytes
+        self.is_mp3 = is_mp3(start)
+        if self.is_mp3:
+            # libmpg123 writes to stderr where a tag promises more than there is.
+            promised = promised_bytes(descriptor, first) or self._n_bytes
+            self._claimed = max(promised, self._n_bytes) if is_tagged(descriptor, first) else CLAIMED_BYTES
         self._position = 0
+
+    @property
+    def is_read_out(self) -> bool:
+        """Whether its last byte was read."""
+        return self._position >= self._n_bytes
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._claimed}[whence]

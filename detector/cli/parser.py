@@ -109,7 +109,8 @@ def build_parser() -> argparse.ArgumentParser:
         "files",
         nargs="+",
         metavar="FILE|DIR",
-        help="any format, rate and number of channels that libsndfile reads; of a folder the recordings in it",
+        help="any format, rate and number of channels that libsndfile reads, or ffmpeg where it is installed; "
+        "of a folder the recordings in it",
     )
     verb.add_argument("--recursive", action="store_true", help="look into the folders in folders, too")
     verb.add_argument("--csv", action="store_true", help="print a table (CSV) instead of lines for people or JSON")

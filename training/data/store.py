@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,8 @@ from detector.errors import AudioFileError, SettingsError
 from training.data import decode
 from training.data.items import Item
 from training.data.tfds import read_record
+
+log = logging.getLogger(__name__)
 
 Decoded = NDArray[np.int16] | AudioFileError
 N_NAMED = 5
@@ -134,6 +137,8 @@ def _raise_all(failed: Sequence[AudioFileError], n_all: int) -> None:
     if failed:
         first = "; ".join(str(error).removeprefix("expected a recording, found ") for error in failed[:N_NAMED])
         more = f"; and {len(failed) - N_NAMED} more" if len(failed) > N_NAMED else ""
+        for error in failed if more else ():
+            log.error("%s", error)
         raise AudioFileError(
             f"expected sound in {n_all} recordings, found {len(failed)} to be mended or removed: {first}{more}"
         )
