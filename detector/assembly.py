@@ -67,13 +67,14 @@ def pick_thresholds(manifest: Manifest, words: Sequence[str], false_accepts_per_
 def choose_source(settings: Settings, name: str | None, sample_rate_hz: int) -> AudioSource:
     """Return the source of a name: None is the microphone, "-" standard input, anything else a recording."""
     if name == "-":
-        return Stdin(sample_rate_hz=sample_rate_hz, settings=settings.stdin)
+        return Stdin(sample_rate_hz=sample_rate_hz, settings=settings.stdin, channel=settings.channel)
     if name is not None:
-        return Recording(name, sample_rate_hz=sample_rate_hz, is_real_time=True, block_s=0.04)
+        return Recording(name, sample_rate_hz=sample_rate_hz, channel=settings.channel, is_real_time=True, block_s=0.04)
     from detector.audio.microphone import Microphone
 
     microphones = [
-        Microphone(device, sample_rate_hz=sample_rate_hz) for device in (settings.device, *settings.fallback_devices)
+        Microphone(device, sample_rate_hz=sample_rate_hz, channel=settings.channel)
+        for device in (settings.device, *settings.fallback_devices)
     ]
     return Recovering(microphones, settings.recovery) if settings.recover else microphones[0]
 

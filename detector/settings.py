@@ -16,7 +16,17 @@ from msgspec import Meta
 
 from detector.errors import SettingsError
 from detector.files import decode_text, read_file
-from detector.types import NotNegative, Positive, PositiveSeconds, Probability, Seconds, Text, describe, fields_of
+from detector.types import (
+    NotNegative,
+    Positive,
+    PositiveSeconds,
+    Probability,
+    RawFormat,
+    Seconds,
+    Text,
+    describe,
+    fields_of,
+)
 from detector.validation import convert
 
 MOST_BYTES = 64 * 1024
@@ -51,23 +61,7 @@ class StdinSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Annotated[int, Meta(ge=1, le=64)], describe("channels of raw samples on standard input, which are averaged")
     ] = 1
     format: Annotated[
-        Literal[
-            "u8",
-            "s8",
-            "s16le",
-            "s16be",
-            "s24le",
-            "s24be",
-            "s24_32le",
-            "s32le",
-            "s32be",
-            "f32le",
-            "f32be",
-            "f64le",
-            "f64be",
-            "alaw",
-            "mulaw",
-        ],
+        RawFormat,
         describe("how raw samples on standard input are written; arecord's names, as S16_LE, are known too"),
     ] = "s16le"
 
@@ -148,6 +142,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             can_reload=False,
         ),
     ] = None
+    channel: Annotated[
+        Annotated[int, Meta(ge=1, le=64)] | Literal["mix", "auto"],
+        describe(
+            "of several channels: one of them (1 is the first), the mean of all, or the mean unless channels cancel or "
+            "noise on one drowns the others, which is logged",
+            metavar="N|mix|auto",
+            can_reload=False,
+        ),
+    ] = "auto"
     fallback_devices: Annotated[
         tuple[int | Text, ...],
         describe(

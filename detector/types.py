@@ -9,11 +9,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from numbers import Real
-from typing import Annotated, Any, TypeGuard, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeGuard, get_args, get_type_hints
 
 import msgspec
 from msgspec import inspect
 
+RawFormat = Literal[
+    "u8",
+    "s8",
+    "s16le",
+    "s16be",
+    "s24le",
+    "s24be",
+    "s24_32le",
+    "s32le",
+    "s32be",
+    "f32le",
+    "f32be",
+    "f64le",
+    "f64be",
+    "alaw",
+    "mulaw",
+]
+"""How a raw sample may be written, by ffmpeg's names."""
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]

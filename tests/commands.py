@@ -218,3 +218,12 @@ def assert_one_line(finished: subprocess.CompletedProcess[str], code: int, *part
     assert len(finished.stderr.splitlines()) == 1, finished.stderr
     for part in parts:
         assert part in finished.stderr
+
+
+def assert_last_line(finished: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
+    """Check that a command ended with a code and a last line on stderr, below what it had understood."""
+    assert finished.returncode == code, finished.stderr
+    assert finished.stdout == ""
+    assert "Traceback" not in finished.stderr
+    for part in parts:
+        assert part in finished.stderr.splitlines()[-1]

@@ -54,6 +54,13 @@ class VirtualMicrophone:
             ["pactl", *command], env=self.environment, check=True, timeout=WITHIN_S, stdout=subprocess.DEVNULL
         )
 
+    def load_module(self, *module: str) -> int:
+        """Load a module; return its number, by which it is unloaded."""
+        pactl = ["pactl", "load-module", *module]
+        return int(
+            subprocess.run(pactl, env=self.environment, check=True, timeout=WITHIN_S, stdout=subprocess.PIPE).stdout
+        )
+
     def load(self) -> None:
         """Load the sink and the source anew, after they were unloaded, and make them the default."""
         for module in self.modules:

@@ -18,7 +18,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from detector.audio import ffmpeg
-from detector.audio.links import find_links, is_mp3, is_tagged, promised_bytes
+from detector.audio.channels import Choice, Mixer
+from detector.audio.links import find_links, is_mp3, is_tagged
 from detector.audio.wav import Mended, find_fault
 from detector.errors import AudioFileError
 from detector.files import open_regular
@@ -76,6 +77,19 @@ def open_sound(path: str | Path) -> Generator[Sound]:
         yield Sound(sound.rate_hz, sound.n_channels, _check(sound.blocks, str(path)))
 
 
+def open_mixer(sound: Sound, choice: Choice, name: str) -> Mixer:
+    """Return what makes mono of a recording.
+
+    Raises
+    ------
+    AudioFileError
+        If it has no such channel.
+    """
+    if isinstance(choice, int) and choice > sound.n_channels:
+        raise AudioFileError(f"expected channel {choice} of {name}, found that it has {sound.n_channels}")
+    return Mixer(choice, n_channels=sound.n_channels, rate_hz=sound.rate_hz, name=name)
+
+
 def _open(path: str | Path) -> int:
     try:
         return open_regular(Path(path))
@@ -98,10 +112,7 @@ def _open_parts(path: str, descriptor: int, stack: contextlib.ExitStack) -> Soun
     if mended is not None:
         return _open_mended(path, descriptor, mended, stack)
     links = find_links(descriptor, start)
-    is_cut_off = is_mp3(start) and (promised_bytes(descriptor, links[-2]) or 0) > links[-1] - links[-2]
-    if is_cut_off:
-        log.warning("%s ends before the end that it promises; what it holds is read", path)
-    if len(links) == 2 and not is_cut_off and (not is_mp3(start) or is_tagged(descriptor, 0)):
+    if len(links) == 2 and not (is_mp3(start) and not is_tagged(descriptor, 0)):
         try:
             file = stack.enter_context(soundfile.SoundFile(os.fsencode(path)))
         except TypeError as exc:  # a format without a header
@@ -109,9 +120,11 @@ def _open_parts(path: str, descriptor: int, stack: contextlib.ExitStack) -> Soun
                 f"expected a recording with a header, found {path}: pipe raw samples into 'listen -'"
             ) from exc
         return Sound(file.samplerate, file.channels, _read_or_warn(file, path, descriptor))
-    bytes_of = [_Part(descriptor, first, last) for first, last in itertools.pairwise(links)]
-    parts = [stack.enter_context(soundfile.SoundFile(part)) for part in bytes_of]
-    alike = [(part, of) for part, of in zip(parts, bytes_of, strict=True) if _form(part) == _form(parts[0])]
+    parts = [
+        stack.enter_context(soundfile.SoundFile(_Part(descriptor, first, last)))
+        for first, last in itertools.pairwise(links)
+    ]
+    alike = [part for part in parts if _form(part) == _form(parts[0])]
     if len(alike) < len(parts):
         log.warning(
             "%s holds %d recordings, of which %d are left out: of another rate or number of channels than the first",
@@ -119,9 +132,7 @@ def _open_parts(path: str, descriptor: int, stack: contextlib.ExitStack) -> Soun
             len(parts),
             len(parts) - len(alike),
         )
-    return Sound(
-        parts[0].samplerate, parts[0].channels, (block for part, of in alike for block in _read(part, path, of))
-    )
+    return Sound(parts[0].samplerate, parts[0].channels, (block for part in alike for block in _read(part, path)))
 
 
 def _form(file: soundfile.SoundFile) -> tuple[int, int]:
@@ -155,8 +166,7 @@ def _read_or_warn(file: soundfile.SoundFile, path: str, descriptor: int) -> Iter
         log.warning("%s holds %d kB, but no sound that can be read: its header may be damaged", path, n_bytes // 1000)
 
 
-def _read(file: soundfile.SoundFile, path: str, part: _Part | None = None) -> Iterator[NDArray[np.float32]]:
-    """Yield blocks to the end, which an MP3 may reach within a frame."""
+def _read(file: soundfile.SoundFile, path: str) -> Iterator[NDArray[np.float32]]:
     # soundfile seeks behind each block of what can be sought in; in an MP3 that loses the bit reservoir.
     file.seekable = lambda: False
     while True:
@@ -167,8 +177,6 @@ def _read(file: soundfile.SoundFile, path: str, part: _Part | None = None) -> It
             whole = np.flatnonzero(np.isnan(frames[:, 0]))[:1].sum()  # what was decoded before the damage
             if whole:
                 yield frames[:whole]
-            if part is not None and part.is_mp3 and part.is_read_out:
-                return
             raise AudioFileError(f"expected a whole recording, found {path} damaged ({describe_failure(exc)})") from exc
         if not len(frames):
             return
@@ -208,18 +216,8 @@ class _Part:
         self._descriptor = descriptor
         self._first, self._n_bytes = first, last - first
         start = os.pread(descriptor, 16, first)
-        self._claimed = self._n_bytes
-        self.is_mp3 = is_mp3(start)
-        if self.is_mp3:
-            # libmpg123 writes to stderr where a tag promises more than there is.
-            promised = promised_bytes(descriptor, first) or self._n_bytes
-            self._claimed = max(promised, self._n_bytes) if is_tagged(descriptor, first) else CLAIMED_BYTES
+        self._claimed = CLAIMED_BYTES if is_mp3(start) and not is_tagged(descriptor, first) else self._n_bytes
         self._position = 0
-
-    @property
-    def is_read_out(self) -> bool:
-        """Whether its last byte was read."""
-        return self._position >= self._n_bytes
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._claimed}[whence]

@@ -76,13 +76,6 @@ def is_tagged(descriptor: int, first_byte: int) -> bool:
     return _find_tag(os.pread(descriptor, SEARCHED_BYTES, first_byte + _id3_bytes(start))) >= 0
 
 
-def promised_bytes(descriptor: int, first_byte: int) -> int | None:
-    """Return the length of an MP3, tags in front of it included, as its own tag says it; None if that does not."""
-    n_front = _id3_bytes(os.pread(descriptor, 10, first_byte))
-    n_bytes = _read_tag(os.pread(descriptor, SEARCHED_BYTES, first_byte + n_front))
-    return n_front + n_bytes if n_bytes else None
-
-
 def _find_in_ogg(content: mmap.mmap) -> list[int]:
     """Walk through the pages (RFC 3533): a stream begins with a page that says so, behind one that does not."""
     links, position, was_first = [0], 0, True
@@ -114,7 +107,15 @@ def _find_in_mp3(content: mmap.mmap) -> list[int]:
     links, position = [0], 0
     while True:
         position += _id3_bytes(content[position : position + 10])
-        n_bytes = _read_tag(content[position : position + SEARCHED_BYTES])
+        start = content[position : position + SEARCHED_BYTES]
+        tag = _find_tag(start)
+        if tag < 0 or len(start) < tag + 16:
+            return links
+        flags = struct.unpack(">I", start[tag + 4 : tag + 8])[0]
+        if flags & 2 == 0:
+            return links
+        place = tag + 8 + 4 * (flags & 1)
+        n_bytes = struct.unpack(">I", start[place : place + 4])[0]
         position += n_bytes
         if content[position : position + 3] == b"TAG":
             position += 128
@@ -129,16 +130,6 @@ def _id3_bytes(start: bytes) -> int:
         return 0
     a, b, c, d = start[6:10]
     return 10 + (a << 21 | b << 14 | c << 7 | d)
-
-
-def _read_tag(start: bytes) -> int:
-    """Return how many bytes the stream that begins so has, as its tag says; 0 if there is none, or it does not."""
-    tag = _find_tag(start)
-    if tag < 0 or len(start) < tag + 16:
-        return 0
-    flags = struct.unpack(">I", start[tag + 4 : tag + 8])[0]
-    place = tag + 8 + 4 * (flags & 1)
-    return int(struct.unpack(">I", start[place : place + 4])[0]) if flags & 2 else 0
 
 
 def _find_tag(start: bytes) -> int:

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
+from detector.audio.channels import Choice, Mixer
 from detector.audio.delivery import LOST_AFTER_S, Delivery
 from detector.audio.devices import Device, choose_device, find_again, import_sounddevice, is_hardware, list_devices
 from detector.audio.failures import translate
@@ -28,6 +27,9 @@ BUFFER_S = 0.5
 """Of the device's buffer: PipeWire hands over a quantum at once, up to 0.19 s of sound, and what does not fit is lost
 without a word. It makes nothing later: the device delivers in blocks (`import_sounddevice`)."""
 
+MOST_CHANNELS = 8
+"""That are looked at for a good one: arrays of microphones have up to eight."""
+
 
 class Microphone:
     """A capture device, delivered as mono at the rate asked for. One thread only."""
@@ -41,6 +43,7 @@ class Microphone:
         wanted: int | str | None = None,
         *,
         sample_rate_hz: int,
+        channel: Choice = "auto",
         block_s: float = 0.04,
         portaudio: Any = None,
         changes: Changes | None = None,
@@ -55,6 +58,8 @@ class Microphone:
             Index of a device or a part of its name; none is the default device.
         sample_rate_hz : int
             Of the blocks; the device may run at another.
+        channel : int, "mix" or "auto"
+            Which of the device's channels are used.
         block_s : float
             Of the device's blocks, in seconds.
         portaudio : module, optional
@@ -68,6 +73,7 @@ class Microphone:
         """
         self._wanted = wanted
         self._sample_rate_hz = sample_rate_hz
+        self._channel = channel
         self._block_s = block_s
         self._device: Device | None = None
         self._beside: frozenset[str] = frozenset()
@@ -78,6 +84,7 @@ class Microphone:
         self._is_used = False
         self._stream: Any = None
         self._resampler: Resampler
+        self._mixer: Mixer
         self._delivery: Delivery
         self._has_loss = False
         self._replaced: str | None = None
@@ -114,10 +121,11 @@ class Microphone:
         self._beside = frozenset(device.name for device in devices) - {self._device.name}
         if (missing := self._origin.check_return()) is not None:
             raise CaptureError(CaptureFailure.NOT_FOUND, f"expected the source of '{self.name}' again, found {missing}")
-        self._stream = _open(portaudio, self._device, self._sample_rate_hz, self._block_s)
+        self._stream, n_channels = _open(portaudio, self._device, self._channel, self._sample_rate_hz, self._block_s)
         self.rate_hz = round(self._stream.samplerate)
         try:
             self._resampler = open_resampler(self.rate_hz, self._sample_rate_hz)
+            self._mixer = Mixer(self._channel, n_channels=n_channels, rate_hz=self.rate_hz, name=self.name)
             self._stream.start()
         except portaudio.PortAudioError as exc:
             self._stream.close()
@@ -179,24 +187,33 @@ class Microphone:
             self._resampler = open_resampler(self.rate_hz, self._sample_rate_hz)  # what it holds back is from before
         if frames.shape[1] == 1 and self.rate_hz == self._sample_rate_hz:
             return Block(frames[:, 0], loss)
-        mono = to_float(frames).mean(axis=1, dtype=np.float32)
+        mono = self._mixer.mix(to_float(frames))
         return Block(to_int16(self._resampler.convert(mono)), loss)
 
 
-def _open(portaudio: Any, device: Device, sample_rate_hz: int, block_s: float) -> Any:
-    """Open a device at the best of the rates and channel counts it accepts.
+def _open(portaudio: Any, device: Device, channel: Choice, sample_rate_hz: int, block_s: float) -> tuple[Any, int]:
+    """Open a device at the best of the rates and channel counts it accepts; return it and how many channels it has.
 
     A sound server (PulseAudio, PipeWire) and ALSA's plug layer accept any rate; a server converts well, so it is asked
-    for ours. Hardware runs at its own rate and soxr converts. One channel is asked for first, then all there are.
+    for ours. Hardware runs at its own rate and soxr converts. Where one channel is asked for, they average those
+    there are, without a word of what cancels: so two are, and of hardware up to `MOST_CHANNELS`.
     """
+    if isinstance(channel, int) and channel > device.n_channels:
+        raise SettingsError(f"expected channel {channel} of '{device.name}', found that it has {device.n_channels}")
+    most = min(MOST_CHANNELS if is_hardware(device) else 2, device.n_channels)
+    of_auto = [most, 1, min(2, device.n_channels), device.n_channels]
+    of_mix = [1, min(2, device.n_channels), device.n_channels]
+    counts = of_mix if channel == "mix" else of_auto
+    if isinstance(channel, int):
+        counts = [n for n in (channel, most, device.n_channels) if n >= channel]
     rates_hz = [sample_rate_hz, device.default_rate_hz]
     if is_hardware(device):
         rates_hz.reverse()
     failure: Exception | None = None
     for rate_hz in dict.fromkeys([*rates_hz, 48000, 44100]):
-        for n_channels in dict.fromkeys([1, min(2, device.n_channels), device.n_channels]):
+        for n_channels in dict.fromkeys(counts):
             try:
-                return portaudio.InputStream(
+                stream = portaudio.InputStream(
                     device=device.index,
                     samplerate=rate_hz,
                     channels=n_channels,
@@ -206,5 +223,7 @@ def _open(portaudio: Any, device: Device, sample_rate_hz: int, block_s: float) -
                 )
             except portaudio.PortAudioError as exc:
                 failure = failure or exc
+            else:
+                return stream, n_channels
     assert failure is not None
     raise translate(failure, device.name) from failure

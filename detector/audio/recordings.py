@@ -13,14 +13,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.audio.decoder import Sound, open_sound
+from detector.audio.channels import Choice
+from detector.audio.decoder import Sound, open_mixer, open_sound
 from detector.audio.resample import open_resampler
 from detector.audio.sources import NOTHING, Block, Pace
 from detector.samples import to_int16
 
 
 class Recording:
-    """A recording of any format, rate and number of channels that can be decoded; channels are averaged."""
+    """A recording of any format, rate and number of channels that can be decoded."""
 
     is_live = False
     can_wait = True
@@ -31,12 +32,14 @@ class Recording:
         path: str | PathLike[str],
         *,
         sample_rate_hz: int,
+        channel: Choice = "auto",
         is_real_time: bool = False,
         block_s: float = 0.1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = Path(path)
         self._sample_rate_hz = sample_rate_hz
+        self._channel = channel
         self._block_samples = max(1, round(block_s * sample_rate_hz))
         self._pace = Pace(sample_rate_hz, clock) if is_real_time else None
         self._n_handed_over = 0
@@ -88,9 +91,9 @@ class Recording:
     def _convert(self, sound: Sound) -> Iterator[NDArray[np.int16]]:
         """Yield the file's sound in blocks as long as asked for; decoded in longer ones."""
         resampler = open_resampler(sound.rate_hz, self._sample_rate_hz)
+        mixer = open_mixer(sound, self._channel, self.name)
         for frames in sound.blocks:
-            mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
-            yield from self._cut(to_int16(resampler.convert(mono)))
+            yield from self._cut(to_int16(resampler.convert(mixer.mix(frames))))
         yield from self._cut(to_int16(resampler.convert(np.empty(0, dtype=np.float32), is_last=True)))
 
     def _cut(self, samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:

@@ -12,12 +12,13 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.audio.channels import Choice, Mixer
 from detector.audio.links import FRAME_HEADER_BYTES, frame_bytes
 from detector.audio.pcm import CODINGS, name_coding
 from detector.audio.resample import open_resampler
 from detector.audio.sources import NOTHING, Block
 from detector.audio.wav import is_wav, read_header
-from detector.errors import AudioFileError
+from detector.errors import AudioFileError, SettingsError
 from detector.samples import to_int16
 from detector.settings import StdinSettings
 
@@ -56,7 +57,7 @@ class _CutShort(Exception):  # noqa: N818 - no error: more comes
 
 
 class Stdin:
-    """Samples from a pipe or a file descriptor, raw or behind the header of a WAV; channels are averaged."""
+    """Samples from a pipe or a file descriptor, raw or behind the header of a WAV."""
 
     is_live = True
     can_wait = True
@@ -68,6 +69,7 @@ class Stdin:
         *,
         sample_rate_hz: int,
         settings: StdinSettings | None = None,
+        channel: Choice = "auto",
         file_descriptor: int = 0,
         block_s: float = 0.2,
         poll_s: float = 0.05,
@@ -80,6 +82,8 @@ class Stdin:
             Of the blocks.
         settings : StdinSettings, optional
             How raw samples are written; a WAV says so itself.
+        channel : int, "mix" or "auto"
+            Which channels are used.
         file_descriptor : int
         block_s : float
             Of sound that is read at once, at most, in seconds.
@@ -89,6 +93,7 @@ class Stdin:
         self._sample_rate_hz = sample_rate_hz
         settings = settings or StdinSettings()
         self._given = _Form(settings.format, settings.rate or sample_rate_hz, settings.channels)
+        self._channel = channel
         self._form: _Form | None = None
         self._convert: Callable[[NDArray[np.float32], bool], NDArray[np.float32]]
         self._descriptor = file_descriptor
@@ -163,7 +168,13 @@ class Stdin:
                 return False
         self._form = form
         resampler = open_resampler(form.rate_hz, self._sample_rate_hz)
-        self._convert = lambda samples, is_last: resampler.convert(samples, is_last=is_last)
+        if isinstance(self._channel, int) and self._channel > form.n_channels:
+            raise SettingsError(
+                f"expected channel {self._channel} of standard input, found {form.n_channels} channels: "
+                "--channels says how many raw samples have"
+            )
+        mixer = Mixer(self._channel, n_channels=form.n_channels, rate_hz=form.rate_hz, name=self.name)
+        self._convert = lambda frames, is_last: resampler.convert(mixer.mix(frames), is_last=is_last)
         return True
 
     def _read_wav(self, start: bytes) -> _Form:
@@ -216,7 +227,7 @@ class Stdin:
         frames = CODINGS[form.coding].decode(content).reshape(-1, form.n_channels)
         if not np.isfinite(frames).all():
             raise AudioFileError("expected finite samples on standard input, found NaN or infinity")
-        return to_int16(self._convert(np.clip(frames, -1.0, 1.0).mean(axis=1), is_end))
+        return to_int16(self._convert(np.clip(frames, -1.0, 1.0), is_end))
 
 
 def _find_kind(start: bytes) -> tuple[str | None, int]:

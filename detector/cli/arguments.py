@@ -47,6 +47,11 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(EXIT_USAGE)
 
 
+def parse_channel(text: str) -> int | str:
+    """Return a channel's number, or a word; whether there is such a channel, or word, is found out later."""
+    return int(text) if text.isdecimal() else text
+
+
 def parse_words(text: str) -> tuple[str, ...]:
     """Return the words of a list such as `yes,no`."""
     return tuple(word.strip() for word in text.split(",") if word.strip())

@@ -92,7 +92,7 @@ def detect(
             try:
                 check_source(file)
                 with (
-                    Recording(file, sample_rate_hz=rate_hz, block_s=batch.BLOCK_S) as source,
+                    Recording(file, sample_rate_hz=rate_hz, channel=settings.channel, block_s=batch.BLOCK_S) as source,
                     Fanout(listeners) as fanout,
                 ):
                     n_detections = batch.detect(source, detector, fanout, source_id=settings.name)

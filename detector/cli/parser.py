@@ -12,7 +12,7 @@ from typing import Any
 
 from detector import __version__
 from detector.audio.pcm import normalise_name
-from detector.cli.arguments import Parser
+from detector.cli.arguments import Parser, parse_channel
 from detector.cli.options import AddPair, add_option, name_keys, take_given
 from detector.cli.sources import check_source
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
@@ -74,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_option(shared, Settings, "json")
     add_option(shared, Settings, "threshold", type=_threshold, action=AddPair)
     add_option(shared, Settings, "false_accepts_per_hour")
+    add_option(shared, Settings, "channel", type=parse_channel)
     add_option(shared, Settings, "log_level")
     add_option(shared, Settings, "log_format")
     add_option(shared, Settings, "name")
@@ -109,8 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
         "files",
         nargs="+",
         metavar="FILE|DIR",
-        help="any format, rate and number of channels that libsndfile reads, or ffmpeg where it is installed; "
-        "of a folder the recordings in it",
+        help="any format, rate and number of channels that libsndfile reads; of a folder the recordings in it",
     )
     verb.add_argument("--recursive", action="store_true", help="look into the folders in folders, too")
     verb.add_argument("--csv", action="store_true", help="print a table (CSV) instead of lines for people or JSON")

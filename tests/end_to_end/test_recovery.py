@@ -90,11 +90,27 @@ def test_a_source_that_is_removed_is_followed_to_where_the_server_moves_the_stre
 ):
     with virtual_microphone(tmp_path) as own, listening(own.environment | supervisor.environment) as process:
         supervisor.wait_until_ready()
-        own.control("unload-module", "module-remap-source")
+        number = own.load_module("module-remap-source", "source_name=other", "master=vspk.monitor")
+        own.control("unload-module", str(number - 1))
         time.sleep(4)  # whether it goes on or is opened anew
         own.play(words)
         heard, _, _ = hear_and_stop(process)
     assert heard == demo_words[:2]
+
+
+def test_what_loudspeakers_play_is_not_taken_for_a_microphone_that_was_removed(supervisor, tmp_path, words, demo_words):
+    with virtual_microphone(tmp_path) as own, listening(own.environment | supervisor.environment) as process:
+        supervisor.wait_until_ready()
+        own.control("unload-module", "module-remap-source")  # the monitor of the sink alone is left
+        wait_until_says(process, "waiting for it to come back")
+        own.play(words)
+        own.load_module("module-remap-source", "source_name=vmic", "master=vspk.monitor")
+        own.control("set-default-source", "vmic")
+        wait_until_says(process, "hearing 'default' again after")
+        own.play(words)
+        heard, gaps, _ = hear_and_stop(process)
+    assert heard == demo_words[:2]
+    assert [gap["cause"] for gap in gaps] == ["reconnect"]
 
 
 def test_it_gives_up_with_69_when_told_to(tmp_path):

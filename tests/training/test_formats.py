@@ -38,7 +38,7 @@ def test_recordings_decoded_by_other_code_are_decoded_again(tmp_path, monkeypatc
     before = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
     # Decoding that doubles what it reads, as a later version might.
     read_recording = decode.read_recording
-    monkeypatch.setattr(decode, "read_recording", lambda *arguments: 2 * read_recording(*arguments))
+    monkeypatch.setattr(decode, "read_recording", lambda *given, **named: 2 * read_recording(*given, **named))
     assert WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000).file == before.file
     monkeypatch.setattr(decode, "DECODED_FORMAT", decode.DECODED_FORMAT + 1)
     after = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)

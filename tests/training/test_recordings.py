@@ -168,7 +168,7 @@ def test_many_other_words_share_a_line(tmp_path):
     ]
 
 
-def test_recordings_that_cannot_be_read_are_reported_together(tmp_path, caplog):
+def test_recordings_that_cannot_be_read_are_reported_together(tmp_path):
     write(tmp_path, *(f"words/{word}/{speaker}-1.wav" for word in ("up", "down") for speaker in "abcd"))
     for k in range(7):
         (tmp_path / f"words/up/bad-{k}.wav").write_bytes(b"no sound")
@@ -179,8 +179,6 @@ def test_recordings_that_cannot_be_read_are_reported_together(tmp_path, caplog):
     assert text.startswith("expected sound in 16 recordings, found 8 to be mended or removed: ")
     assert [f"bad-{k}.wav" in text for k in range(7)] == [True] * 5 + [False] * 2
     assert text.endswith("; and 3 more")
-    assert [f"bad-{k}.wav" in line for k, line in enumerate(caplog.messages)] == [True] * 7 + [False]
-    assert "nan-1.wav" in caplog.messages[7]
     assert "\n" not in text
     assert list((tmp_path / "cache").iterdir()) == []
 

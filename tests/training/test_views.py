@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import tiny_words
-from commands import KEYWORD_TRAINER, assert_one_line, call
+from commands import KEYWORD_TRAINER, assert_last_line, assert_one_line, call
 
 from detector.core.frontend import FrontendSettings, LogMel
 from training.report.views import bands_hz, mel_db, mfcc, spectrogram_db, view
@@ -121,13 +121,13 @@ def test_a_tree_of_images_that_cannot_be_written_is_one_line(demo_file, tmp_path
     table.write_text(f"file,start,end,word\n{demo_file},0,1,yes\n")
     (tmp_path / "file").touch()
     command = ("--data", table, "--images", tmp_path / "file" / "images", "--cache", tmp_path / "cache")
-    assert_one_line(inspect(*command), 78, "expected a folder for images, found")
+    assert_last_line(inspect(*command), 78, "expected a folder for images, found")
     monkeypatch.setitem(sys.modules, "PIL", None)
-    assert_one_line(inspect(*command), 78, "expected Pillow to write images")
+    assert_last_line(inspect(*command), 78, "expected Pillow to write images")
 
 
 def test_without_word_clips_there_is_nothing_to_make_images_of(tmp_path):
     (tmp_path / "noise").mkdir()
     soundfile.write(tmp_path / "noise" / "hum.wav", np.ones(16000, dtype=np.int16), 16000)
     command = ("--noise", tmp_path / "noise", "--images", tmp_path / "images", "--cache", tmp_path / "cache")
-    assert_one_line(inspect(*command), 78, "expected --data with word clips to make images of, found none")
+    assert_last_line(inspect(*command), 78, "expected --data with word clips to make images of, found none")

@@ -118,7 +118,17 @@ def test_every_setting_says_what_it_means_and_what_nothing_stands_for(kind):
 
 def test_every_setting_says_whether_a_reload_takes_it_over():
     assert {field.name for field in fields_of(Settings).values() if field.can_reload is None} == set()
-    assert fixed_fields() == ("model", "device", "fallback_devices", "recover", "recovery", "stdin", "name", "record")
+    assert fixed_fields() == (
+        "model",
+        "device",
+        "channel",
+        "fallback_devices",
+        "recover",
+        "recovery",
+        "stdin",
+        "name",
+        "record",
+    )
 
 
 def test_a_reload_takes_over_words_thresholds_output_and_log_level_alone():
@@ -130,6 +140,7 @@ def test_a_reload_takes_over_words_thresholds_output_and_log_level_alone():
     others = {
         "model": "tiny",
         "device": 1,
+        "channel": 2,
         "fallback_devices": (1,),
         "recover": False,
         "recovery": RecoverySettings(jitter=0.5),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.audio.channels import Choice
 from training.data.items import Item, Kind, Split, holds_any_word
 from training.data.store import WaveformStore
 from training.data.texts import compose_text
@@ -26,7 +27,7 @@ class Collection:
         self.store = store
 
     @classmethod
-    def open(cls, items: Sequence[Item], *, cache: Path, sample_rate_hz: int) -> Collection:
+    def open(cls, items: Sequence[Item], *, cache: Path, sample_rate_hz: int, channel: Choice = "auto") -> Collection:
         """Decode recordings into a folder, or reuse what an earlier run decoded of the same.
 
         Raises
@@ -34,7 +35,7 @@ class Collection:
         AudioFileError
             If one cannot be decoded.
         """
-        return cls(items, WaveformStore.build(items, folder=cache, sample_rate_hz=sample_rate_hz))
+        return cls(items, WaveformStore.build(items, folder=cache, sample_rate_hz=sample_rate_hz, channel=channel))
 
     def __len__(self) -> int:
         return len(self.items)

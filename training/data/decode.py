@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.audio.decoder import open_sound
+from detector.audio.channels import Choice
+from detector.audio.decoder import open_mixer, open_sound
 from detector.audio.resample import resample
 from detector.errors import AudioFileError
 from detector.samples import to_float, to_int16
@@ -22,7 +23,9 @@ DECODED_FORMAT = 1
 sees to it."""
 
 
-def read_recording(path: str, sample_rate_hz: int, span_s: tuple[float, float] | None = None) -> NDArray[np.int16]:
+def read_recording(
+    path: str, sample_rate_hz: int, span_s: tuple[float, float] | None = None, *, channel: Choice = "auto"
+) -> NDArray[np.int16]:
     """Decode a recording, or the part of it from one time to another: mono, at the given rate, int16.
 
     Raises
@@ -30,14 +33,14 @@ def read_recording(path: str, sample_rate_hz: int, span_s: tuple[float, float] |
     AudioFileError
         If it cannot be decoded, holds samples that are not finite, or it ends before the part begins.
     """
-    (samples,) = read_parts(path, sample_rate_hz, [span_s])
+    (samples,) = read_parts(path, sample_rate_hz, [span_s], channel=channel)
     if isinstance(samples, AudioFileError):
         raise samples
     return samples
 
 
 def read_parts(
-    path: str, sample_rate_hz: int, spans_s: Sequence[tuple[float, float] | None]
+    path: str, sample_rate_hz: int, spans_s: Sequence[tuple[float, float] | None], *, channel: Choice = "auto"
 ) -> list[NDArray[np.int16] | AudioFileError]:
     """Decode parts of a recording, which is read once; an error in place of each that begins after its end.
 
@@ -50,9 +53,10 @@ def read_parts(
         spans = [_to_samples(span_s, sound.rate_hz) for span_s in spans_s]
         last_of_all = max(last for _, last in spans)
         pieces: list[list[NDArray[np.float32]]] = [[np.empty(0, dtype=np.float32)] for _ in spans]
+        mixer = open_mixer(sound, channel, path)
         position = 0
         for block in sound.blocks:
-            mono, end = block.mean(axis=1), position + len(block)
+            mono, end = mixer.mix(block), position + len(block)
             for k, (first, last) in enumerate(spans):
                 if first < end and last > position:
                     pieces[k].append(mono[max(0, first - position) : max(0, min(end, last) - position)])
@@ -76,7 +80,7 @@ def _to_samples(span_s: tuple[float, float] | None, rate_hz: int) -> tuple[int, 
     return round(start_s * rate_hz), sys.maxsize if end_s == math.inf else round(end_s * rate_hz)
 
 
-def read_item(item: Item, sample_rate_hz: int) -> NDArray[np.int16]:
+def read_item(item: Item, sample_rate_hz: int, *, channel: Choice = "auto") -> NDArray[np.int16]:
     """Decode what an item is: a recording, a part of one, or a record of TensorFlow Datasets, which are at 16 kHz.
 
     Raises
@@ -87,7 +91,7 @@ def read_item(item: Item, sample_rate_hz: int) -> NDArray[np.int16]:
     if item.record is not None:
         clip = read_clip(Path(item.path), item.record)
         return to_int16(resample(to_float(clip), TFDS_RATE_HZ, sample_rate_hz))
-    return read_recording(item.path, sample_rate_hz, item.span_s)
+    return read_recording(item.path, sample_rate_hz, item.span_s, channel=channel)
 
 
 def find_word(samples: NDArray[np.int16], sample_rate_hz: int, *, floor: float = 0.01) -> tuple[int, int]:

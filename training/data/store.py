@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from detector.audio.channels import Choice
 from detector.errors import AudioFileError, SettingsError
 from training.data import decode
 from training.data.items import Item
 from training.data.tfds import read_record
 
-log = logging.getLogger(__name__)
-
 Decoded = NDArray[np.int16] | AudioFileError
 N_NAMED = 5
 """Recordings that an error names, of those that failed."""
+
+
+class _Form(NamedTuple):
+    """What recordings are decoded to."""
+
+    sample_rate_hz: int
+    channel: Choice
 
 
 class WaveformStore:
@@ -50,7 +56,9 @@ class WaveformStore:
         return self._samples[self._offsets[position] : self._offsets[position + 1]]
 
     @classmethod
-    def build(cls, items: Sequence[Item], *, folder: Path, sample_rate_hz: int) -> WaveformStore:
+    def build(
+        cls, items: Sequence[Item], *, folder: Path, sample_rate_hz: int, channel: Choice = "auto"
+    ) -> WaveformStore:
         """Decode recordings into `folder`, or reuse what an earlier run decoded of the same, wherever they lay then.
 
         Raises
@@ -59,7 +67,7 @@ class WaveformStore:
             If recordings cannot be decoded: one error for all of them.
         """
         _check_access(items)
-        fingerprint = hashlib.sha256(f"{decode.DECODED_FORMAT} {sample_rate_hz}".encode())
+        fingerprint = hashlib.sha256(f"{decode.DECODED_FORMAT} {sample_rate_hz} {channel}".encode())
         # Their times change whenever a folder is copied; reading 60,000 clips takes two seconds.
         for item_digest in digest(items):
             fingerprint.update(item_digest)
@@ -72,7 +80,7 @@ class WaveformStore:
             with TemporaryDirectory(dir=folder) as partial, ThreadPoolExecutor() as pool:
                 with open(Path(partial) / file.name, "wb") as out:
                     failed: list[AudioFileError] = []
-                    decoded = _decode_all(items, sample_rate_hz, pool)
+                    decoded = _decode_all(items, _Form(sample_rate_hz, channel), pool)
                     for samples in tqdm(decoded, "decoding", len(items), unit="file", disable=None):
                         if isinstance(samples, AudioFileError):
                             failed.append(samples)
@@ -95,14 +103,14 @@ def _check_access(items: Sequence[Item]) -> None:
     )
 
 
-def _decode_all(items: Sequence[Item], sample_rate_hz: int, pool: ThreadPoolExecutor) -> Iterator[Decoded]:
+def _decode_all(items: Sequence[Item], form: _Form, pool: ThreadPoolExecutor) -> Iterator[Decoded]:
     """Yield the samples of each item, or its error, in order; a recording of many parts is decoded once."""
     parts: dict[str, list[int]] = {}
     for position, item in enumerate(items):
         if item.span_s is not None:
             parts.setdefault(item.path, []).append(position)
     whole = pool.map(
-        lambda item: None if item.span_s is not None else _decode(item, sample_rate_hz),
+        lambda item: None if item.span_s is not None else _decode(item, form),
         items,
     )
     cut: dict[int, Decoded] = {}
@@ -112,20 +120,20 @@ def _decode_all(items: Sequence[Item], sample_rate_hz: int, pool: ThreadPoolExec
             continue
         if position not in cut:
             positions = parts[item.path]
-            cut |= zip(positions, _cut(item.path, [items[k].span_s for k in positions], sample_rate_hz), strict=True)
+            cut |= zip(positions, _cut(item.path, [items[k].span_s for k in positions], form), strict=True)
         yield cut.pop(position)
 
 
-def _decode(item: Item, sample_rate_hz: int) -> Decoded:
+def _decode(item: Item, form: _Form) -> Decoded:
     try:
-        return decode.read_item(item, sample_rate_hz)
+        return decode.read_item(item, form.sample_rate_hz, channel=form.channel)
     except AudioFileError as exc:
         return exc
 
 
-def _cut(path: str, spans_s: Sequence[tuple[float, float] | None], sample_rate_hz: int) -> Sequence[Decoded]:
+def _cut(path: str, spans_s: Sequence[tuple[float, float] | None], form: _Form) -> Sequence[Decoded]:
     try:
-        return decode.read_parts(path, sample_rate_hz, spans_s)
+        return decode.read_parts(path, form.sample_rate_hz, spans_s, channel=form.channel)
     except AudioFileError as exc:
         return [exc, *([np.empty(0, dtype=np.int16)] * (len(spans_s) - 1))]  # once for all of its parts
 
@@ -137,8 +145,6 @@ def _raise_all(failed: Sequence[AudioFileError], n_all: int) -> None:
     if failed:
         first = "; ".join(str(error).removeprefix("expected a recording, found ") for error in failed[:N_NAMED])
         more = f"; and {len(failed) - N_NAMED} more" if len(failed) > N_NAMED else ""
-        for error in failed if more else ():
-            log.error("%s", error)
         raise AudioFileError(
             f"expected sound in {n_all} recordings, found {len(failed)} to be mended or removed: {first}{more}"
         )

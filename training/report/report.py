@@ -123,7 +123,9 @@ def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path) -> Mis
     manifest = model.manifest
     rate_hz, log_mel = manifest.frontend.sample_rate_hz, LogMel(manifest.frontend)
     try:
-        collection = Collection.open(find_recordings(settings), cache=cache, sample_rate_hz=rate_hz)
+        collection = Collection.open(
+            find_recordings(settings), cache=cache, sample_rate_hz=rate_hz, channel=settings.channel
+        )
         chosen = choose_clips(collection, manifest.words, Split.VALIDATION, np.random.default_rng(0))
     except SettingsError:
         return None

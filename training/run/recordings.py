@@ -168,7 +168,9 @@ def open_run(settings: TrainSettings, *, cache: Path, notes: Notes | None = None
         If some cannot be decoded.
     """
     items = index(settings, notes)
-    collection = Collection.open(items, cache=cache, sample_rate_hz=settings.frontend.sample_rate_hz)
+    collection = Collection.open(
+        items, cache=cache, sample_rate_hz=settings.frontend.sample_rate_hz, channel=settings.channel
+    )
     for split in (Split.TRAINING, Split.VALIDATION):
         audible = collection.words(split, settings.words)
         for word in settings.words:

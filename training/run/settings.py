@@ -171,6 +171,14 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             "are several GPUs"
         ),
     ] = "auto"
+    channel: Annotated[
+        Annotated[int, Meta(ge=1, le=64)] | Literal["mix", "auto"],
+        describe(
+            "of recordings with several channels: one of them (1 is the first), the mean of all, or the mean unless "
+            "channels cancel or noise on one drowns the others, which is logged",
+            metavar="N|mix|auto",
+        ),
+    ] = "auto"
     seed: Annotated[Seed, describe("seed of all randomness")] = 0
     window_s: Annotated[Positive, describe("length of the window that is classified")] = 1.0
     frontend: Annotated[FrontendSettings, describe("the spectrogram")] = FrontendSettings()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from detector.cli.arguments import print_json, print_lines
+from detector.cli.arguments import parse_channel, print_json, print_lines
 from detector.cli.options import add_option
 from training.data.items import Split
 from training.run.settings import TrainSettings
@@ -112,6 +112,11 @@ def add_cache(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def add_channel(verb: argparse.ArgumentParser) -> None:
+    """Add which of a recording's channels are used."""
+    add_option(verb, TrainSettings, "channel", type=parse_channel, default="auto")
+
+
 def add_seed(verb: argparse.ArgumentParser, text: str = "of all randomness") -> None:
     """Add the seed."""
     verb.add_argument("--seed", type=not_negative(int), default=0, metavar="N", help=f"{text} (default: %(default)s)")
@@ -157,7 +162,9 @@ def open_recordings(options: argparse.Namespace, sample_rate_hz: int, keywords: 
     )
     if getattr(options, "split", None) == Split.ALL:
         items = [msgspec.structs.replace(item, split=Split.ALL) for item in items]
-    collection = Collection.open(items, cache=options.cache, sample_rate_hz=sample_rate_hz)
+    collection = Collection.open(
+        items, cache=options.cache, sample_rate_hz=sample_rate_hz, channel=getattr(options, "channel", "auto")
+    )
     for line in describe_collection(collection, sample_rate_hz=sample_rate_hz, notes=notes, keywords=keywords):
         log.info(line)
     return collection

@@ -9,7 +9,15 @@ from pathlib import Path
 from detector.cli.arguments import parse_words, print_json
 from detector.errors import SettingsError
 from training.run.settings import DecisionRecipe
-from training.verbs.arguments import add_cache, add_seed, add_speech, add_split, open_recordings, parse_rate
+from training.verbs.arguments import (
+    add_cache,
+    add_channel,
+    add_seed,
+    add_speech,
+    add_split,
+    open_recordings,
+    parse_rate,
+)
 
 NAME = "calibrate"
 SUMMARY = "measure a model's operating curve, write it and the default thresholds into the manifest"
@@ -49,6 +57,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="print the curve as JSON")
     verb.add_argument("--dry-run", action="store_true", help="measure, but leave the manifest as it is")
     add_cache(verb)
+    add_channel(verb)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from detector.errors import SettingsError
-from training.verbs.arguments import add_seed, print_report
+from training.verbs.arguments import add_channel, add_seed, print_report
 
 NAME = "compare"
 SUMMARY = "decide whether one model is better than another on a recording, by a paired bootstrap"
@@ -19,6 +19,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--recording", type=Path, required=True, metavar="WAV")
     verb.add_argument("--truth", type=Path, required=True, metavar="JSON")
     add_seed(verb, "of the resamples")
+    add_channel(verb)
     verb.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     detections = []
     for listener in listeners:
         rate_hz = listener.model.manifest.frontend.sample_rate_hz
-        samples = read_recording(str(options.recording), rate_hz)
+        samples = read_recording(str(options.recording), rate_hz, channel=options.channel)
         truth = read_truth(options.truth, len(samples) / rate_hz)
         detections.append(detect_stream(listener, samples))
     report = compare(detections[0], detections[1], truth, listeners[0].words, seed=options.seed)

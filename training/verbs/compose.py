@@ -9,6 +9,7 @@ from detector.cli.arguments import parse_words, print_lines
 from detector.errors import SettingsError
 from training.verbs.arguments import (
     add_cache,
+    add_channel,
     add_data,
     add_noise,
     add_seed,
@@ -31,6 +32,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     add_data(verb, required=False)
     add_noise(verb)
     add_cache(verb)
+    add_channel(verb)
     add_speech(verb)
     verb.add_argument(
         "--out", type=Path, required=True, metavar="WAV", help="recording; its truth goes beside it, .json"

@@ -6,6 +6,7 @@ import argparse
 
 from training.verbs.arguments import (
     add_cache,
+    add_channel,
     add_data,
     add_noise,
     add_seed,
@@ -25,6 +26,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     add_data(verb, required=True)
     add_noise(verb)
     add_cache(verb)
+    add_channel(verb)
     add_split(verb)
     add_seed(verb, "chooses the clips")
     verb.add_argument("--json", action="store_true", help="print JSON")

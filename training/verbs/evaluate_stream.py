@@ -9,6 +9,7 @@ from pathlib import Path
 from detector.cli.arguments import print_json, print_lines
 from training.verbs.arguments import (
     add_cache,
+    add_channel,
     add_noise,
     add_seed,
     add_split,
@@ -48,6 +49,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     add_split(verb)
     add_seed(verb)
     add_cache(verb)
+    add_channel(verb)
     verb.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
 
     listener = Detector.load(options.model, thresholds=dict(options.threshold))
     rate_hz = listener.model.manifest.frontend.sample_rate_hz
-    samples = read_recording(str(options.recording), rate_hz)
+    samples = read_recording(str(options.recording), rate_hz, channel=options.channel)
     truth = read_truth(options.truth, len(samples) / rate_hz)
     conditions = CONDITIONS if "all" in options.condition else tuple(options.condition) or ("clean",)
     noises = []

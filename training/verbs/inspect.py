@@ -8,7 +8,7 @@ from pathlib import Path
 from detector.cli.arguments import print_lines
 from detector.errors import SettingsError
 from detector.text import printable
-from training.verbs.arguments import add_cache, add_data, add_noise, open_recordings
+from training.verbs.arguments import add_cache, add_channel, add_data, add_noise, open_recordings
 
 NAME = "inspect"
 SUMMARY = "draw recordings from waveform to scores, or a tree of spectrogram images"
@@ -27,6 +27,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     add_data(verb, required=False)
     add_noise(verb)
     add_cache(verb)
+    add_channel(verb)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -45,7 +46,10 @@ def run(options: argparse.Namespace) -> None:
     settings = model.manifest.frontend
     if options.clips:
         clips = [
-            (printable(Path(clip).name), view(read_recording(clip, settings.sample_rate_hz), model))
+            (
+                printable(Path(clip).name),
+                view(read_recording(clip, settings.sample_rate_hz, channel=options.channel), model),
+            )
             for clip in options.clips
         ]
         draw_clips(clips, model.manifest, options.out)

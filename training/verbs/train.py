@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from detector.cli.arguments import print_lines
+from detector.cli.arguments import parse_channel, print_lines
 from detector.cli.options import add_option, take_given
 from detector.errors import DetectorError, SettingsError
 from training.network.backends import BACKENDS, import_keras
@@ -59,6 +59,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     for name in ("epochs", "steps_per_epoch", "batch_size", "learning_rate", "distinct_windows"):
         add_option(verb, TrainSettings, name)
     add_option(verb, TrainSettings, "precision")
+    add_option(verb, TrainSettings, "channel", type=parse_channel)
     add_option(verb, TrainSettings, "strategy")
     add_option(verb, TrainSettings, "seed", type=not_negative(int))
     add_option(verb, TrainSettings, "licences", "--licence", dest="licence", type=parse_assignment, action="append")

@@ -6,6 +6,8 @@ import os
 import shutil
 import stat
 import struct
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,24 +154,6 @@ def test_an_mp3_without_a_tag_is_read_to_its_end(tmp_path, sound):
     assert CLAIMED_BYTES > 10**12
 
 
-@pytest.mark.parametrize("front", [b"", b"ID3\4\0\0\0\0\0\x0a" + bytes(10)])
-def test_an_mp3_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path, sound, caplog, capfd, front):
-    soundfile.write(tmp_path / "a.mp3", np.tile(sound, 3), RATE_HZ, format="MP3")
-    content = front + (tmp_path / "a.mp3").read_bytes()
-    (tmp_path / "a.mp3").write_bytes(content)
-    whole = decode(tmp_path / "a.mp3")
-    assert caplog.messages == []
-    (tmp_path / "b.mp3").write_bytes(content[: len(content) * 6 // 10])
-    cut = decode(tmp_path / "b.mp3")
-    assert len(cut) == pytest.approx(0.6 * len(whole), rel=0.05)
-    np.testing.assert_allclose(cut[:-2000], whole[: len(cut) - 2000], atol=1e-6)
-    assert caplog.messages == [f"{tmp_path / 'b.mp3'} ends before the end that it promises; what it holds is read"]
-    (tmp_path / "c.mp3").write_bytes(front + drop_tag(content[len(front) :])[: len(content) * 6 // 10])
-    assert len(decode(tmp_path / "c.mp3")) == pytest.approx(0.6 * len(whole), rel=0.05)
-    assert len(caplog.messages) == 1
-    assert capfd.readouterr() == ("", "")
-
-
 def test_an_mp3_says_nothing_on_stderr_and_is_the_same_in_any_blocks(tmp_path, sound, capfd):
     soundfile.write(tmp_path / "a.mp3", np.tile(sound, 3), RATE_HZ, format="MP3")
     whole, _ = soundfile.read(tmp_path / "a.mp3", dtype="float32")
@@ -216,8 +200,8 @@ def test_a_reader_that_stops_early_leaves_no_process_behind(tmp_path, sound):
     subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "a.wav", tmp_path / "a.m4a"], check=True)
     with open_sound(tmp_path / "a.m4a") as opened:
         assert len(next(opened.blocks))
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
+    assert "ffmpeg" not in [Path(f"/proc/{child}/comm").read_text().strip() for child in children]
 
 
 def test_without_ffmpeg_one_line_says_what_to_install(tmp_path, monkeypatch):

@@ -113,6 +113,7 @@ def test_a_setting_says_whether_flag_file_model_or_default_has_it(write):
         "threshold": {"yes": "flag", "no": "file"},
         "false_accepts_per_hour": "default",
         "device": "file",
+        "channel": "default",
         "fallback_devices": "default",
         "recover": "default",
         "recovery": {

@@ -282,7 +282,8 @@ def test_every_verb_has_help(keyword_detector, verb):
 def test_the_help_of_config_names_every_key_of_a_settings_file(keyword_detector):
     text = " ".join(keyword_detector("check", "--help").out.split())
     assert (
-        "keys: model, words, threshold, false_accepts_per_hour, device, fallback_devices, recover, recovery (a" in text
+        "keys: model, words, threshold, false_accepts_per_hour, device, channel, fallback_devices, recover, recovery (a"
+        in text
     )
     assert "record (a table: folder, minutes, before_s, after_s, most_mb), log_level" in text
 
