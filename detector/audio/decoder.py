@@ -68,10 +68,12 @@ def open_sound(path: str | Path) -> Generator[Sound]:
         except AudioFileError:
             raise
         except (soundfile.SoundFileError, OSError) as exc:
+            if not os.fstat(descriptor).st_size:
+                raise AudioFileError(f"expected a recording, found {path} that is not audio (it is empty)") from exc
             if not ffmpeg.may_read(os.pread(descriptor, 64, 0), Path(path).suffix):
-                raise AudioFileError(
-                    f"expected a recording, found {path} that is not audio ({describe_failure(exc)})"
-                ) from exc
+                # libsndfile says "file does not exist" of an MP3 without a whole frame.
+                why = "format not recognised" if "does not exist" in str(exc) else describe_failure(exc)
+                raise AudioFileError(f"expected a recording, found {path} that is not audio ({why})") from exc
             stream = stack.enter_context(ffmpeg.decode(str(path)))
             sound = Sound(stream.rate_hz, stream.n_channels, stream.blocks)
         yield Sound(sound.rate_hz, sound.n_channels, _check(sound.blocks, str(path)))

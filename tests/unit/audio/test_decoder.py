@@ -183,6 +183,19 @@ def test_what_telephones_write_is_read_through_ffmpeg(tmp_path, sound, name):
     assert decoded[:, 0].std() == pytest.approx(sound.std() / 32768, rel=0.2)
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.m4a"])
+def test_a_file_of_no_bytes_is_empty(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(AudioFileError, match=r"that is not audio \(it is empty\)"):
+        decode(tmp_path / name)
+
+
+def test_an_mp3_without_a_whole_frame_exists(tmp_path):
+    (tmp_path / "a.mp3").write_bytes(b"\xff\xfb\x90\x64" + bytes(100))
+    with pytest.raises(AudioFileError, match=r"that is not audio \(format not recognised\)"):
+        decode(tmp_path / "a.mp3")
+
+
 @FFMPEG
 def test_what_ffmpeg_does_not_read_either_is_one_line(tmp_path):
     (tmp_path / "a.m4a").write_bytes(b"no sound at all" * 100)
