@@ -216,6 +216,8 @@ class Stdin:
         self._pending = self._pending[n_bytes:]
         self._n_decoded_bytes += n_bytes
         self._has_ended = is_end
+        if is_end and self._pending[len(content) - n_bytes :].startswith(WAV_STARTS):
+            log.warning("standard input has another WAV behind the first, which is left out")
         if is_end and len(content) > n_bytes:
             log.warning("standard input ended in the middle of a sample; its odd last byte was dropped")
         samples = self._to_mono(content[:n_bytes], form, is_end=is_end)

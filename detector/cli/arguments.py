@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from detector.errors import EXIT_USAGE
@@ -45,6 +46,19 @@ class Parser(argparse.ArgumentParser):
         """End the command with one line and the code for a command line that cannot be parsed."""
         sys.stderr.write(printable(f"{self.prog}: {message}; try '{self.prog} --help'") + "\n")
         raise SystemExit(EXIT_USAGE)
+
+
+def parse_path(text: str) -> Path:
+    """Return a path.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If nothing is named, as by a variable of a shell that is not set: that would be the current folder.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, found ''")
+    return Path(text)
 
 
 def parse_channel(text: str) -> int | str:

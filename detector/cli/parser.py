@@ -7,12 +7,11 @@ import logging
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from detector import __version__
 from detector.audio.pcm import normalise_name
-from detector.cli.arguments import Parser, parse_channel
+from detector.cli.arguments import Parser, parse_channel, parse_path
 from detector.cli.options import AddPair, add_option, name_keys, take_given
 from detector.cli.sources import check_source
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
@@ -69,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_option(shared, Settings, "model")
     add_option(shared, Settings, "words")
     shared.add_argument(
-        "--config", type=Path, metavar="FILE", help=f"TOML file; flags beat it; keys: {name_keys(Settings)}"
+        "--config", type=parse_path, metavar="FILE", help=f"TOML file; flags beat it; keys: {name_keys(Settings)}"
     )
     add_option(shared, Settings, "json")
     add_option(shared, Settings, "threshold", type=_threshold, action=AddPair)
@@ -116,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("--csv", action="store_true", help="print a table (CSV) instead of lines for people or JSON")
     verb.add_argument(
         "--labels",
-        type=Path,
+        type=parse_path,
         metavar="DIR",
         help="also write DIR/RECORDING.txt for each recording: labels for Audacity (File, Import, Labels)",
     )

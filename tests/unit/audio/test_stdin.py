@@ -226,3 +226,10 @@ def test_any_pieces_give_the_same_samples(pieces, channels, rate):
     content = np.random.default_rng(3).integers(-9000, 9000, 3000).astype("<i2").tobytes()
     whole = read_all(content, channels=channels, rate=rate)
     np.testing.assert_array_equal(read_all(content, pieces=pieces, channels=channels, rate=rate), whole)
+
+
+def test_a_wav_behind_a_wav_is_left_out_with_a_line(sound, caplog):
+    file = io.BytesIO()
+    soundfile.write(file, sound, RATE_HZ, format="WAV")
+    np.testing.assert_array_equal(read_all(2 * file.getvalue()), sound)
+    assert caplog.messages[-1] == "standard input has another WAV behind the first, which is left out"

@@ -341,3 +341,10 @@ def test_settings_that_do_not_fit_are_78_and_one_line(keyword_detector, flags, m
 def test_the_parser_knows_full_names_alone():
     with pytest.raises(SystemExit):
         build_parser().parse_args(["check", "--log", "error"])
+
+
+@pytest.mark.parametrize("command", [("detect", "--labels", "", "a.wav"), ("listen", "--config", "")])
+def test_a_path_of_nothing_is_no_path(keyword_detector, command):
+    answer = keyword_detector(*command)
+    assert answer.code == 2
+    assert "expected a path, found ''" in answer.err
