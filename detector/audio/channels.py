@@ -30,9 +30,12 @@ CANCELS = -0.5
 AGREES = 0.3
 """Correlation above which they no longer do."""
 STEADY_DB = 6.0
-"""What varies by no more than this over a second is noise, not speech."""
+"""What varies by no more than this over a second is noise, not speech;"""
+SPOKEN_DB = 12.0
+"""what varies by this has been spoken into."""
 LOUDER_DB = 10.0
-"""By this much steady noise lies above the quietest of another channel when it drowns that."""
+"""Steady noise drowns another channel if it lies by this much above the faintest of that. A microphone in a noisy room
+lies so above an idle input, too, but nobody speaks into that."""
 NO_LONGER_LOUDER_DB = 6.0
 DROWNING_DBFS = -55.0
 """Fainter noise drowns nothing that could be understood."""
@@ -56,7 +59,7 @@ class _Reason(NamedTuple):
 class Mixer:
     """Makes mono of a stream of channels. One thread only."""
 
-    def __init__(self, choice: Choice, *, n_channels: int, rate_hz: int, name: str) -> None:
+    def __init__(self, choice: Choice, *, n_channels: int, rate_hz: int, name: str, is_live: bool = True) -> None:
         """Begin a stream.
 
         Parameters
@@ -68,14 +71,18 @@ class Mixer:
             Samples a second of each channel.
         name : str
             Of the source, for the log.
+        is_live : bool
+            What is not may wait for the end of a piece, so that a piece is mixed by what is known of it itself.
         """
         self._choice = choice
         self._n_channels = n_channels
         self._name = name
         self._chosen = choice - 1 if isinstance(choice, int) else None
         """The channel that is taken alone, from 0; none: the mean."""
+        self._is_live = is_live
         self._piece_samples = max(1, round(PIECE_S * rate_hz))
         self._n_in_piece = 0
+        self._held = np.empty((0, n_channels), dtype=np.float32)
         self._sums = np.zeros((n_channels, n_channels))
         self._pieces: deque[NDArray[np.float64]] = deque(maxlen=LOOKED_AT)
         self._reason: _Reason | None = None
@@ -83,26 +90,44 @@ class Mixer:
         self._reported: set[bool] = set()
 
     def mix(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return one channel, shape (n,), of frames of shape (n, n_channels).
-
-        A piece is mixed by what was known when it began.
-        """
+        """Return one channel, shape (n,), of frames of shape (n, n_channels); what is not live holds some back."""
         if self._n_channels == 1:
             return frames[:, 0]
         if self._choice != "auto":
             return self._take(frames)
+        if not self._is_live:
+            return self._mix_whole(np.concatenate((self._held, frames)))
         mixed = []
         while len(frames):
             part, frames = np.split(frames, [self._piece_samples - self._n_in_piece])
             mixed.append(self._take(part))
-            exact = part.astype(np.float64)
-            self._sums += exact.T @ exact
-            self._n_in_piece += len(part)
-            if self._n_in_piece == self._piece_samples:
-                self._pieces.append(self._sums / self._n_in_piece)
-                self._sums, self._n_in_piece = np.zeros_like(self._sums), 0
-                self._choose()
+            self._look_at(part)
         return np.concatenate(mixed) if mixed else np.empty(0, dtype=np.float32)
+
+    def finish(self) -> NDArray[np.float32]:
+        """Return what was held back, shape (n,), at the end of the stream."""
+        held, self._held = self._held, self._held[:0]
+        return self._take(held)
+
+    def _mix_whole(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mix whole pieces, each when it was looked at, and hold the rest back."""
+        mixed = [np.empty(0, dtype=np.float32)]
+        n_whole = len(frames) // self._piece_samples * self._piece_samples
+        for first in range(0, n_whole, self._piece_samples):
+            piece = frames[first : first + self._piece_samples]
+            self._look_at(piece)
+            mixed.append(self._take(piece))
+        self._held = frames[n_whole:]
+        return np.concatenate(mixed)
+
+    def _look_at(self, part: NDArray[np.float32]) -> None:
+        exact = part.astype(np.float64)
+        self._sums += exact.T @ exact
+        self._n_in_piece += len(part)
+        if self._n_in_piece == self._piece_samples:
+            self._pieces.append(self._sums / self._n_in_piece)
+            self._sums, self._n_in_piece = np.zeros_like(self._sums), 0
+            self._choose()
 
     def _take(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._chosen is None:
@@ -121,14 +146,21 @@ class Mixer:
         if self._reason is None:
             return
         self._n_without_reason = self._n_without_reason + 1 if self._has_gone(self._reason, powers) else 0
-        if self._n_without_reason >= STAYS:
+        if self._n_without_reason >= STAYS or self._was_wrong(self._reason, powers):
             self._reason = self._chosen = None
+            self._n_without_reason = 0
 
     def _has_gone(self, reason: _Reason, powers: NDArray[np.float64]) -> bool:
         if reason.cancels:  # silence says nothing of it
             return bool((self._correlation(reason.good) > AGREES).all())
         floors = powers.min(axis=0)
-        return bool(floors[reason.bad] < floors[reason.good] * 10 ** (NO_LONGER_LOUDER_DB / 10))
+        return bool(floors[reason.bad] < floors[reason.good] * _ratio(NO_LONGER_LOUDER_DB))
+
+    def _was_wrong(self, reason: _Reason, powers: NDArray[np.float64]) -> bool:
+        """Return whether somebody speaks into the channel that is left out, and nobody into the other."""
+        varies = powers.max(axis=0) / np.maximum(powers.min(axis=0), LEAST_POWER)
+        is_spoken_into = varies[reason.bad] > _ratio(SPOKEN_DB) and varies[reason.good] < _ratio(STEADY_DB)
+        return not reason.cancels and bool(is_spoken_into)
 
     def _find_cancelling(self, powers: NDArray[np.float64]) -> _Reason | None:
         good = int(powers.sum(axis=0).argmax())
@@ -142,17 +174,17 @@ class Mixer:
     def _find_drowning(self, powers: NDArray[np.float64]) -> _Reason | None:
         floors, peaks = powers.min(axis=0), powers.max(axis=0)
         bad = int(floors.argmax())
-        is_steady = len(powers) > 1 and peaks[bad] < floors[bad] * 10 ** (STEADY_DB / 10)
-        if not is_steady or floors[bad] < 10 ** (DROWNING_DBFS / 10):
+        is_steady = len(powers) > 1 and peaks[bad] < floors[bad] * _ratio(STEADY_DB)
+        if not is_steady or floors[bad] < _ratio(DROWNING_DBFS):
             return None
-        can_be_heard = (
-            (floors * 10 ** (LOUDER_DB / 10) < floors[bad])
-            & (peaks > LEAST_POWER)
+        is_drowned = (
+            (floors * _ratio(LOUDER_DB) < floors[bad])
+            & (peaks > np.maximum(floors, LEAST_POWER) * _ratio(SPOKEN_DB))
             & (np.abs(self._correlation(bad)) < AGREES)
         )
-        if not can_be_heard.any():
+        if not is_drowned.any():
             return None
-        good = int(np.where(can_be_heard, peaks, -1.0).argmax())
+        good = int(np.where(is_drowned, peaks, -1.0).argmax())
         detail = f"channel {bad + 1} has steady noise at {_db(floors[bad]):.0f} dBFS, channel {good + 1} less"
         return _Reason(good, bad, detail, cancels=False)
 
@@ -173,6 +205,10 @@ class Mixer:
                 reason.detail,
                 reason.good + 1,
             )
+
+
+def _ratio(level_db: float) -> float:
+    return float(10.0 ** (level_db / 10.0))
 
 
 def _db(power: float) -> float:

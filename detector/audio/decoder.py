@@ -79,17 +79,20 @@ def open_sound(path: str | Path) -> Generator[Sound]:
         yield Sound(sound.rate_hz, sound.n_channels, _check(sound.blocks, str(path)))
 
 
-def open_mixer(sound: Sound, choice: Choice, name: str) -> Mixer:
-    """Return what makes mono of a recording.
+def read_mono(sound: Sound, choice: Choice, name: str) -> Iterator[NDArray[np.float32]]:
+    """Yield a recording's sound in mono, shape (n,) each.
 
     Raises
     ------
     AudioFileError
-        If it has no such channel.
+        If it has no such channel, and what its blocks raise.
     """
     if isinstance(choice, int) and choice > sound.n_channels:
         raise AudioFileError(f"expected channel {choice} of {name}, found that it has {sound.n_channels}")
-    return Mixer(choice, n_channels=sound.n_channels, rate_hz=sound.rate_hz, name=name)
+    mixer = Mixer(choice, n_channels=sound.n_channels, rate_hz=sound.rate_hz, name=name, is_live=False)
+    for frames in sound.blocks:
+        yield mixer.mix(frames)
+    yield mixer.finish()
 
 
 def _open(path: str | Path) -> int:

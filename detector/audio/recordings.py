@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.audio.channels import Choice
-from detector.audio.decoder import Sound, open_mixer, open_sound
+from detector.audio.decoder import Sound, open_sound, read_mono
 from detector.audio.resample import open_resampler
 from detector.audio.sources import NOTHING, Block, Pace
 from detector.samples import to_int16
@@ -91,9 +91,8 @@ class Recording:
     def _convert(self, sound: Sound) -> Iterator[NDArray[np.int16]]:
         """Yield the file's sound in blocks as long as asked for; decoded in longer ones."""
         resampler = open_resampler(sound.rate_hz, self._sample_rate_hz)
-        mixer = open_mixer(sound, self._channel, self.name)
-        for frames in sound.blocks:
-            yield from self._cut(to_int16(resampler.convert(mixer.mix(frames))))
+        for mono in read_mono(sound, self._channel, self.name):
+            yield from self._cut(to_int16(resampler.convert(mono)))
         yield from self._cut(to_int16(resampler.convert(np.empty(0, dtype=np.float32), is_last=True)))
 
     def _cut(self, samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.audio.channels import Choice
-from detector.audio.decoder import open_mixer, open_sound
+from detector.audio.decoder import open_sound, read_mono
 from detector.audio.resample import resample
 from detector.errors import AudioFileError
 from detector.samples import to_float, to_int16
@@ -53,10 +53,9 @@ def read_parts(
         spans = [_to_samples(span_s, sound.rate_hz) for span_s in spans_s]
         last_of_all = max(last for _, last in spans)
         pieces: list[list[NDArray[np.float32]]] = [[np.empty(0, dtype=np.float32)] for _ in spans]
-        mixer = open_mixer(sound, channel, path)
         position = 0
-        for block in sound.blocks:
-            mono, end = mixer.mix(block), position + len(block)
+        for mono in read_mono(sound, channel, path):
+            end = position + len(mono)
             for k, (first, last) in enumerate(spans):
                 if first < end and last > position:
                     pieces[k].append(mono[max(0, first - position) : max(0, min(end, last) - position)])

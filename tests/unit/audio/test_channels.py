@@ -15,10 +15,11 @@ def voice(demo_samples):
     return to_float(demo_samples)
 
 
-def mix(frames, choice="auto", length=4096):
-    mixer = Mixer(choice, n_channels=frames.shape[1], rate_hz=RATE_HZ, name="here")
+def mix(frames, choice="auto", length=4096, *, is_live=False):
+    mixer = Mixer(choice, n_channels=frames.shape[1], rate_hz=RATE_HZ, name="here", is_live=is_live)
     frames = frames.astype(np.float32)
-    return np.concatenate([mixer.mix(frames[first : first + length]) for first in range(0, len(frames), length)])
+    mixed = [mixer.mix(frames[first : first + length]) for first in range(0, len(frames), length)]
+    return np.concatenate([*mixed, mixer.finish()])
 
 
 def noise(n, level_dbfs, seed=0):
@@ -57,23 +58,49 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_words_are_heard_whole(model, voice, demo_words, name):
+@pytest.mark.parametrize("is_live", [False, True])
+def test_the_words_are_heard_whole(model, voice, demo_words, name, is_live):
     detector = Detector(model)
-    heard = detector.feed(to_int16(mix(np.stack(CASES[name](voice), 1)))) + detector.finish()
+    heard = detector.feed(to_int16(mix(np.stack(CASES[name](voice), 1), is_live=is_live))) + detector.finish()
     assert [one.keyword for one in heard] == demo_words
 
 
-def test_a_channel_that_begins_to_float_drowns_the_other_for_a_second_at_most(model, voice):
+def test_a_channel_that_begins_to_float_drowns_the_other_until_a_second_later_somebody_speaks(voice):
     frames = np.stack((beginning_late(noise(len(voice), -20)), voice), 1)
     mono = mix(frames)
-    changed = int(0.4 * len(voice)) + RATE_HZ + RATE_HZ // 4
+    begun = int(0.4 * len(voice)) + RATE_HZ
+    spoken = begun + int(np.flatnonzero(np.abs(voice[begun:]) > 0.1)[0])
+    changed = spoken + RATE_HZ // 5
     np.testing.assert_array_equal(mono[changed:], frames[changed:, 1].astype(np.float32))
+
+
+def test_a_microphone_in_a_noisy_room_is_not_left_out_for_an_input_with_nothing_plugged_in(model, voice, demo_words):
+    room = voice + noise(len(voice), -46, 1)
+    for idle in (noise(len(voice), -80, 2), np.zeros(len(voice)), noise(len(voice), -70, 2) + 0.001 * voice):
+        frames = np.stack((room, idle), 1).astype(np.float32)
+        np.testing.assert_array_equal(mix(frames), frames.mean(axis=1))
+
+
+def test_a_click_on_an_idle_input_does_not_make_it_the_microphone_for_longer_than_until_somebody_speaks(voice):
+    room = np.concatenate((noise(3 * RATE_HZ, -40, 1), voice + noise(len(voice), -60, 1)))
+    idle = noise(len(room), -80, 2)
+    idle[2 * RATE_HZ : 2 * RATE_HZ + 200] += 0.01
+    frames = np.stack((room, idle), 1).astype(np.float32)
+    mono = mix(frames)
+    spoken = 3 * RATE_HZ + int(np.flatnonzero(np.abs(voice) > 0.05)[0]) + RATE_HZ // 5
+    np.testing.assert_array_equal(mono[spoken:], frames[spoken:].mean(axis=1))
+
+
+def test_the_first_word_of_a_recording_is_whole_though_its_channels_cancel(voice):
+    frames = np.stack((voice, -voice), 1).astype(np.float32)
+    np.testing.assert_array_equal(mix(frames), frames[:, 0])
 
 
 @pytest.mark.parametrize("length", [1, 333, 1600, 100000])
 def test_any_blocks_give_the_same_sound(voice, length):
     frames = np.stack((noise(len(voice), -25), voice, -voice), 1)[: 3 * RATE_HZ if length > 1 else 5000]
-    np.testing.assert_array_equal(mix(frames, length=length), mix(frames))
+    for is_live in (False, True):
+        np.testing.assert_array_equal(mix(frames, length=length, is_live=is_live), mix(frames, is_live=is_live))
 
 
 def test_channels_that_agree_are_averaged_to_the_bit(voice):
