@@ -181,7 +181,7 @@ def test_a_store_gives_every_recording_and_decodes_once(tmp_path, rng, monkeypat
     for position, sound in enumerate(sounds):
         np.testing.assert_array_equal(store[position], sound)
 
-    monkeypatch.setattr("training.data.decode.read_recording", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr("training.data.decode.read_recording", lambda *_, **__: pytest.fail("decoded again"))
     np.testing.assert_array_equal(WaveformStore.build(items, **build)[2], sounds[2])
     # Nor when the same recordings lie elsewhere and are younger; but when one of them holds something else.
     shutil.copytree(tmp_path / "noise", tmp_path / "moved", copy_function=shutil.copyfile)
