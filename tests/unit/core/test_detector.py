@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import Detector
-from detector.core.model import load_model
+from detector.core.model import find_interpreter, load_model
 from detector.errors import SettingsError
 
 
@@ -17,6 +17,8 @@ def test_the_demo_is_heard_word_for_word(detector, demo_samples, demo_words):
 
 @pytest.mark.parametrize("name", ["commands", "yes-no", "yes-no-tiny"])
 def test_every_shipped_model_hears_the_demo_at_its_own_thresholds(name, demo_samples, demo_words):
+    if name == "commands" and find_interpreter()[1] == "tflite_runtime":
+        pytest.skip("commands is refused under tflite-runtime, whose scores are five steps off: needs ai-edge-litert")
     assert [detection.keyword for detection in Detector(load_model(name)).feed(demo_samples)] == demo_words
 
 
