@@ -101,7 +101,7 @@ def _check_microphone(settings: Settings, sample_rate_hz: int) -> Heard:
     from detector.audio.microphone import Microphone
 
     blocks: list[NDArray[np.int16]] = []
-    with Microphone(settings.device, sample_rate_hz=sample_rate_hz) as microphone:
+    with Microphone(settings.device, sample_rate_hz=sample_rate_hz, channel=settings.channel) as microphone:
         deadline_s = time.monotonic() + GRACE_S + MICROPHONE_CHECK_S
         n_wanted = round(MICROPHONE_CHECK_S * sample_rate_hz)
         while sum(len(block) for block in blocks) < n_wanted and time.monotonic() < deadline_s:

@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -219,9 +220,11 @@ class FakeMicrophone:
 
     level = 3277
     failure: CaptureError | None = None
+    channels: ClassVar = []
 
-    def __init__(self, device, *, sample_rate_hz):
+    def __init__(self, device, *, sample_rate_hz, channel):
         self.name, self.rate_hz = f"microphone {device}", 48000
+        self.channels.append(channel)
         self._n = sample_rate_hz
 
     def __enter__(self):
@@ -249,6 +252,14 @@ def test_check_with_a_device_describes_its_level(keyword_detector, listed, monke
     ]
     answer = json.loads(keyword_detector("check", "--device", "0", "--json").out)
     assert answer["microphone"] == {"name": "microphone 0", "rate_hz": 48000, "level_dbfs": level_dbfs}
+
+
+def test_check_opens_the_channel_that_listen_would(keyword_detector, listed, monkeypatch):
+    fake = type("Fake", (FakeMicrophone,), {"channels": []})
+    monkeypatch.setattr(microphone, "Microphone", fake)
+    for arguments in (("--channel", "2"), ()):
+        assert keyword_detector("check", "--device", "0", *arguments).code == 0
+    assert fake.channels == [2, "auto"]
 
 
 def test_check_with_a_device_that_cannot_be_opened_is_69(keyword_detector, listed, monkeypatch):
