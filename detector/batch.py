@@ -13,9 +13,7 @@ from detector.assembly import describe_stream
 from detector.audio.recordings import Recording
 from detector.audio.sources import AudioSource
 from detector.core.detector import Detector, Thresholds, Words
-from detector.core.model import load_model
-from detector.core.scorer import Scorer
-from detector.events import Closed, Detection, Listener
+from detector.events import Closed, Detection, Listener, Scored
 
 BLOCK_S = 4.0
 """Detected in at once: nobody waits for what stands in it."""
@@ -60,11 +58,7 @@ def detect_file(
     ['no', 'no', 'no', 'no']
     """
     detector = Detector.load(model, words=words, thresholds=thresholds, false_accepts_per_hour=false_accepts_per_hour)
-    found: list[Detection] = []
-    with Recording(path, sample_rate_hz=detector.model.manifest.frontend.sample_rate_hz, block_s=BLOCK_S) as source:
-        while (block := source.read()) is not None:
-            found += detector.feed(block.samples)
-    return found + detector.finish()
+    return [event for event in _detect_in(path, detector) if isinstance(event, Detection)]
 
 
 def scores(path: str | PathLike[str], model: str = "yes-no") -> Scores:
@@ -81,16 +75,20 @@ def scores(path: str | PathLike[str], model: str = "yes-no") -> Scores:
     >>> values.shape == (len(times_s), len(labels))
     True
     """
-    loaded = load_model(model)
-    scorer, rate_hz = Scorer(loaded), loaded.manifest.frontend.sample_rate_hz
-    windows = []
+    detector = Detector.load(model)
+    windows = [event for event in _detect_in(path, detector) if isinstance(event, Scored)]
+    manifest = detector.model.manifest
+    values = np.array([window.scores for window in windows], dtype=np.float32).reshape(-1, len(manifest.labels))
+    times_s = np.array([window.end_sample for window in windows]) / manifest.frontend.sample_rate_hz
+    return Scores(times_s, values, tuple(manifest.labels))
+
+
+def _detect_in(path: str | PathLike[str], detector: Detector) -> Iterator[Scored | Detection]:
+    """Yield the scores and detections of a recording and of the silence after it."""
+    rate_hz = detector.model.manifest.frontend.sample_rate_hz
     with Recording(path, sample_rate_hz=rate_hz, block_s=BLOCK_S) as source:
-        while (block := source.read()) is not None:
-            windows += scorer.feed(block.samples)
-    windows += scorer.finish()
-    labels = tuple(loaded.manifest.labels)
-    values = np.array([window.scores for window in windows], dtype=np.float32).reshape(-1, len(labels))
-    return Scores(np.array([window.end_sample for window in windows]) / rate_hz, values, labels)
+        for samples in _read(source, detector):
+            yield from detector.events(samples)
 
 
 def detect(source: AudioSource, detector: Detector, listener: Listener, *, source_id: str | None = None) -> int:

@@ -17,6 +17,7 @@ from msgspec import Meta
 from detector.errors import SettingsError
 from detector.files import decode_text, read_file
 from detector.types import (
+    Channel,
     NotNegative,
     Positive,
     PositiveSeconds,
@@ -57,9 +58,7 @@ class StdinSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             examples=[48000],
         ),
     ] = None
-    channels: Annotated[
-        Annotated[int, Meta(ge=1, le=64)], describe("channels of raw samples on standard input, which are averaged")
-    ] = 1
+    channels: Annotated[int, Meta(ge=1, le=64), describe("how many channels raw samples on standard input have")] = 1
     format: Annotated[
         RawFormat,
         describe("how raw samples on standard input are written; arecord's names, as S16_LE, are known too"),
@@ -143,7 +142,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = None
     channel: Annotated[
-        Annotated[int, Meta(ge=1, le=64)] | Literal["mix", "auto"],
+        Channel,
         describe(
             "of several channels: one of them (1 is the first), the mean of all, or the mean unless channels cancel or "
             "noise on one drowns the others, which is logged",

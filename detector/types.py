@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, TypeGuard, get_args, get_type_hints
 import msgspec
 from msgspec import inspect
 
+Channel = Annotated[int, msgspec.Meta(ge=1, le=64)] | Literal["mix", "auto"]
+"""A channel, of which 1 is the first; the mean of all; or the mean, unless that cancels or drowns."""
 RawFormat = Literal[
     "u8",
     "s8",

@@ -11,15 +11,14 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-log = logging.getLogger(__name__)
+from detector.types import Channel
 
-Choice = int | Literal["mix", "auto"]
-"""A channel, of which 1 is the first; the mean of all; or the mean, unless that cancels or drowns."""
+log = logging.getLogger(__name__)
 
 PIECE_S = 0.1
 """The channels are looked at in pieces of this length, counted from the first sample: blocks do not matter."""
@@ -59,7 +58,7 @@ class _Reason(NamedTuple):
 class Mixer:
     """Makes mono of a stream of channels. One thread only."""
 
-    def __init__(self, choice: Choice, *, n_channels: int, rate_hz: int, name: str, is_live: bool = True) -> None:
+    def __init__(self, choice: Channel, *, n_channels: int, rate_hz: int, name: str, is_live: bool = True) -> None:
         """Begin a stream.
 
         Parameters

@@ -18,12 +18,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from detector.audio import ffmpeg
-from detector.audio.channels import Choice, Mixer
+from detector.audio.channels import Mixer
 from detector.audio.links import find_links, is_mp3, is_tagged
+from detector.audio.sources import Sound
 from detector.audio.wav import Mended, find_fault
 from detector.errors import AudioFileError
 from detector.files import open_regular
 from detector.samples import INT16_SCALE
+from detector.types import Channel
 
 log = logging.getLogger(__name__)
 
@@ -39,21 +41,11 @@ CLAIMED_BYTES = 1 << 40
 a file that claims to be this long it reads all there is."""
 
 
-class Sound:
-    """The decoded samples of a file. One thread only."""
-
-    def __init__(self, rate_hz: int, n_channels: int, blocks: Iterator[NDArray[np.float32]]) -> None:
-        self.rate_hz = rate_hz
-        self.n_channels = n_channels
-        self.blocks = blocks
-        """Shape (n, n_channels) each, from -1 to 1, finite."""
-
-
 @contextlib.contextmanager
 def open_sound(path: str | Path) -> Generator[Sound]:
     """Open a recording of any format that libsndfile reads, or ffmpeg where that is installed.
 
-    Blocks raise `AudioFileError` where the file is damaged or holds samples that are not finite.
+    Samples are from -1 to 1. Blocks raise `AudioFileError` where the file is damaged or holds some that are not finite.
 
     Raises
     ------
@@ -74,12 +66,11 @@ def open_sound(path: str | Path) -> Generator[Sound]:
                 # libsndfile says "file does not exist" of an MP3 without a whole frame.
                 why = "format not recognised" if "does not exist" in str(exc) else describe_failure(exc)
                 raise AudioFileError(f"expected a recording, found {path} that is not audio ({why})") from exc
-            stream = stack.enter_context(ffmpeg.decode(str(path)))
-            sound = Sound(stream.rate_hz, stream.n_channels, stream.blocks)
-        yield Sound(sound.rate_hz, sound.n_channels, _check(sound.blocks, str(path)))
+            sound = stack.enter_context(ffmpeg.decode(str(path)))
+        yield sound._replace(blocks=_check(sound.blocks, str(path)))
 
 
-def read_mono(sound: Sound, choice: Choice, name: str) -> Iterator[NDArray[np.float32]]:
+def read_mono(sound: Sound, choice: Channel, name: str) -> Iterator[NDArray[np.float32]]:
     """Yield a recording's sound in mono, shape (n,) each.
 
     Raises

@@ -11,11 +11,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.audio.sources import Sound
 from detector.audio.wav import read_header
 from detector.errors import AudioFileError
 
@@ -44,22 +45,13 @@ BLOCK_FRAMES = 65536
 ENDS_WITHIN_S = 5.0
 
 
-class Stream(NamedTuple):
-    """Samples as ffmpeg delivers them."""
-
-    rate_hz: int
-    n_channels: int
-    blocks: Iterator[NDArray[np.float32]]
-    """Shape (n, n_channels) each."""
-
-
 def may_read(start: bytes, extension: str) -> bool:
     """Return whether a file that begins so, or is named so, is one for ffmpeg."""
     return extension.lower() in EXTENSIONS or any(start[at:].startswith(name) for at, name in STARTS)
 
 
 @contextlib.contextmanager
-def decode(path: str) -> Generator[Stream]:
+def decode(path: str) -> Generator[Sound]:
     """Decode the first stream of sound in a file, at its own rate and number of channels.
 
     Raises
@@ -86,7 +78,7 @@ def decode(path: str) -> Generator[Stream]:
                 raise AudioFileError(
                     f"expected a recording, found {path} that is not audio ({_read_last(messages, path)})"
                 )
-            yield Stream(header.rate_hz, header.n_channels, _read(process, header.n_channels, messages, path))
+            yield Sound(header.rate_hz, header.n_channels, _read(process, header.n_channels, messages, path))
         finally:
             process.kill()
             with process:

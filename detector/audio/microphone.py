@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from detector.audio.channels import Choice, Mixer
+from detector.audio.channels import Mixer
 from detector.audio.delivery import LOST_AFTER_S, Delivery
 from detector.audio.devices import Device, choose_device, find_again, import_sounddevice, is_hardware, list_devices
 from detector.audio.failures import translate
@@ -22,6 +22,7 @@ from detector.audio.resample import Resampler, open_resampler
 from detector.audio.sources import NOTHING, Block
 from detector.errors import CaptureError, CaptureFailure, SettingsError
 from detector.samples import to_float, to_int16
+from detector.types import Channel
 
 BUFFER_S = 0.5
 """Of the device's buffer: PipeWire hands over a quantum at once, up to 0.19 s of sound, and what does not fit is lost
@@ -43,7 +44,7 @@ class Microphone:
         wanted: int | str | None = None,
         *,
         sample_rate_hz: int,
-        channel: Choice = "auto",
+        channel: Channel = "auto",
         block_s: float = 0.04,
         portaudio: Any = None,
         changes: Changes | None = None,
@@ -191,7 +192,7 @@ class Microphone:
         return Block(to_int16(self._resampler.convert(mono)), loss)
 
 
-def _open(portaudio: Any, device: Device, channel: Choice, sample_rate_hz: int, block_s: float) -> tuple[Any, int]:
+def _open(portaudio: Any, device: Device, channel: Channel, sample_rate_hz: int, block_s: float) -> tuple[Any, int]:
     """Open a device at the best of the rates and channel counts it accepts; return it and how many channels it has.
 
     A sound server (PulseAudio, PipeWire) and ALSA's plug layer accept any rate; a server converts well, so it is asked

@@ -13,11 +13,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.audio.channels import Choice
-from detector.audio.decoder import Sound, open_sound, read_mono
+from detector.audio.decoder import open_sound, read_mono
 from detector.audio.resample import open_resampler
-from detector.audio.sources import NOTHING, Block, Pace
+from detector.audio.sources import NOTHING, Block, Pace, Sound
 from detector.samples import to_int16
+from detector.types import Channel
 
 
 class Recording:
@@ -32,7 +32,7 @@ class Recording:
         path: str | PathLike[str],
         *,
         sample_rate_hz: int,
-        channel: Choice = "auto",
+        channel: Channel = "auto",
         is_real_time: bool = False,
         block_s: float = 0.1,
         clock: Callable[[], float] = time.monotonic,

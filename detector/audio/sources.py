@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
@@ -30,6 +30,15 @@ class Block(NamedTuple):
     """Shape (n,); none if nothing has arrived since the last block."""
     loss: Loss | None = None
     """What was lost between the last block and this one."""
+
+
+class Sound(NamedTuple):
+    """The decoded samples of a file."""
+
+    rate_hz: int
+    n_channels: int
+    blocks: Iterator[NDArray[np.float32]]
+    """Shape (n, n_channels) each."""
 
 
 class AudioSource(Protocol):

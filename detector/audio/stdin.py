@@ -12,19 +12,19 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.audio.channels import Choice, Mixer
+from detector.audio import wav
+from detector.audio.channels import Mixer
 from detector.audio.links import FRAME_HEADER_BYTES, frame_bytes
 from detector.audio.pcm import CODINGS, name_coding
 from detector.audio.resample import open_resampler
 from detector.audio.sources import NOTHING, Block
-from detector.audio.wav import is_wav, read_header
 from detector.errors import AudioFileError, SettingsError
 from detector.samples import to_int16
 from detector.settings import StdinSettings
+from detector.types import Channel
 
 log = logging.getLogger(__name__)
 
-WAV_STARTS = (b"RIFF", b"RIFX", b"RF64")
 WAV_BYTES = 12
 """By so many a WAV is known."""
 STARTS = {
@@ -69,7 +69,7 @@ class Stdin:
         *,
         sample_rate_hz: int,
         settings: StdinSettings | None = None,
-        channel: Choice = "auto",
+        channel: Channel = "auto",
         file_descriptor: int = 0,
         block_s: float = 0.2,
         poll_s: float = 0.05,
@@ -155,11 +155,11 @@ class Stdin:
                 f"expected raw samples or a WAV on standard input, found {kind}: decode it first, "
                 "ffmpeg -i - -f wav - | keyword-detector listen -"
             )
-        may_be_wav = len(start) < WAV_BYTES and any(start[:4] == name[: len(start)] for name in WAV_STARTS)
+        may_be_wav = len(start) < WAV_BYTES and any(start[:4] == name[: len(start)] for name in wav.STARTS)
         if not is_end and (may_be_wav or len(start) < n_needed):
             return False
         form = self._given
-        if is_wav(start):
+        if wav.is_wav(start):
             try:
                 form = self._read_wav(start)
             except _CutShort:
@@ -188,7 +188,7 @@ class Stdin:
             position += n_bytes
             return found
 
-        header = read_header(read)
+        header = wav.read_header(read)
         if header is None or header.subtype is None:
             raise AudioFileError(
                 "expected raw samples or a WAV of plain samples on standard input, found a WAV in another coding: "
@@ -207,16 +207,16 @@ class Stdin:
         """Return what is pending, decoded as far as it goes; None at the end, where what is left is dropped."""
         form = self._form
         assert form is not None
-        frame_bytes = form.n_channels * CODINGS[form.coding].sample_bytes
+        step = form.n_channels * CODINGS[form.coding].sample_bytes
         content = self._pending
         if form.n_bytes is not None:
             content = content[: form.n_bytes - self._n_decoded_bytes]
             is_end = is_end or self._n_decoded_bytes + len(content) == form.n_bytes
-        n_bytes = len(content) // frame_bytes * frame_bytes
+        n_bytes = len(content) // step * step
         self._pending = self._pending[n_bytes:]
         self._n_decoded_bytes += n_bytes
         self._has_ended = is_end
-        if is_end and self._pending[len(content) - n_bytes :].startswith(WAV_STARTS):
+        if is_end and self._pending[len(content) - n_bytes :].startswith(wav.STARTS):
             log.warning("standard input has another WAV behind the first, which is left out")
         if is_end and len(content) > n_bytes:
             log.warning("standard input ended in the middle of a sample; its odd last byte was dropped")

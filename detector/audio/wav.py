@@ -17,6 +17,7 @@ UNKNOWN_BYTES = {0, 0x7FFFF000, 0xFFFFFFFF - 36, 0xFFFFFFFF}
 """Lengths that programs write which do not know how long a stream will be: arecord, sox, ffmpeg."""
 MOST_HEADER_BYTES = 1 << 20
 """In front of the samples of a stream."""
+STARTS = (b"RIFF", b"RIFX", b"RF64")
 EXTENSIBLE = 0xFFFE
 SUBTYPES = {
     (1, 8): "PCM_U8",
@@ -51,7 +52,7 @@ class WavHeader(NamedTuple):
 
 def is_wav(start: bytes) -> bool:
     """Return whether a file or a stream that begins with these twelve bytes is a WAV."""
-    return start[:4] in (b"RIFF", b"RIFX", b"RF64") and start[8:12] == b"WAVE"
+    return start[:4] in STARTS and start[8:12] == b"WAVE"
 
 
 def read_header(read: Callable[[int], bytes]) -> WavHeader | None:
@@ -171,7 +172,7 @@ def _find_rest(descriptor: int, position: int) -> str | None:
         head = os.pread(descriptor, 8, position)
         if not all(32 <= byte < 127 for byte in head[:4]):
             return SOUND
-        if head[:4] in (b"RIFF", b"RIFX"):
+        if head[:4] in STARTS:
             return ANOTHER
         n_bytes = struct.unpack("<I", head[4:])[0]
         if n_bytes > size - position - 8:

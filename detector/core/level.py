@@ -58,10 +58,11 @@ class LevelRule:
         return loudest
 
     def gain(self, levels: NDArray[np.float32]) -> float:
-        """Return the factor on powers, at least 1, for the latest `n_remembered` frames' levels, shape (n,).
+        """Return the factor on powers, at least 1, for the levels of frames, shape (n,).
 
-        Fewer than have to be as loud leave the sound as it is.
+        The latest `n_remembered` of them count. Fewer than have to be as loud leave the sound as it is.
         """
+        levels = levels[-self.n_remembered :]
         if len(levels) < self._n_sustained:
             return 1.0
         level = float(np.partition(levels, -self._n_sustained)[-self._n_sustained])
@@ -85,9 +86,13 @@ class LevelRule:
         raised: NDArray[np.float32] = log_gain * np.log(np.float32(gain) * powers + np.float32(1.0)) - np.float32(1.0)
         return raised
 
+    def raise_window(self, window: NDArray[np.float32], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a window, shape (n_frames, n_mels), as the network is to see it, by the levels up to its end."""
+        return self.raise_frames(window, self.gain(levels))
+
     def raise_windows(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the features of windows that nothing precedes, shape (n, n_frames, n_mels), each by its own level."""
-        return np.stack([self.raise_frames(window, self.gain(self.levels(window))) for window in windows])
+        return np.stack([self.raise_window(window, self.levels(window)) for window in windows])
 
     def _power(self, feature: float) -> float:
         """Return the band power of a feature in units of the floor."""

@@ -184,15 +184,8 @@ class Scorer:
             last = count_frames(self._next_end - begin) - n_after_start
             window = frames[last - self._n_frames : last]
             if self._level is not None:
-                window = self._raise_window(window, n_later=len(frames) - last)
+                window = self._level.raise_window(window, self._levels[: len(self._levels) - (len(frames) - last)])
             scores = self.model.score(window)
             scored.append(Scored(self._next_end, scores.tolist()))
             self._next_end += self.stride_factor * self._stride_samples
         return scored
-
-    def _raise_window(self, window: NDArray[np.float32], *, n_later: int) -> NDArray[np.float32]:
-        """Return a window as the network is to see it, by the levels up to its end; `n_later` frames follow it."""
-        assert self._level is not None
-        n_known = len(self._levels) - n_later
-        gain = self._level.gain(self._levels[max(0, n_known - self._n_remembered) : n_known])
-        return self._level.raise_frames(window, gain)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 import pytest
+from examples import STATUS_REPORT
 
 from detector.events import (
     Asked,
@@ -18,7 +19,6 @@ from detector.events import (
     Progress,
     Scored,
     State,
-    StatusReport,
 )
 
 STREAM = Opened(
@@ -46,20 +46,7 @@ OF_ALL = {"at": "2026-11-28T12:00:03.120+00:00", "model": "yes-no", "source": "U
         ),
         (State(Condition.DEAF, 2), {"event": "state", "state": "deaf", "before": None, "stride_factor": 2}),
         (
-            StatusReport(
-                condition=Condition.LISTENING,
-                uptime_s=60.04,
-                processed_s=59.96,
-                decisions_per_s=16.666,
-                n_windows_dropped=3,
-                n_widened=1,
-                gaps={"skip": 2},
-                lost_s=0.2504,
-                n_lines_dropped=4,
-                detections={"yes": 2},
-                cpu_percent=1.519,
-                memory_mb=73.04,
-            ),
+            STATUS_REPORT,
             {
                 "event": "status",
                 "state": "listening",

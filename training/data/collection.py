@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.audio.channels import Choice
+from detector.types import Channel
 from training.data.items import Item, Kind, Split, holds_any_word
 from training.data.store import WaveformStore
 from training.data.texts import compose_text
@@ -27,7 +27,7 @@ class Collection:
         self.store = store
 
     @classmethod
-    def open(cls, items: Sequence[Item], *, cache: Path, sample_rate_hz: int, channel: Choice = "auto") -> Collection:
+    def open(cls, items: Sequence[Item], *, cache: Path, sample_rate_hz: int, channel: Channel = "auto") -> Collection:
         """Decode recordings into a folder, or reuse what an earlier run decoded of the same.
 
         Raises

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.audio.channels import Choice
 from detector.audio.decoder import open_sound, read_mono
 from detector.audio.resample import resample
 from detector.errors import AudioFileError
 from detector.samples import to_float, to_int16
+from detector.types import Channel
 from training.data.items import Item
 from training.data.tfds import TFDS_RATE_HZ, read_clip
 
@@ -24,7 +24,7 @@ sees to it."""
 
 
 def read_recording(
-    path: str, sample_rate_hz: int, span_s: tuple[float, float] | None = None, *, channel: Choice = "auto"
+    path: str, sample_rate_hz: int, span_s: tuple[float, float] | None = None, *, channel: Channel = "auto"
 ) -> NDArray[np.int16]:
     """Decode a recording, or the part of it from one time to another: mono, at the given rate, int16.
 
@@ -40,7 +40,7 @@ def read_recording(
 
 
 def read_parts(
-    path: str, sample_rate_hz: int, spans_s: Sequence[tuple[float, float] | None], *, channel: Choice = "auto"
+    path: str, sample_rate_hz: int, spans_s: Sequence[tuple[float, float] | None], *, channel: Channel = "auto"
 ) -> list[NDArray[np.int16] | AudioFileError]:
     """Decode parts of a recording, which is read once; an error in place of each that begins after its end.
 
@@ -79,7 +79,7 @@ def _to_samples(span_s: tuple[float, float] | None, rate_hz: int) -> tuple[int, 
     return round(start_s * rate_hz), sys.maxsize if end_s == math.inf else round(end_s * rate_hz)
 
 
-def read_item(item: Item, sample_rate_hz: int, *, channel: Choice = "auto") -> NDArray[np.int16]:
+def read_item(item: Item, sample_rate_hz: int, *, channel: Channel = "auto") -> NDArray[np.int16]:
     """Decode what an item is: a recording, a part of one, or a record of TensorFlow Datasets, which are at 16 kHz.
 
     Raises

@@ -18,8 +18,8 @@ from training.data.splits import identify_speaker, set_aside
 from training.data.texts import compose_text
 
 LABELS_FILES = ("info.labels", "structured_labels.labels")
-Label = tuple[str, tuple[float, float] | None]
-"""A label, and the part of the file that it is of, in seconds; None: all of it."""
+Label = tuple[str, tuple[int, int] | None]
+"""A label, and the first and last sample of the part of the file that it is of; None: all of it."""
 
 
 def find_export(root: Folder) -> Folder | None:
@@ -73,10 +73,12 @@ def index_export(root: Folder, notes: Notes) -> list[Item]:
     return set_aside(items)
 
 
-def _items_of(
-    path: Path, split: Split, labels: list[tuple[str, tuple[int, int] | None]], notes: Notes
-) -> Iterator[Item]:
+def _items_of(path: Path, split: Split, labels: list[Label], notes: Notes) -> Iterator[Item]:
     stem = compose_text(path.stem.partition(".")[2] or path.stem)
+    rate_hz = 0
+    if any(label and span is not None for label, span in labels):
+        with open_sound(path) as sound:
+            rate_hz = sound.rate_hz
     for label, span in labels:
         if not label:
             notes.leave_out("recordings without a label", path)
@@ -85,10 +87,6 @@ def _items_of(
         name = stem if "_nohash_" in stem else stem.partition(".")[0]
         speaker, is_known = identify_speaker(name, label)
         is_known = is_known and not re.fullmatch(r"(?=.*\d)(?=.*[a-z])[a-z\d]{6,}", name)  # an identifier
-        span_s = None
-        if span is not None:
-            with open_sound(path) as sound:
-                span_s = (span[0] / sound.rate_hz, (span[1] + 1) / sound.rate_hz)
         yield Item(
             path=str(path),
             kind=kind,
@@ -96,11 +94,11 @@ def _items_of(
             word=compose_text(label) if kind == Kind.WORD else "",
             speaker=speaker,
             is_speaker_known=is_known,
-            span_s=span_s,
+            span_s=None if span is None else (span[0] / rate_hz, (span[1] + 1) / rate_hz),
         )
 
 
-def _read_labels(file: Path) -> dict[str, list[tuple[str, tuple[int, int] | None]]]:
+def _read_labels(file: Path) -> dict[str, list[Label]]:
     """Return the labels of the files that JSON names, by the file's folder, where it has one, and name."""
     try:
         content: Any = msgspec.json.decode(file.read_bytes())
@@ -115,14 +113,14 @@ def _read_labels(file: Path) -> dict[str, list[tuple[str, tuple[int, int] | None
         raise SettingsError(f"expected labels of Edge Impulse in {file}, found no such JSON ({exc})") from exc
 
 
-def _labels_of(label: dict[str, Any]) -> list[tuple[str, tuple[int, int] | None]]:
+def _labels_of(label: dict[str, Any]) -> list[Label]:
     """Return what a label of `info.labels` says: one of the whole file, several of its parts, or none."""
     if label["type"] == "multi-label":
         return [_part(part) for part in label["labels"]]
     return [(str(label["label"]), None)] if label["type"] == "label" else [("", None)]
 
 
-def _part(part: dict[str, Any]) -> tuple[str, tuple[int, int] | None]:
+def _part(part: dict[str, Any]) -> Label:
     first, last = int(part["startIndex"]), int(part["endIndex"])
     if not 0 <= first <= last:
         raise ValueError(f"a part from sample {first} to {last}")

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -40,8 +40,8 @@ from training.data.tfds import index_records
 from training.data.trees import index_tree, is_noise_folder
 
 
-def index_words(name: str, notes: Notes | None = None) -> Iterator[Item]:
-    """Find the word clips of a folder or a table, in any of the layouts above.
+def index_words(name: str, notes: Notes | None = None, root: Folder | None = None) -> Iterator[Item]:
+    """Find the word clips of a folder, which `root` may be as it was read, or a table, in any of the layouts above.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def index_words(name: str, notes: Notes | None = None) -> Iterator[Item]:
     if name.lower().endswith(".csv") and not Path(name).is_dir():
         found: Iterable[Item] = index_table(Path(name))
     else:
-        folder = read_folder(name, notes)
+        folder = root or read_folder(name, notes)
         records = [path for path in folder.all_others if fnmatch.fnmatch(path.name, "speech_commands-*.tfrecord-*")]
         if records:
             found = index_records(records)
@@ -67,15 +67,20 @@ def _of_folder(name: str, items: Iterable[Item]) -> Iterator[Item]:
     return (msgspec.structs.replace(item, folder=name) for item in items)
 
 
-def index_all_words(names: Sequence[str], notes: Notes | None = None) -> list[Item]:
+def index_all_words(
+    names: Sequence[str], notes: Notes | None = None, roots: Mapping[str, Folder] | None = None
+) -> list[Item]:
     """Find the word clips of several folders and tables, each once, in an order that does not depend on the system.
+
+    `roots` are the folders among them that have been read.
 
     Raises
     ------
     SettingsError
         As `index_words` does.
     """
-    words = keep_apart([item for name in names for item in index_words(name, notes)])
+    known = roots or {}
+    words = keep_apart([item for name in names for item in index_words(name, notes, known.get(name))])
     unique = {_identify(item): item for item in reversed(words)}
     return sorted(unique.values(), key=lambda item: (item.word, item.path, item.span_s or (), item.record or ()))
 
@@ -150,15 +155,14 @@ def index_folders(
         If a folder is missing or not of its kind.
     """
     notes = notes or Notes()
-    items = index_all_words(data, notes)
+    roots = {name: read_folder(name, notes) for name in data if Path(name).is_dir()}
+    items = index_all_words(data, notes, roots)
     for name in synthetic:
         items += [msgspec.structs.replace(item, split=Split.TRAINING) for item in index_words(name, notes)]
         notes.divided[str(Path(name))] = "nothing: all of it is trained on"
-    for name in data:
-        if Path(name).is_dir():
-            root = read_folder(name)
-            for folder in filter(_is_background, _find_noise(root)):
-                items += _of_folder(name, _index_noises(folder, root))
+    for name, root in roots.items():
+        for folder in filter(_is_background, _find_noise(root)):
+            items += _of_folder(name, _index_noises(folder, root))
     for name in noise:
         items += _of_folder(name, index_noise(name, notes))
     for name in speech:

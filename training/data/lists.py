@@ -63,7 +63,7 @@ def read_lists(lists: dict[Path, Split], clips: Collection[Key], root: Path, not
                 splits[key] = split
             else:
                 (of_other_words if words.isdisjoint(parts[:-1]) else missing).append(line)
-    names = " and ".join(file.name for file in lists)
+    names = name_lists([*lists])
     if n_lines and not splits:
         raise SettingsError(
             f"expected a clip WORD/FILE below {root} on each line of {names}, found that {n_lines} of {n_lines} lines "

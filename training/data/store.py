@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from detector.audio.channels import Choice
 from detector.errors import AudioFileError, SettingsError
+from detector.types import Channel
 from training.data import decode
 from training.data.items import Item
 from training.data.tfds import read_record
@@ -29,7 +29,7 @@ class _Form(NamedTuple):
     """What recordings are decoded to."""
 
     sample_rate_hz: int
-    channel: Choice
+    channel: Channel
 
 
 class WaveformStore:
@@ -57,7 +57,7 @@ class WaveformStore:
 
     @classmethod
     def build(
-        cls, items: Sequence[Item], *, folder: Path, sample_rate_hz: int, channel: Choice = "auto"
+        cls, items: Sequence[Item], *, folder: Path, sample_rate_hz: int, channel: Channel = "auto"
     ) -> WaveformStore:
         """Decode recordings into `folder`, or reuse what an earlier run decoded of the same, wherever they lay then.
 

@@ -95,8 +95,7 @@ def _raise(window: NDArray[np.float32], before: NDArray[np.int16], manifest: Man
     if manifest.level is None:
         return window
     rule = LevelRule(manifest.level, manifest.frontend)
-    levels = rule.levels(LogMel(manifest.frontend)(before))
-    return rule.raise_frames(window, rule.gain(levels[-rule.n_remembered :]))
+    return rule.raise_window(window, rule.levels(LogMel(manifest.frontend)(before)))
 
 
 def spectrogram_db(samples: NDArray[np.int16], settings: FrontendSettings) -> NDArray[np.float64]:

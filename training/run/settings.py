@@ -13,7 +13,7 @@ from detector.core.level import LevelSettings
 from detector.core.manifest import DecisionSettings, check_timing
 from detector.errors import SettingsError
 from detector.text import is_printable
-from detector.types import NotNegative, Positive, PositiveInt, Probability, Text, describe
+from detector.types import Channel, NotNegative, Positive, PositiveInt, Probability, Text, describe
 from training.windows.settings import VariationSettings, WindowSettings, check_numbers
 
 WORDS_HELP = (
@@ -172,7 +172,7 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         ),
     ] = "auto"
     channel: Annotated[
-        Annotated[int, Meta(ge=1, le=64)] | Literal["mix", "auto"],
+        Channel,
         describe(
             "of recordings with several channels: one of them (1 is the first), the mean of all, or the mean unless "
             "channels cancel or noise on one drowns the others, which is logged",

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from examples import STATUS_REPORT
 
 from detector import Detection
 from detector.cli.config import find_in_effect, print_config, to_toml
 from detector.cli.schema import LINES
 from detector.errors import ModelNotFoundError, SettingsError
-from detector.events import Condition, Gap, GapCause, Opened, State, StatusReport
+from detector.events import Condition, Gap, GapCause, Opened, State
 from detector.settings import Settings, read_settings
 from detector.types import fields_of
 
@@ -239,20 +240,7 @@ DESCRIBED = [
     (State(Condition.DEAF, 1, Condition.LISTENING, "for 3 s"), "StateLine"),
     *((State(condition, 2, before), "StateLine") for condition in Condition for before in (None, Condition.STARTING)),
     (
-        StatusReport(
-            condition=Condition.LISTENING,
-            uptime_s=60.04,
-            processed_s=59.96,
-            decisions_per_s=16.666,
-            n_windows_dropped=3,
-            n_widened=1,
-            gaps={"skip": 2},
-            lost_s=0.25,
-            n_lines_dropped=0,
-            detections={"yes": 2, "no": 0},
-            cpu_percent=1.519,
-            memory_mb=73.0,
-        ),
+        STATUS_REPORT,
         "StatusLine",
     ),
 ]
