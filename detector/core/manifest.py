@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.core.frontend import FrontendSettings
+from detector.core.head import HeadSettings
 from detector.core.level import LevelSettings
 from detector.errors import ModelFormatError, ModelNotFoundError
 from detector.files import read_file
@@ -96,8 +97,8 @@ class GoldenVector(_Part, frozen=True):
     """One window of int16 samples, little-endian, compressed by zlib, in base64."""
     features: Text
     """Its features, float32, little-endian, row by row, compressed by zlib, in base64."""
-    label: Text
-    """The label that scores highest."""
+    label: str
+    """The label that scores highest; none, "", where the outputs are an embedding and no scores."""
     scores: list[int]
     """The int8 outputs of the network."""
 
@@ -153,8 +154,8 @@ def _decode(text: str, dtype: str) -> NDArray[Any]:
     return np.frombuffer(values, dtype=dtype)
 
 
-class Manifest(_Part, frozen=True):
-    """NAME.json."""
+class Manifest(_Part, frozen=True, omit_defaults=True):
+    """NAME.json. What is at its default is not written, so that older detectors read what has none of the new parts."""
 
     format_version: int
     name: Text
@@ -169,6 +170,8 @@ class Manifest(_Part, frozen=True):
     golden: Annotated[tuple[GoldenVector, ...], msgspec.Meta(min_length=1)]
     level: LevelSettings | None = None
     """How quiet sound is raised before the network; none: it is not."""
+    head: HeadSettings | None = None
+    """How the words' scores follow from the network's outputs; none: the outputs are the scores of the labels."""
     clip_accuracy: ClipAccuracy | None = None
     operating_curve: OperatingCurve | None = None
     training: dict[str, Any] = {}
@@ -194,7 +197,17 @@ class Manifest(_Part, frozen=True):
                 raise ValueError(f"every word must be a label, '{word}' is none")
         if set(self.decision.words) != set(self.words):
             raise ValueError("decision.words must name exactly the words of the model")
+        if self.head is not None:
+            self._check_head(self.head)
         check_timing(self.frontend, window_s=self.window_s, stride_s=self.stride_s)
+
+    def _check_head(self, head: HeadSettings) -> None:
+        if self.labels != self.words:
+            raise ValueError(f"with a head the labels must be the words, found {', '.join(self.labels)}")
+        if set(head.words) != set(self.words):
+            raise ValueError("head.words must name exactly the words of the model")
+        if any(vector.label for vector in self.golden):
+            raise ValueError("with a head golden vectors are of an embedding and have no label, found one that has")
 
     @property
     def cautions(self) -> tuple[str, ...]:

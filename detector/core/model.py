@@ -1,29 +1,22 @@
-"""The network: features in, scores out, through whichever TFLite runtime is installed."""
+"""The model: networks and what their manifests say of them, verified against each other; features in, scores out."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
-import operator
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.core.frontend import LogMel
 from detector.core.manifest import Manifest, read_manifest
-from detector.core.native import native_messages_to_log
-from detector.errors import ModelError, ModelFormatError, ModelMismatchError, ModelNotFoundError
+from detector.core.network import Network
+from detector.core.readout import Part, Readout
+from detector.errors import ModelFormatError, ModelMismatchError, ModelNotFoundError
 from detector.files import read_file
-
-RUNTIMES = (
-    ("ai_edge_litert.interpreter", "Interpreter"),
-    ("tflite_runtime.interpreter", "Interpreter"),
-    ("tensorflow", "lite.Interpreter"),
-)
-"""Modules, and the interpreter's name in each; the first that imports is used."""
 
 MOST_BYTES = 2**27
 """Of a network; one that hears a few words takes a few hundred kB."""
@@ -32,97 +25,8 @@ GOLDEN_SCORES_TOLERANCE = 4
 """In int8 steps; kernels of different runtimes were measured to differ by 2."""
 
 
-def quantize(values: NDArray[np.floating], scale: float, zero_point: int) -> NDArray[np.int8]:
-    """Return real values as int8, same shape: value / scale + zero_point, rounded half to even, clipped, cast.
-
-    The scheme of Jacob et al. (2018), equation 1. The only quantiser of the project.
-    """
-    rounded: NDArray[np.floating] = np.clip(np.rint(values / scale) + zero_point, -128, 127)
-    return rounded.astype(np.int8)
-
-
-def dequantize(values: NDArray[np.int8], scale: float, zero_point: int) -> NDArray[np.float32]:
-    """Return the real values that int8 values stand for, same shape."""
-    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
-
-
-def find_interpreter() -> tuple[Any, str]:
-    """Return the Interpreter class of the first TFLite runtime that imports, and the runtime's name.
-
-    Raises
-    ------
-    ModelError
-        If none is installed.
-    """
-    for module_name, attribute in RUNTIMES:
-        try:
-            module = importlib.import_module(module_name)
-        except ImportError:
-            continue
-        return operator.attrgetter(attribute)(module), module_name.split(".")[0]
-    raise ModelError("expected a TFLite runtime, found none: install one with 'pip install ai-edge-litert'")
-
-
-class Network:
-    """An int8 TFLite network: one window of features in, one score per label out. One thread only."""
-
-    def __init__(self, flatbuffer: bytes) -> None:
-        """Load a network and run it once, since a runtime may import and yet not work.
-
-        Raises
-        ------
-        ModelFormatError
-            If the file is not a network of one int8 input and one int8 output.
-        ModelError
-            If the runtime does not work.
-        """
-        interpreter_class, self.runtime = find_interpreter()
-        try:
-            with native_messages_to_log():
-                self._interpreter = interpreter_class(model_content=flatbuffer, num_threads=1)
-                self._interpreter.allocate_tensors()
-            inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-            if len(inputs) != 1 or len(outputs) != 1:
-                raise ModelFormatError(f"expected one input and one output, found {len(inputs)} and {len(outputs)}")
-            if inputs[0]["dtype"] is not np.int8 or outputs[0]["dtype"] is not np.int8:
-                raise ModelFormatError(
-                    f"expected int8 input and output, found {inputs[0]['dtype'].__name__} and "
-                    f"{outputs[0]['dtype'].__name__}: export the model as full-integer int8"
-                )
-            self._interpreter.invoke()
-        except (ValueError, RuntimeError) as exc:
-            raise ModelFormatError(f"expected a TFLite model, found that {self.runtime} refuses it ({exc})") from exc
-        except (AttributeError, SystemError) as exc:
-            raise ModelError(
-                f"expected a working TFLite runtime, found that {self.runtime} fails under NumPy {np.__version__}: "
-                "tflite-runtime needs 'pip install \"numpy<2\"', or use ai-edge-litert"
-            ) from exc
-        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
-        self.input_shape = tuple(int(n) for n in inputs[0]["shape"])
-        self.output_shape = tuple(int(n) for n in outputs[0]["shape"])
-        self.input_scale, self.input_zero = inputs[0]["quantization"]
-        self._output_scale, self._output_zero = outputs[0]["quantization"]
-        if not self.input_scale > 0 or not self._output_scale > 0:
-            raise ModelFormatError("expected quantisation scales above 0, found an input or output without")
-
-    def quantize(self, features: NDArray[np.float32]) -> NDArray[np.int8]:
-        """Return features as the network takes them, same shape."""
-        return quantize(features, self.input_scale, self.input_zero)
-
-    def run(self, features: NDArray[np.float32]) -> NDArray[np.int8]:
-        """Return the int8 outputs, shape (n_labels,), for one window of features, shape (n_frames, n_mels)."""
-        self._interpreter.set_tensor(self._input, self.quantize(features).reshape(self.input_shape))
-        self._interpreter.invoke()
-        outputs: NDArray[np.int8] = self._interpreter.get_tensor(self._output).reshape(-1)
-        return outputs
-
-    def score(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the scores in [0, 1], shape (n_labels,), for one window of features, shape (n_frames, n_mels)."""
-        return dequantize(self.run(features), self._output_scale, self._output_zero)
-
-
 class Model:
-    """A network and its manifest, verified against each other. One thread only."""
+    """A network and its manifest, verified against each other, or several such pairs as one. One thread only."""
 
     def __init__(self, manifest: Manifest, flatbuffer: bytes) -> None:
         """Join the two files of a pair.
@@ -130,57 +34,100 @@ class Model:
         Raises
         ------
         ModelMismatchError
-            If checksum, shapes, labels or golden vectors do not agree.
+            If checksum, shapes, labels, head or golden vectors do not agree.
         ModelFormatError
             If the network cannot be read.
         """
-        self.manifest = manifest
-        self.size_bytes = len(flatbuffer)
         found = hashlib.sha256(flatbuffer).hexdigest()
         if found != manifest.sha256.lower():
             raise ModelMismatchError(
                 f"expected {manifest.name}.tflite with SHA-256 {manifest.sha256[:12]}..., found {found[:12]}...: "
                 "the file is damaged or belongs to another manifest"
             )
-        self.network = Network(flatbuffer)
-        expected_input = (1, manifest.n_frames, manifest.frontend.n_mels, 1)
-        if self.network.input_shape != expected_input:
-            raise ModelMismatchError(f"expected network input {expected_input}, found {self.network.input_shape}")
-        if self.network.output_shape != (1, len(manifest.labels)):
-            raise ModelMismatchError(
-                f"expected one output for each of {len(manifest.labels)} labels, found {self.network.output_shape}"
-            )
-        self._check_golden()
+        part = Part(manifest, Network(flatbuffer))
+        _check_shapes(part)
+        _check_golden(part)
+        self.manifest = manifest
+        self.readout = Readout([part])
+        self.size_bytes = len(flatbuffer)
+
+    @classmethod
+    def of_parts(cls, manifest: Manifest, parts: Iterable[Part], *, size_bytes: int) -> Self:
+        """Return the model of several verified pairs, and of a manifest that describes them as one (`combine`).
+
+        Raises
+        ------
+        ModelMismatchError
+            If a head does not fit its network.
+        """
+        model = cls.__new__(cls)
+        model.manifest = manifest
+        model.readout = Readout(parts)
+        model.size_bytes = size_bytes
+        return model
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The pair, or the pairs that it was combined of."""
+        return self.readout.parts
+
+    @property
+    def network(self) -> Network:
+        """Its network, the first of several."""
+        return self.parts[0].network
 
     def score(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the scores in [0, 1], shape (n_labels,), for one window of features, shape (n_frames, n_mels)."""
-        return self.network.score(features)
+        """Return the scores in [0, 1], shape (n_labels,), for one window of features, shape (n_frames, n_mels).
 
-    def _check_golden(self) -> None:
-        manifest, log_mel = self.manifest, LogMel(self.manifest.frontend)
-        for vector in manifest.golden:
-            expected = vector.decode_features(manifest.frontend.n_mels)
-            features = log_mel(vector.decode_samples())
-            if features.shape != expected.shape or features.shape[0] != manifest.n_frames:
-                raise ModelMismatchError(f"expected golden features {expected.shape}, found {features.shape}")
-            difference = float(np.abs(features - expected).max())
-            if not difference <= GOLDEN_FEATURES_TOLERANCE:
+        Where scores follow from earlier windows too, as those of a head do, these were silent.
+        """
+        return self.readout.score(features)
+
+
+def _check_shapes(part: Part) -> None:
+    manifest, network = part
+    expected_input = (1, manifest.n_frames, manifest.frontend.n_mels, 1)
+    if network.input_shape != expected_input:
+        raise ModelMismatchError(f"expected network input {expected_input}, found {network.input_shape}")
+    if manifest.head is None and network.output_shape != (1, len(manifest.labels)):
+        raise ModelMismatchError(
+            f"expected one output for each of {len(manifest.labels)} labels, found {network.output_shape}"
+        )
+    if len(network.output_shape) != 2 or network.output_shape[0] != 1:
+        raise ModelMismatchError(f"expected a row of outputs, found {network.output_shape}")
+
+
+def _check_golden(part: Part) -> None:
+    manifest, network = part
+    log_mel = LogMel(manifest.frontend)
+    for vector in manifest.golden:
+        expected = vector.decode_features(manifest.frontend.n_mels)
+        features = log_mel(vector.decode_samples())
+        if features.shape != expected.shape or features.shape[0] != manifest.n_frames:
+            raise ModelMismatchError(f"expected golden features {expected.shape}, found {features.shape}")
+        difference = float(np.abs(features - expected).max())
+        if not difference <= GOLDEN_FEATURES_TOLERANCE:
+            raise ModelMismatchError(
+                f"expected the golden features within {GOLDEN_FEATURES_TOLERANCE:g}, found a difference of "
+                f"{difference:.3g}: the manifest's front end is not the one it was made with"
+            )
+        outputs = network.run(expected).astype(int)
+        golden = np.array(vector.scores)
+        is_close = golden.shape == outputs.shape and np.abs(outputs - golden).max() <= GOLDEN_SCORES_TOLERANCE
+        if manifest.head is not None:
+            # The largest number of an embedding means nothing, and two may be as large: runtimes differ in which.
+            if not is_close:
                 raise ModelMismatchError(
-                    f"expected the golden features within {GOLDEN_FEATURES_TOLERANCE:g}, found a difference of "
-                    f"{difference:.3g}: the manifest's front end is not the one it was made with"
+                    f"expected the {outputs.size} golden outputs within {GOLDEN_SCORES_TOLERANCE} steps, found others "
+                    f"from {network.runtime}"
                 )
-            scores = self.network.run(expected).astype(int)
-            golden = np.array(vector.scores)
-            if (
-                golden.shape != scores.shape
-                or np.abs(scores - golden).max() > GOLDEN_SCORES_TOLERANCE
-                or scores.argmax() != golden.argmax()
-                or manifest.labels[int(golden.argmax())] != vector.label
-            ):
-                raise ModelMismatchError(
-                    f"expected the golden scores {golden.tolist()} ({vector.label}) within {GOLDEN_SCORES_TOLERANCE} "
-                    f"steps, found {scores.tolist()} of {', '.join(manifest.labels)} from {self.network.runtime}"
-                )
+        elif (
+            not is_close or outputs.argmax() != golden.argmax() or manifest.labels[int(golden.argmax())] != vector.label
+        ):
+            raise ModelMismatchError(
+                f"expected the golden scores {golden.tolist()} ({vector.label}) within {GOLDEN_SCORES_TOLERANCE} "
+                f"steps, found {outputs.tolist()} of {', '.join(manifest.labels)} from {network.runtime}"
+            )
 
 
 def model_folders() -> list[Path]:

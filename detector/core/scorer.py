@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detector.core.frontend import StreamingLogMel
 from detector.core.level import LevelRule
 from detector.core.model import Model
+from detector.core.readout import push
 from detector.errors import SettingsError
 from detector.events import Scored
 from detector.types import Count, PositiveInt
@@ -36,14 +37,16 @@ class ScorerState(msgspec.Struct, frozen=True):
     """int16: samples that the front end keeps for its next frames."""
     levels: bytes = b""
     """float32, shape (n,): of the latest frames since the segment began; none where the model has no level rule."""
+    outputs: bytes = b""
+    """int8, shape (n_strides, n_outputs): of the network in the latest strides; none where only the next ones count."""
 
 
 class Scorer:
     """Scores every window of a stream: 16 kHz (the manifest's rate), mono. One thread only.
 
     A window is scored every `stride_factor` strides. The first windows end before there are samples for a whole window,
-    and are padded with silence: as many as the decision averages over, so that its average is complete at the first
-    whole window.
+    and are padded with silence: as many as the decision averages over and the model looks back, so that its average is
+    complete at the first whole window. Before them was silence.
     """
 
     def __init__(self, model: Model) -> None:
@@ -55,12 +58,13 @@ class Scorer:
         self._window_samples, self._stride_samples = manifest.window_samples, manifest.stride_samples
         self._rate_hz, self._n_frames = manifest.frontend.sample_rate_hz, manifest.n_frames
         self._block_samples = FRAMES_AT_ONCE * manifest.frontend.hop_samples
-        n_averaged = manifest.decision.smoothing_windows - 1
-        self._n_partial = min(n_averaged, (manifest.window_samples - 1) // manifest.stride_samples)
+        n_before = manifest.decision.smoothing_windows - 1 + model.readout.n_strides - 1
+        self._n_partial = min(n_before, (manifest.window_samples - 1) // manifest.stride_samples)
         self._level = None if manifest.level is None else LevelRule(manifest.level, manifest.frontend)
         self._n_remembered = 0 if self._level is None else self._level.n_remembered
         self._frames: NDArray[np.float32]
         self._levels: NDArray[np.float32]
+        self._outputs: NDArray[np.int8]
         self.reset()
 
     @property
@@ -122,6 +126,7 @@ class Scorer:
             frames=self._frames.tobytes(),
             rest=self._frontend.rest.tobytes(),
             levels=self._levels.tobytes(),
+            outputs=self._outputs.tobytes(),
         )
 
     def restore(self, state: ScorerState) -> None:
@@ -139,6 +144,7 @@ class Scorer:
         self.stride_factor = state.stride_factor
         self._frames = np.frombuffer(state.frames, dtype=np.float32).reshape(self._frames.shape).copy()
         self._levels = np.frombuffer(state.levels, dtype=np.float32).copy()
+        self._outputs = np.frombuffer(state.outputs, dtype=np.int8).reshape(self._outputs.shape).copy()
         self._frontend.restore(np.frombuffer(state.rest, dtype=np.int16))
 
     def _is_valid(self, state: ScorerState) -> bool:
@@ -149,6 +155,7 @@ class Scorer:
             and len(state.rest) in range(0, 2 * frame_samples, 2)
             and len(state.levels) in range(0, 4 * self._n_remembered + 1, 4)
             and bool(np.isfinite(np.frombuffer(state.levels, dtype=np.float32)).all())
+            and len(state.outputs) == self._outputs.nbytes
             and state.next_end > state.n_samples
         )
 
@@ -159,6 +166,8 @@ class Scorer:
         self._frontend.reset()
         self._frames = np.full((self._n_frames, self.model.manifest.frontend.n_mels), -1.0, dtype=np.float32)
         self._levels = np.empty(0, dtype=np.float32)
+        readout = self.model.readout
+        self._outputs = readout.silence() if readout.n_strides > 1 else np.empty((0, 0), dtype=np.int8)
 
     def _feed_block(self, samples: NDArray[np.int16]) -> list[Scored]:
         """Compute the frames that some samples complete in one call, then score the windows that end within them."""
@@ -185,7 +194,16 @@ class Scorer:
             window = frames[last - self._n_frames : last]
             if self._level is not None:
                 window = self._level.raise_window(window, self._levels[: len(self._levels) - (len(frames) - last)])
-            scores = self.model.score(window)
+            scores = self._score_next(window) if len(self._outputs) else self.model.score(window)
             scored.append(Scored(self._next_end, scores.tolist()))
             self._next_end += self.stride_factor * self._stride_samples
         return scored
+
+    def _score_next(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Score a window of a model that looks back; in strides that are left out after it, it is seen again."""
+        outputs = self.model.readout.run(window)
+        self._outputs = push(self._outputs, outputs)
+        scores = self.model.readout.read(self._outputs)
+        if self.stride_factor > 1:
+            self._outputs = push(self._outputs, outputs, self.stride_factor - 1)
+        return scores

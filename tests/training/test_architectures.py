@@ -22,7 +22,7 @@ def test_every_architecture_is_tried_here():
 def test_an_architecture_quantises_and_keeps_its_answers(name, rng):
     import keras
 
-    from detector.core.model import Network
+    from detector.core.network import Network
     from training.network.architectures import build_model
     from training.network.quantize import convert_to_int8
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.core.model import Network, find_model
+from detector.core.model import find_model
+from detector.core.network import Network
 from detector.errors import ModelFormatError
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore")]  # TensorFlow's own warnings

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from detector.core.frontend import LogMel
 from detector.core.manifest import FORMAT_VERSION, ClipAccuracy, GoldenVector, Manifest
-from detector.core.model import Model, Network
+from detector.core.model import Model
+from detector.core.network import Network
 from detector.core.operating import describe_points, pick_points
 from training.data.collection import Collection
 from training.data.decode import find_word

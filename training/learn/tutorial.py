@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from detector.cli.bench import cpu_s
-from detector.core.model import Network
+from detector.core.network import Network
 from detector.errors import SettingsError
 from detector.samples import to_float
 from training.data.collection import Collection

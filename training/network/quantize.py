@@ -12,8 +12,8 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from detector.core.model import find_interpreter
 from detector.core.native import native_messages_to_log
+from detector.core.network import find_interpreter
 from detector.errors import ModelFormatError
 from training.network.architectures import build_model
 

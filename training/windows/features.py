@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from detector.core.frontend import LogMel
 from detector.core.level import LevelRule, LevelSettings
-from detector.core.model import dequantize, quantize
+from detector.core.network import dequantize, quantize
 from detector.errors import DetectorError
 from training.data.collection import Collection
 from training.data.items import Item, Split

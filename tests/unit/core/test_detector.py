@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import Detector
-from detector.core.model import find_interpreter, load_model
+from detector.core.model import load_model
+from detector.core.network import find_interpreter
 from detector.errors import SettingsError
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from detector import errors, load_model
-from detector.core.model import Network, dequantize, find_interpreter, find_model, list_models, quantize
+from detector.core.model import find_model, list_models
+from detector.core.network import Network, dequantize, find_interpreter, quantize
 
 
 def test_quantising_rounds_half_to_even_and_clips():
@@ -125,7 +126,7 @@ def test_a_runtime_that_imports_but_does_not_work_is_named(monkeypatch):
             raise SystemError("initialization of _pywrap returned a result with an exception set")
 
     monkeypatch.setattr(
-        importlib.import_module("detector.core.model"), "find_interpreter", lambda: (Interpreter, "old_runtime")
+        importlib.import_module("detector.core.network"), "find_interpreter", lambda: (Interpreter, "old_runtime")
     )
     with pytest.raises(errors.ModelError, match=r"old_runtime fails under NumPy .*numpy<2"):
         Network(b"")
@@ -145,7 +146,7 @@ def test_a_network_that_is_not_int8_is_refused(monkeypatch):
         get_output_details = get_input_details
 
     monkeypatch.setattr(
-        importlib.import_module("detector.core.model"), "find_interpreter", lambda: (Interpreter, "fake")
+        importlib.import_module("detector.core.network"), "find_interpreter", lambda: (Interpreter, "fake")
     )
     with pytest.raises(errors.ModelFormatError, match="expected int8 input and output, found float32"):
         Network(b"")

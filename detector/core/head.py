@@ -1,0 +1,116 @@
+"""The head: words of a person's own, as numbers on the outputs of a network that knows no words.
+
+Such a network, an embedding, makes a few dozen numbers of each window. A word is longer than a window sees it well, so
+that its head looks at the embeddings of several windows, the newest and some before it: its score is the logistic
+function of their weighted sum. All of it is numbers in a manifest, so that a learnt word is data, and runs nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+LONGEST_TAP = 50
+"""Strides that a head may look back."""
+Weight = Annotated[float, msgspec.Meta(ge=-1e4, le=1e4)]
+EXACT_BITS = 53
+"""Whole numbers of up to this many bits are exact in double precision, and so are their sums."""
+
+
+class WordHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a word's score follows from embeddings."""
+
+    bias: Weight
+    weights: list[Weight]
+    """One for each number of each embedding: those of the first tap, then of the next."""
+
+
+class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The heads of some words on one network. Written in a model's manifest, never set by a user."""
+
+    taps: tuple[Annotated[int, msgspec.Meta(ge=0, le=LONGEST_TAP)], ...]
+    """Which embeddings are looked at, in strides before the newest one: 0, then further back."""
+    words: dict[str, WordHead]
+
+    def __post_init__(self) -> None:
+        """Reject taps out of order, and numbers that do not fit them or are none.
+
+        Raises
+        ------
+        ValueError
+            With what does not fit.
+        """
+        if self.taps[:1] != (0,) or any(later <= tap for tap, later in itertools.pairwise(self.taps)):
+            raise ValueError(f"taps of a head must begin with 0 and ascend, found {list(self.taps)}")
+        for word, head in self.words.items():
+            if not head.weights or len(head.weights) % len(self.taps):
+                raise ValueError(
+                    f"the head of '{word}' must have as many weights for each of {len(self.taps)} taps, "
+                    f"found {len(head.weights)} in all"
+                )
+            if not all(map(math.isfinite, (head.bias, *head.weights))):
+                raise ValueError(f"the head of '{word}' must have finite numbers, found others")
+
+    @property
+    def n_strides(self) -> int:
+        """Strides whose embeddings a score follows from, the newest included."""
+        return self.taps[-1] + 1
+
+
+class Head:
+    """Scores of words from the int8 outputs of one network in the latest strides. Immutable, safe between threads.
+
+    Weights are rounded to whole numbers, in units of 2 to some power, so that every product and sum is exact: a word's
+    score is the same to the bit alone or beside others, whatever order a machine adds in. Of a few hundred weights the
+    rounding changes each by less than 10^-10 of the largest.
+    """
+
+    def __init__(self, taps: Sequence[int], words: Sequence[WordHead], *, scale: float, zero_point: int) -> None:
+        """Take the heads of words with the same taps and as many weights.
+
+        Parameters
+        ----------
+        taps : sequence of int
+            As of `HeadSettings`.
+        words : sequence of WordHead
+        scale, zero_point
+            Of the network's outputs: what an int8 value stands for is scale x (value - zero_point).
+        """
+        rows = [_to_whole_numbers(word) for word in words]
+        self._taps = -1 - np.array(taps)
+        self._weights = np.stack([row for row, _ in rows])
+        self._units = [math.ldexp(float(scale), exponent) for _, exponent in rows]
+        sums = self._weights.sum(axis=1).tolist()
+        self._biases = [
+            word.bias - zero_point * total * unit for word, total, unit in zip(words, sums, self._units, strict=True)
+        ]
+
+    def score(self, outputs: NDArray[np.int8]) -> list[float]:
+        """Return the words' scores in [0, 1] for outputs of shape (n_strides, n_outputs), the latest last."""
+        sums = self._weights @ outputs[self._taps].reshape(-1).astype(np.float64)
+        return [
+            _logistic(total * unit + bias)
+            for total, unit, bias in zip(sums.tolist(), self._units, self._biases, strict=True)
+        ]
+
+
+def _to_whole_numbers(word: WordHead) -> tuple[NDArray[np.float64], int]:
+    """Return weights as whole numbers, and the exponent of 2 that they are in units of."""
+    weights = np.array(word.weights, dtype=np.float64)
+    largest = math.frexp(float(np.abs(weights).max()))[1]
+    n_bits = EXACT_BITS - 9 - len(weights).bit_length()  # times an int8, and a bit for rounding up; summed
+    return np.rint(np.ldexp(weights, n_bits - largest)), largest - n_bits
+
+
+def _logistic(x: float) -> float:
+    """Return 1 / (1 + e^-x), without an overflow."""
+    if x >= 0.0:
+        return 1.0 / (1.0 + math.exp(-x))
+    power = math.exp(x)
+    return power / (1.0 + power)
