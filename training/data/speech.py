@@ -28,9 +28,7 @@ def index_speech(name: str, validation_speakers: Sequence[str], notes: Notes | N
     refuse_words(folder, "running speech")
     root, paths = folder.path, folder.all_recordings
     metadata = root / "metadata.csv"
-    files = [file for file in folder.all_others if file.name.endswith(".trans.txt")]
-    files += [metadata] if metadata.is_file() else []
-    transcripts = {utterance: text for file in files for utterance, text in read_transcripts(file).items()}
+    transcripts = find_transcripts(folder)
     speakers = [compose_text(root.resolve().name if metadata.is_file() else path.stem.split("-")[0]) for path in paths]
     set_aside = set(validation_speakers)
     if not validation_speakers:
@@ -41,6 +39,14 @@ def index_speech(name: str, validation_speakers: Sequence[str], notes: Notes | N
         split = Split.VALIDATION if speaker in set_aside else Split.TRAINING
         words = find_words(transcripts.get(path.stem, ""))
         yield Item(path=str(path), kind=Kind.SPEECH, split=split, speaker=speaker, transcript=" ".join(words))
+
+
+def find_transcripts(folder: Folder) -> dict[str, str]:
+    """Return the transcript of each utterance below a folder that has one, as it is written."""
+    metadata = folder.path / "metadata.csv"
+    files = [file for file in folder.all_others if file.name.endswith(".trans.txt")]
+    files += [metadata] if metadata.is_file() else []
+    return {utterance: text for file in files for utterance, text in read_transcripts(file).items()}
 
 
 def refuse_words(folder: Folder, kind: str) -> None:

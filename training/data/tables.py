@@ -13,6 +13,8 @@ from training.data.splits import divide_few, identify_speaker
 from training.data.texts import compose_text, read_text
 
 COLUMNS = ("file", "start", "end", "word")
+WITH_UNITS = {"start_s": "start", "end_s": "end"}
+"""Columns as `keyword-trainer align` names them."""
 
 
 def index_table(file: Path) -> list[Item]:
@@ -25,6 +27,7 @@ def index_table(file: Path) -> list[Item]:
     """
     try:
         reader = csv.DictReader(io.StringIO(read_text(file), newline=""), skipinitialspace=True)
+        reader.fieldnames = [WITH_UNITS.get(name, name) for name in reader.fieldnames or ()]
         missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
         if missing:
             raise SettingsError(

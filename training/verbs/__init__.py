@@ -7,6 +7,7 @@ so that `--help` answers at once.
 from __future__ import annotations
 
 from training.verbs import (
+    align,
     calibrate,
     compare,
     compose,
@@ -26,6 +27,7 @@ VERBS = (
     train,
     evaluate,
     synthesize,
+    align,
     compose,
     evaluate_stream,
     compare,

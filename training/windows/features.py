@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -32,6 +30,7 @@ from detector.errors import DetectorError
 from training.data.collection import Collection
 from training.data.items import Item, Split
 from training.run.settings import TrainSettings
+from training.run.workers import work_for_parent
 from training.windows.composer import WindowComposer
 
 if TYPE_CHECKING:
@@ -215,18 +214,9 @@ _maker: ShardMaker
 
 
 def _start_worker(settings: TrainSettings, collection: Collection, split: Split) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    work_for_parent()
     global _maker  # noqa: PLW0603 - the one state of a worker process, set once by its initialiser
     _maker = ShardMaker(settings, collection, split)
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent was killed and could not end it, be it before this worker had begun."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _write_shard(shard: int, n_windows: int, file: Path) -> None:

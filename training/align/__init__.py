@@ -1,0 +1,1 @@
+"""Where words are said in running speech."""
