@@ -1,6 +1,8 @@
 """Fetching from a server on this machine that breaks off, lies, or knows nothing of ranges."""
 
+import bz2
 import contextlib
+import gzip
 import hashlib
 import http.server
 import io
@@ -9,11 +11,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from commands import KEYWORD_TRAINER, WITHIN_S, assert_one_line, run
+from commands import KEYWORD_TRAINER, WITHIN_S, assert_one_line, call, run
 
 from detector.errors import DetectorError, SettingsError
 from training.data import download as module
-from training.data.download import ARCHIVES, Archive, download
+from training.data.archives import ARCHIVES, Archive
+from training.data.download import download
 from training.data.layouts import index_words
 
 
@@ -81,9 +84,10 @@ def server(archive_bytes, monkeypatch):
         thread.join(WITHIN_S)
 
 
-def at(server, *, sha256=None):
+def at(server, *, checksum=None, n_recordings=0):
     url = f"http://127.0.0.1:{server.server_port}/a.tar.gz"
-    return Archive(url, sha256 or hashlib.sha256(server.content).hexdigest(), "made by ourselves")
+    checksum = f"sha256:{hashlib.sha256(server.content).hexdigest()}" if checksum is None else checksum
+    return Archive(url, checksum, "made by ourselves", n_recordings=n_recordings)
 
 
 def fetch(archive, folder):
@@ -141,7 +145,7 @@ def test_a_server_without_ranges_sends_all_again(server, tmp_path):
 
 def test_an_archive_that_is_not_the_one_is_removed(server, tmp_path):
     with pytest.raises(DetectorError, match=r"expected .* with SHA-256 aaaaaaaaaaaa"):
-        fetch(at(server, sha256="a" * 64), tmp_path / "speech")
+        fetch(at(server, checksum=f"sha256:{'a' * 64}"), tmp_path / "speech")
     assert [file.name for file in (tmp_path / "speech.download").iterdir()] == [module.MARK_FILE]
     fetch(at(server), tmp_path / "speech")
     assert [path.name for path in tmp_path.iterdir()] == ["speech"]
@@ -223,7 +227,7 @@ def test_files_and_folders_are_unpacked_with_what_they_hold(server, tmp_path):
 def test_the_command_fetches_from_a_mirror_and_checks_what_it_got(server, tmp_path):
     command = ("download", "speech-commands", "--out", tmp_path / "speech", "--url", at(server).url)
     finished = run(*command, command=KEYWORD_TRAINER)
-    assert_one_line(finished, 70, "expected", ARCHIVES["speech-commands"].sha256[:12])
+    assert_one_line(finished, 70, "expected", ARCHIVES["speech-commands"].checksum[7:19])
     assert_one_line(run("download", "everything", command=KEYWORD_TRAINER), 2)
 
 
@@ -298,3 +302,55 @@ def test_what_is_laid_into_the_folder_of_a_download_stays_there(server, archive_
         fetch(at(server), tmp_path / "speech")
     assert (part.parent / "notes.txt").read_text() == "mine"
     assert (tmp_path / "speech/yes").is_dir()
+
+
+def test_a_part_whose_publisher_gives_an_md5_is_verified_by_it(server, tmp_path):
+    with pytest.raises(DetectorError, match=r"expected .* with MD5 bbbbbbbbbbbb\.\.\., found"):
+        fetch(at(server, checksum=f"md5:{'b' * 32}"), tmp_path / "speech")
+    digest = hashlib.md5(server.content, usedforsecurity=False).hexdigest()
+    fetch(at(server, checksum=f"md5:{digest}"), tmp_path / "speech")
+    assert len(list(index_words(str(tmp_path / "speech")))) == 6
+
+
+def test_without_a_published_checksum_an_archive_must_be_whole_and_hold_what_it_holds(server, archive_bytes, tmp_path):
+    server.content = archive_bytes[:-20_000]  # ends early, where a length is not known or wrong
+    with pytest.raises(DetectorError, match=r"expected .* whole, found: .*it was removed, try again"):
+        fetch(at(server, checksum="", n_recordings=6), tmp_path / "noise")
+    middle = len(archive_bytes) // 2
+    server.content = archive_bytes[:middle] + bytes(64) + archive_bytes[middle + 64 :]
+    with pytest.raises(DetectorError, match=r"expected .* whole, found: .*it was removed, try again"):
+        fetch(at(server, checksum="", n_recordings=6), tmp_path / "noise")
+    server.content = archive_bytes
+    with pytest.raises(DetectorError, match=r"expected 7 recordings in .*, found 6"):
+        fetch(at(server, checksum="", n_recordings=7), tmp_path / "noise")
+    assert not (tmp_path / "noise").exists()
+    fetch(at(server, checksum="", n_recordings=6), tmp_path / "noise")
+    assert len(list((tmp_path / "noise/yes").iterdir())) == 6
+
+
+def test_an_archive_packed_by_bzip2_is_unpacked_too(server, archive_bytes, tmp_path):
+    server.content = bz2.compress(gzip.decompress(archive_bytes), 1)
+    fetch(at(server), tmp_path / "speech")
+    assert len(list(index_words(str(tmp_path / "speech")))) == 6
+
+
+def test_without_a_name_every_archive_is_listed_with_size_licence_and_what_verifies_it():
+    finished = call("download", command=KEYWORD_TRAINER)
+    assert finished.returncode == 0
+    lines = {line.split()[0]: line for line in finished.stdout.splitlines()}
+    assert list(lines) == list(ARCHIVES)
+    assert "0.3 GB" in lines["librispeech-train-clean-5"]
+    assert "CC BY 4.0" in lines["librispeech-train-clean-5"]
+    assert "verified by MD5" in lines["librispeech-train-clean-5"]
+    assert "verified by SHA-256" in lines["librispeech-train-clean-100"]
+    assert "no checksum is published" in lines["esc-50"]
+    assert "not for commerce" in lines["esc-50"]
+
+
+@pytest.mark.parametrize("archive", ARCHIVES.values(), ids=ARCHIVES)
+def test_an_archive_has_a_checksum_or_says_what_it_holds(archive):
+    algorithm, _, digest = archive.checksum.partition(":")
+    assert (algorithm, len(digest)) in {("sha256", 64), ("md5", 32)} or archive.n_recordings
+    assert archive.url.startswith("https://")
+    assert archive.licence
+    assert archive.size_gb

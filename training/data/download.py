@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.client
 import logging
@@ -11,12 +12,13 @@ import tarfile
 import time
 import urllib.error
 import urllib.request
+import zlib
 from pathlib import Path, PurePosixPath
 
-import msgspec
 from tqdm import tqdm
 
 from detector.errors import DetectorError, SettingsError
+from training.data.archives import ALGORITHMS, Archive
 
 log = logging.getLogger(__name__)
 
@@ -27,31 +29,10 @@ TRIES = 5
 PAUSE_S = 1.0
 """Before the second try; doubled from try to try."""
 PARTIAL_CONTENT, NOT_SATISFIABLE = 206, 416
+ARCHIVE_FILE = "archive.tar.gz"
+"""Packed by bzip2 too."""
 MARK_FILE = "made-by-keyword-trainer-download"
 """In a folder that this module made, and may delete from."""
-
-
-class Archive(msgspec.Struct, frozen=True):
-    """A file to be had, and what it must be."""
-
-    url: str
-    sha256: str
-    licence: str
-
-
-ARCHIVES = {
-    "speech-commands": Archive(
-        "https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
-        "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
-        "CC BY 4.0 (Warden 2018)",
-    ),
-    "speech-commands-v0.01": Archive(
-        "https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.01.tar.gz",
-        "743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
-        "CC BY 4.0 (Warden 2018)",
-    ),
-}
-"""By name. The checksums are those that torchaudio and TensorFlow Datasets publish."""
 
 
 def download(archive: Archive, folder: Path) -> None:
@@ -80,10 +61,10 @@ def download(archive: Archive, folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _claim(partial)
-        file = partial / "archive.tar.gz"
+        file = partial / ARCHIVE_FILE
         _fetch(archive.url, file)
         _verify(file, archive)
-        _unpack(file, partial / "unpacked", folder)
+        _unpack(file, partial / "unpacked", folder, archive)
         file.unlink()
         (partial / MARK_FILE).unlink()
         partial.rmdir()
@@ -152,7 +133,12 @@ def _fetch_rest(url: str, file: Path, n_before: int) -> None:
 
 
 def _verify(file: Path, archive: Archive) -> None:
-    digest = hashlib.sha256()
+    """Compare a file with its archive's checksum; if it has none, with the one that gzip wrote at its end."""
+    if not archive.checksum:
+        _verify_whole(file, archive)
+        return
+    algorithm, _, expected = archive.checksum.partition(":")
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with (
         open(file, "rb") as opened,
         tqdm(desc="verifying", total=file.stat().st_size, unit="B", unit_scale=True, disable=None) as bar,
@@ -160,25 +146,45 @@ def _verify(file: Path, archive: Archive) -> None:
         while chunk := opened.read(CHUNK_BYTES):
             digest.update(chunk)
             bar.update(len(chunk))
-    if digest.hexdigest() != archive.sha256:
+    if digest.hexdigest() != expected:
         file.unlink()
+        found = digest.hexdigest()
         raise DetectorError(
-            f"expected {archive.url} with SHA-256 {archive.sha256[:12]}..., found {digest.hexdigest()[:12]}...: "
+            f"expected {archive.url} with {ALGORITHMS[algorithm]} {expected[:12]}..., found {found[:12]}...: "
             "it was damaged on the way, or is another file; it was removed, try again"
         )
 
 
-def _unpack(file: Path, partial: Path, folder: Path) -> None:
+def _verify_whole(file: Path, archive: Archive) -> None:
+    try:
+        with gzip.open(file) as opened, tqdm(desc="verifying", unit="B", unit_scale=True, disable=None) as bar:
+            while chunk := opened.read(CHUNK_BYTES):
+                bar.update(len(chunk))
+    except (gzip.BadGzipFile, zlib.error, EOFError) as exc:
+        file.unlink()
+        raise DetectorError(
+            f"expected {archive.url} whole, found: {exc}; it was damaged on the way; it was removed, try again"
+        ) from exc
+
+
+def _unpack(file: Path, partial: Path, folder: Path, archive: Archive) -> None:
     """Unpack an archive below the folder that is ours, then move it to where it belongs, whole."""
     if partial.exists():
         shutil.rmtree(partial)  # an interrupted call left it
     partial.mkdir()
     try:
-        with tarfile.open(file, "r:gz") as archive:
-            for member in tqdm(archive, "unpacking", unit="file", disable=None):
-                _extract(archive, member, partial)
+        with tarfile.open(file, "r:*") as opened:
+            for member in tqdm(opened, "unpacking", unit="file", disable=None):
+                _extract(opened, member, partial)
     except (tarfile.TarError, EOFError) as exc:
         raise DetectorError(f"expected an archive in {file}, found: {exc}") from exc
+    n_recordings = sum(1 for _ in partial.rglob("*.wav")) if archive.n_recordings else 0
+    if n_recordings != archive.n_recordings:
+        file.unlink()
+        raise DetectorError(
+            f"expected {archive.n_recordings} recordings in {archive.url}, found {n_recordings}: it is another file; "
+            "it was removed"
+        )
     if folder.exists():
         folder.rmdir()
     partial.replace(folder)
