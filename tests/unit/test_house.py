@@ -22,16 +22,17 @@ ROOT_MODULES = {
     "types",
     "validation",
 }
-FOLDERS = {"audio", "cli", "core", "daemon", "flight", "outputs", "process"}
+FOLDERS = {"audio", "cli", "core", "daemon", "flight", "learn", "outputs", "process"}
 
 MOST_LINES = 300
 
 FORBIDDEN = {
-    "core": {"audio", "outputs", "process", "daemon", "cli", "flight", "assembly", "batch"},
-    "audio": {"core", "outputs", "daemon", "cli", "flight", "assembly", "batch"},
-    "outputs": {"core", "audio", "flight", "daemon", "cli", "assembly", "batch"},
-    "flight": {"outputs", "daemon", "cli", "assembly", "batch"},
-    "process": {"core", "audio", "outputs", "flight", "daemon", "cli", "assembly", "batch", "events"},
+    "core": {"audio", "outputs", "process", "daemon", "cli", "flight", "learn", "assembly", "batch"},
+    "audio": {"core", "learn", "outputs", "daemon", "cli", "flight", "assembly", "batch"},
+    "outputs": {"core", "audio", "learn", "flight", "daemon", "cli", "assembly", "batch"},
+    "flight": {"learn", "outputs", "daemon", "cli", "assembly", "batch"},
+    "learn": {"outputs", "daemon", "cli", "batch"},
+    "process": {"core", "learn", "audio", "outputs", "flight", "daemon", "cli", "assembly", "batch", "events"},
     "daemon": {"cli", "batch"},
     "events": {"core", "audio", "outputs", "process", "flight", "daemon", "cli"},
     "errors": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},

@@ -1,0 +1,1 @@
+"""A word of one's own, from recordings."""
