@@ -39,13 +39,21 @@ def test_labels_are_balanced_and_softened():
     np.testing.assert_allclose(np.log(softer / softer[:, :1]), np.log(scores / scores[:, :1]) / 2.0, atol=1e-5)
 
 
-def test_labels_without_clips_weigh_nothing():
+@pytest.mark.parametrize(
+    ("labels", "offsets"),
+    [
+        ([1, 2], (0.0, 2.25)),  # no silence
+        ([0, 2], (0.0, 0.0)),  # no unknown: both would be raised without end
+        ([2], (0.0, 0.0)),
+    ],
+)
+def test_what_there_are_no_clips_of_is_not_weighed(labels, offsets):
     from training.network.quantize import balance
 
     model = passes_on([0.0, 2.0, 0.0])
-    labels = np.repeat([1, 2], 50)  # no silence
+    labels = np.repeat(labels, 50)
     windows = np.eye(3, dtype=np.float32)[labels][:, None, :]
-    assert balance(model, windows, labels) == (-6.0, 2.0)  # silence is made as unlikely as it can be
+    assert balance(model, windows, labels) == offsets
 
 
 def test_a_network_of_16_bit_answers_the_same_in_32(rng):

@@ -54,7 +54,8 @@ def balance(model: keras.Model, features: NDArray[np.float32], labels: NDArray[n
     How often each stands in training windows is a matter of what is hard to learn, not of how often it occurs. Of
     offsets to the logits of silence and of all keywords (logit adjustment, Menon et al. 2021), those are taken that
     give the right label the highest probability, in the mean of the labels; of equals the smallest. (To count right
-    answers instead would fit the few clips that lie at a border.)
+    answers instead would fit the few clips that lie at a border.) Without clips of silence its weight stays;
+    without clips of other words, which the two are weighed against, both do: nothing would hold them back.
 
     Parameters
     ----------
@@ -78,8 +79,8 @@ def balance(model: keras.Model, features: NDArray[np.float32], labels: NDArray[n
         return float(np.mean([probabilities[labels == label, label].mean() for label in present]))
 
     candidates = []
-    for silence in OFFSETS:
-        for keyword in OFFSETS:
+    for silence in OFFSETS if {0, 1} <= set(present) else (0.0,):
+        for keyword in OFFSETS if 1 in present else (0.0,):
             offsets = np.array([silence, 0.0, *[keyword] * (n_labels - 2)])
             candidates.append((mean_probability(offsets), -abs(silence) - abs(keyword), silence, keyword))
     _, _, silence, keyword = max(candidates)
