@@ -90,4 +90,5 @@ def describe_stream(detector: Detector, source_name: str, *, is_live: bool, sour
         sample_rate_hz=manifest.frontend.sample_rate_hz,
         thresholds=detector.thresholds,
         source_id=source_id,
+        models={word: name for word in detector.words if (name := manifest.model_of(word)) != manifest.name},
     )

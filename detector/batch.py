@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ class Scores(NamedTuple):
 
 def detect_file(
     path: str | PathLike[str],
-    model: str = "yes-no",
+    model: str | Sequence[str] = "yes-no",
     *,
     words: Words = None,
     thresholds: Thresholds = None,
@@ -42,8 +42,8 @@ def detect_file(
     Parameters
     ----------
     path : str or path
-    model : str
-        Name or path, as of `load_model`.
+    model : str or sequence of str
+        Name or path, or several, as of `load_model`.
     words, thresholds, false_accepts_per_hour
         As of `Detector.load`.
 
@@ -61,7 +61,7 @@ def detect_file(
     return [event for event in _detect_in(path, detector) if isinstance(event, Detection)]
 
 
-def scores(path: str | PathLike[str], model: str = "yes-no") -> Scores:
+def scores(path: str | PathLike[str], model: str | Sequence[str] = "yes-no") -> Scores:
     """Return the scores of all windows of a recording, to be drawn or studied; parameters as of `detect_file`.
 
     Raises

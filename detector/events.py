@@ -34,7 +34,7 @@ class Event(msgspec.Struct, frozen=True):
         """
         fields = self.describe(stream)
         fields["at"] = None if at is None else at.isoformat(timespec="milliseconds")
-        fields["model"], fields["source"] = stream.model, stream.source
+        fields["model"], fields["source"] = self.model_in(stream), stream.source
         if stream.source_id is not None:
             fields["source_id"] = stream.source_id
         return encode_json(fields)
@@ -42,6 +42,10 @@ class Event(msgspec.Struct, frozen=True):
     def describe(self, stream: Opened) -> dict[str, Any]:
         """Return the event's own keys and values: times in seconds of the stream."""
         raise NotImplementedError
+
+    def model_in(self, stream: Opened) -> str:
+        """Return the name of the model that it is of."""
+        return stream.model
 
 
 class Opened(Event, frozen=True):
@@ -59,6 +63,8 @@ class Opened(Event, frozen=True):
     """The words listened for, and the score from which on each is reported."""
     source_id: str | None = None
     """Name of the detector, where a user has given it one, to tell several apart."""
+    models: dict[str, str] = {}
+    """The model that a word is from, where several listen as one."""
 
     def describe(self, stream: Opened) -> dict[str, Any]:
         """Return words and their thresholds, runtime and rate."""
@@ -109,6 +115,10 @@ class Detection(Event, frozen=True):
             "time_s": round(self.time_s, 6),
             "start_s": round(self.start_s, 6),
         }
+
+    def model_in(self, stream: Opened) -> str:
+        """Return the name of the model that the keyword is from."""
+        return stream.models.get(self.keyword, stream.model)
 
 
 class GapCause(enum.Enum):

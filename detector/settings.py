@@ -18,6 +18,7 @@ from detector.errors import SettingsError
 from detector.files import decode_text, read_file
 from detector.types import (
     Channel,
+    Names,
     NotNegative,
     Positive,
     PositiveSeconds,
@@ -94,9 +95,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What a user may set, in a TOML file or by flags. None stands for the model's own choice."""
 
     model: Annotated[
-        Text,
+        Names,
         describe(
-            "a model of 'keyword-detector models', or either file of a pair, .tflite or .json",
+            "a model of 'keyword-detector models', or either file of a pair, .tflite or .json; or several: A,B",
             metavar="NAME|PATH",
             can_reload=False,
         ),

@@ -42,6 +42,8 @@ PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+Names = Text | Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+"""One, or several with commas between; or a list of them."""
 
 
 def describe(

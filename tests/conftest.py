@@ -163,7 +163,7 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
 @pytest.fixture
 def pair(model: Model, tmp_path: Path) -> Callable[..., Path]:
     """Return a function that copies the shipped pair, with changes, and returns the path of the manifest."""
-    from detector.core.model import find_model
+    from detector.core.folders import find_model
 
     source = find_model("yes-no")
 

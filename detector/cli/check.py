@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from detector.assembly import open_detector
 from detector.cli.arguments import print_json, print_lines
-from detector.core.model import find_model
+from detector.core.folders import find_models
+from detector.core.manifest import DecisionSettings
 from detector.errors import EXIT_OK
 from detector.flight.folder import check_folder
 from detector.process.stderr import hide_native_messages
@@ -48,15 +49,16 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
     detector = open_detector(settings)
     if settings.record.folder is not None:
         check_folder(Path(settings.record.folder))
-    manifest = detector.model.manifest
+    manifest, decision = detector.model.manifest, detector.decision_settings
+    files = [str(file.with_suffix(".tflite")) for file in find_models(settings.model)]
     answer = {
         "model": manifest.name,
-        "model_file": str(find_model(settings.model).with_suffix(".tflite")),
+        "model_file": ",".join(files),
         "runtime": detector.model.network.runtime,
         "words": detector.thresholds,
         "stride_s": manifest.stride_s,
-        "smoothing_windows": detector.decision_settings.smoothing_windows,
-        "refractory_s": detector.decision_settings.refractory_s,
+        "smoothing_windows": decision.smoothing_windows,
+        "refractory_s": decision.refractory_s,
         "log_level": settings.log_level,
         "json": settings.json,
         "device": "default" if settings.device is None else settings.device,
@@ -72,14 +74,10 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
     if settings.json:
         print_json(answer)
         return EXIT_OK
-    limits = detector.decision_settings.words
     lines = [
         f"model      {answer['model']}: checksum, shapes and golden vectors agree ({answer['runtime']})",
-        f"file       {answer['model_file']}",
-        *(
-            f"word       {word}: threshold {limits[word].threshold:g}, armed again below {limits[word].rearm:g}"
-            for word in detector.words
-        ),
+        *(f"file       {file}" for file in files),
+        *(f"word       {word}: {_describe_word(decision, word)}" for word in detector.words),
         (
             f"decision   every {1000 * manifest.stride_s:g} ms, mean of {answer['smoothing_windows']} windows, "
             f"refractory {answer['refractory_s']:g} s"
@@ -93,6 +91,17 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         lines.append(f"microphone {microphone.describe()}")
     print_lines(lines)
     return EXIT_OK
+
+
+def _describe_word(decision: DecisionSettings, word: str) -> str:
+    """Return how a word is decided on, as far as it is not as for all words."""
+    limits = decision.words[word]
+    text = f"threshold {limits.threshold:g}, armed again below {limits.rearm:g}"
+    if limits.smoothing_windows is not None:
+        text += f", mean of {limits.smoothing_windows} windows"
+    if limits.refractory_s is not None:
+        text += f", refractory {limits.refractory_s:g} s"
+    return text if limits.model is None else f"{text}, of {limits.model}"
 
 
 def _check_microphone(settings: Settings, sample_rate_hz: int) -> Heard:

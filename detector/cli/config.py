@@ -123,11 +123,12 @@ def _trace(settings: msgspec.Struct, in_file: Mapping[str, Any], flags: Mapping[
 def _trace_words(settings: Settings, flags: Mapping[str, Any], chosen: InEffect) -> dict[str, Any]:
     """Return the words that are reported, and their thresholds: what settings leave open is the model's."""
     from detector.assembly import choose_thresholds
+    from detector.core.combine import combine_manifests
     from detector.core.detector import choose_words, override_thresholds
+    from detector.core.folders import find_models
     from detector.core.manifest import read_manifest
-    from detector.core.model import find_model
 
-    manifest = read_manifest(find_model(settings.model))
+    manifest = combine_manifests([read_manifest(file) for file in find_models(settings.model)])
     words = choose_words(manifest.words, settings.words)
     decision = override_thresholds(manifest.decision, choose_thresholds(settings, manifest))
     by_flag = thresholds_of(read_settings(None, flags), words)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
 from detector.cli.arguments import print_json, print_lines
+from detector.core.folders import is_own
+from detector.core.folders import list_models as find_models
 from detector.core.manifest import ClipAccuracy, read_manifest
-from detector.core.model import list_models as find_models
 from detector.errors import EXIT_OK, CaptureError, CaptureFailure, DetectorError
 from detector.process.stderr import hide_native_messages
 
@@ -69,6 +71,8 @@ def list_models(*, as_json: bool) -> int:
             low, high = model.clip_accuracy.interval
             figures = f"{100 * model.clip_accuracy.accuracy:.1f} % of clips right ({100 * low:.1f}-{100 * high:.1f} %)"
         figures = "; caution: ".join((figures, *model.cautions))
+        if is_own(Path(model.path)):
+            figures += f"; in {Path(model.path).parent}"
         rows.append((model.name, ",".join(model.words), f"{model.size_bytes / 1000:.0f}", figures))
     widths = [max(len(row[k]) for row in rows) for k in range(3)] if rows else []
     print_lines(

@@ -24,6 +24,15 @@ class AddPair(argparse.Action):
         setattr(namespace, self.dest, {**given, key: value})
 
 
+class Several(argparse.Action):
+    """Store the value of a repeatable option as it is, and the values of one that is repeated as a list."""
+
+    def __call__(self, _parser: Any, namespace: argparse.Namespace, value: Any, _option: Any = None) -> None:
+        """Store a value, or add it."""
+        given = getattr(namespace, self.dest, [])
+        setattr(namespace, self.dest, [*([given] if isinstance(given, str) else given), value] if given else value)
+
+
 def add_option(
     parser: argparse.ArgumentParser, struct: type[msgspec.Struct], path: str, flag: str | None = None, **changes: Any
 ) -> None:
@@ -44,7 +53,7 @@ def add_option(
     options = {"dest": path, "default": argparse.SUPPRESS, **_form(field), **changes}
     default = describe_default(field)
     text = field.text
-    text += "; repeatable" if options.get("action") in ("append", AddPair) else ""
+    text += "; repeatable" if options.get("action") in ("append", AddPair, Several) else ""
     text += f" (default: {default})" if default else ""
     parser.add_argument(flag or f"--{field.name.replace('_', '-')}", **{"help": text.replace("%", "%%"), **options})
 

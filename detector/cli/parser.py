@@ -12,7 +12,7 @@ from typing import Any
 from detector import __version__
 from detector.audio.pcm import normalise_name
 from detector.cli.arguments import Parser, parse_channel, parse_path
-from detector.cli.options import AddPair, add_option, name_keys, take_given
+from detector.cli.options import AddPair, Several, add_option, name_keys, take_given
 from detector.cli.sources import check_source
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
 from detector.process.log import log_to_stderr, set_log
@@ -31,6 +31,7 @@ examples:
   keyword-detector detect meeting.wav memo.flac    recordings, as fast as the machine can
   keyword-detector detect --recursive --csv memos  all of a folder, as a table
   keyword-detector listen --threshold 0.9 --threshold no=0.95
+  keyword-detector listen --model yes-no,computer  several models together
   keyword-detector check --device USB              settings, model and microphone
 
 exit codes: 0 ended as asked; 2 command line cannot be parsed; 66 a recording is missing or not audio;
@@ -65,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
 
     shared = Parser(add_help=False)
-    add_option(shared, Settings, "model")
+    add_option(shared, Settings, "model", action=Several)
     add_option(shared, Settings, "words")
     shared.add_argument(
         "--config", type=parse_path, metavar="FILE", help=f"TOML file; flags beat it; keys: {name_keys(Settings)}"

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from detector.core.manifest import DecisionSettings, Manifest
+from detector.core.manifest import DecisionSettings, Manifest, WordDecision
 from detector.events import Detection, Scored
 
 
@@ -35,6 +36,20 @@ class DecisionState(msgspec.Struct, frozen=True):
     words: dict[str, WordState]
 
 
+class _Word(NamedTuple):
+    """What is decided on, and how."""
+
+    word: str
+    position: int
+    """Of its score among those of a window."""
+    limits: WordDecision
+    n_windows: int
+    """Scores that are averaged."""
+    n_early_samples: int
+    """From the end of the first window that counts to the end of the first whole one."""
+    refractory_samples: int
+
+
 class Decision:
     """Smoothing, thresholds, hysteresis and refractory time of all words. One thread only."""
 
@@ -46,17 +61,28 @@ class Decision:
         *,
         sample_rate_hz: int,
         window_samples: int,
+        stride_samples: int,
     ) -> None:
         """Decide on `words`, a subset of `labels`; scores come in the order of the labels.
 
-        Nothing is reported before `window_samples` of the stream: earlier windows are padded with silence.
+        Nothing is reported before `window_samples` of the stream: earlier windows are padded with silence. Of these a
+        word counts as many as its average takes in, however many there are: it is decided on as if it were alone.
         """
         self._settings = settings
-        self._words = [(word, labels.index(word), settings.words[word]) for word in words]
         self._sample_rate_hz = sample_rate_hz
         self._window_samples = window_samples
-        self._refractory_samples = round(settings.refractory_s * sample_rate_hz)
-        self._recent: deque[Sequence[float]] = deque(maxlen=settings.smoothing_windows)
+        self._words = [
+            _Word(
+                word,
+                labels.index(word),
+                settings.words[word],
+                n_windows=settings.smoothing_of(word),
+                n_early_samples=(settings.smoothing_of(word) - 1) * stride_samples,
+                refractory_samples=round(settings.refractory_of(word) * sample_rate_hz),
+            )
+            for word in words
+        ]
+        self._recent: deque[Sequence[float]] = deque(maxlen=settings.longest_smoothing)
         self._states = {word: WordState() for word in words}
         self._full_at = window_samples
 
@@ -69,6 +95,7 @@ class Decision:
             words,
             sample_rate_hz=manifest.frontend.sample_rate_hz,
             window_samples=manifest.window_samples,
+            stride_samples=manifest.stride_samples,
         )
 
     def reset(self) -> None:
@@ -109,15 +136,15 @@ class Decision:
         """Take the scores of the next window; return the detection of the best word that is due, if any."""
         end_sample, scores = scored.end_sample, scored.scores
         self._recent.append(scores)
-        n_windows = self._settings.smoothing_windows
+        recent = [*self._recent]
         can_fire = end_sample >= self._full_at
         best: tuple[float, str] | None = None
-        for word, position, limits in self._words:
+        for word, position, limits, n_windows, n_early_samples, refractory_samples in self._words:
             state = self._states[word]
-            score = sum([recent[position] for recent in self._recent]) / n_windows
+            score = sum([window[position] for window in recent[-n_windows:]]) / n_windows
             if scores[position] < limits.rearm:
                 state.risen_at = None
-            elif state.risen_at is None:
+            elif state.risen_at is None and (can_fire or end_sample >= self._full_at - n_early_samples):
                 state.risen_at = end_sample
             if score < limits.rearm:
                 state.is_armed = True
@@ -125,7 +152,7 @@ class Decision:
             if is_due:
                 # Of several words due at once only the best is reported, but none is due again in the next window.
                 state.is_armed = False
-                state.quiet_until = end_sample + self._refractory_samples
+                state.quiet_until = end_sample + refractory_samples
                 if best is None or score > best[0]:
                     best = score, word
         return None if best is None else self._report(best[1], best[0], end_sample)

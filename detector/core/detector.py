@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detector.core.decision import Decision, DecisionState
-from detector.core.manifest import DecisionSettings, WordDecision
+from detector.core.manifest import DecisionSettings
 from detector.core.model import Model, load_model
 from detector.core.operating import pick_of_model
 from detector.core.scorer import Scorer, ScorerState
@@ -77,13 +77,13 @@ class Detector:
     @classmethod
     def load(
         cls,
-        name_or_path: str,
+        name_or_path: str | Sequence[str],
         *,
         words: Words = None,
         thresholds: Thresholds = None,
         false_accepts_per_hour: float | None = None,
     ) -> Self:
-        """Load a model by name or path and detect with it; see `Detector` and `load_model`.
+        """Load a model by name or path, or several, and detect with it; see `Detector` and `load_model`.
 
         `false_accepts_per_hour`, above 0, picks the thresholds from the model's operating curve instead of giving them.
 
@@ -264,7 +264,7 @@ def override_thresholds(decision: DecisionSettings, thresholds: Mapping[str, flo
         rearm = threshold * old.rearm / old.threshold
         if not 0.0 < rearm < threshold:
             raise SettingsError(f"expected a threshold for '{word}' far enough above 0, found {threshold:g}")
-        words[word] = WordDecision(threshold=float(threshold), rearm=float(rearm), duration_s=old.duration_s)
+        words[word] = msgspec.structs.replace(old, threshold=float(threshold), rearm=float(rearm))
     return msgspec.structs.replace(decision, words=words)
 
 

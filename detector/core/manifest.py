@@ -6,16 +6,13 @@ it was trained and measured.
 
 from __future__ import annotations
 
-import base64
-import zlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from detector.core.frontend import FrontendSettings
+from detector.core.golden import GoldenVector
 from detector.core.head import HeadSettings
 from detector.core.level import LevelSettings
 from detector.errors import ModelFormatError, ModelNotFoundError
@@ -26,19 +23,18 @@ from detector.types import NotNegative, Positive, PositiveInt, Probability, Text
 FORMAT_VERSION = 1
 MOST_BYTES = 2**25
 """Of a manifest; the shipped ones take less than 100 kB."""
-MOST_GOLDEN_BYTES = 2**24
-"""Limit of a golden vector's decompressed values, since a few bytes may inflate to gigabytes; a minute at 48 kHz takes
-a third of it."""
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=60)]
+SmoothingWindows = Annotated[int, msgspec.Meta(ge=1, le=100)]
+RefractorySeconds = Annotated[float, msgspec.Meta(ge=0, le=60)]
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of the manifest's parts: immutable, and strict about keys."""
 
 
-class WordDecision(_Part, frozen=True):
-    """When a word is reported."""
+class WordDecision(_Part, frozen=True, omit_defaults=True):
+    """When a word is reported; what is None is as for all words of the model."""
 
     threshold: Annotated[float, msgspec.Meta(gt=0, le=1)]
     """Smoothed score at or above which the word is reported."""
@@ -46,6 +42,10 @@ class WordDecision(_Part, frozen=True):
     """Smoothed score below which the word can be reported again; lower than the threshold (hysteresis)."""
     duration_s: Seconds
     """Median length of the word in the training recordings, for the estimate of its start."""
+    smoothing_windows: SmoothingWindows | None = None
+    refractory_s: RefractorySeconds | None = None
+    model: Text | None = None
+    """The model that the word is from, where several were combined."""
 
     def __post_init__(self) -> None:
         """Reject a re-arm level that is not below the threshold."""
@@ -56,11 +56,25 @@ class WordDecision(_Part, frozen=True):
 class DecisionSettings(_Part, frozen=True):
     """How scores of consecutive windows become detections."""
 
-    smoothing_windows: Annotated[int, msgspec.Meta(ge=1, le=100)]
+    smoothing_windows: SmoothingWindows
     """Scores are averaged over this many consecutive windows."""
-    refractory_s: Annotated[float, msgspec.Meta(ge=0, le=60)]
+    refractory_s: RefractorySeconds
     """A word is not reported again for this long."""
     words: dict[str, WordDecision]
+
+    @property
+    def longest_smoothing(self) -> int:
+        """The most scores that any word's average takes in."""
+        return max(map(self.smoothing_of, self.words))
+
+    def smoothing_of(self, word: str) -> int:
+        """Return how many scores of a word are averaged."""
+        return self.words[word].smoothing_windows or self.smoothing_windows
+
+    def refractory_of(self, word: str) -> float:
+        """Return for how long a word is not reported again, in seconds."""
+        own = self.words[word].refractory_s
+        return self.refractory_s if own is None else own
 
 
 class OperatingPoint(_Part, frozen=True):
@@ -88,70 +102,6 @@ class ClipAccuracy(_Part, frozen=True):
     interval: tuple[Probability, Probability]
     n_clips: PositiveInt
     measured_on: Text
-
-
-class GoldenVector(_Part, frozen=True):
-    """A waveform with the features and scores that every machine must compute from it."""
-
-    samples: Text
-    """One window of int16 samples, little-endian, compressed by zlib, in base64."""
-    features: Text
-    """Its features, float32, little-endian, row by row, compressed by zlib, in base64."""
-    label: str
-    """The label that scores highest; none, "", where the outputs are an embedding and no scores."""
-    scores: list[int]
-    """The int8 outputs of the network."""
-
-    @classmethod
-    def encode(
-        cls, samples: NDArray[np.int16], features: NDArray[np.float32], scores: NDArray[np.int8], label: str
-    ) -> GoldenVector:
-        """Make a golden vector from arrays."""
-        return cls(
-            samples=_encode(samples.astype("<i2")),
-            features=_encode(features.astype("<f4")),
-            label=label,
-            scores=[int(score) for score in scores],
-        )
-
-    def decode_samples(self) -> NDArray[np.int16]:
-        """Return the waveform, shape (window_samples,).
-
-        Raises
-        ------
-        ModelFormatError
-            If the text is not base64 of such samples.
-        """
-        return _decode(self.samples, "<i2").astype(np.int16)
-
-    def decode_features(self, n_mels: int) -> NDArray[np.float32]:
-        """Return the features, shape (n_frames, n_mels).
-
-        Raises
-        ------
-        ModelFormatError
-            If the text is not base64 of such features.
-        """
-        values = _decode(self.features, "<f4").astype(np.float32)
-        if values.size % n_mels:
-            raise ModelFormatError(f"expected golden features in rows of {n_mels}, found {values.size} values")
-        return values.reshape(-1, n_mels)
-
-
-def _encode(values: NDArray[Any]) -> str:
-    return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()
-
-
-def _decode(text: str, dtype: str) -> NDArray[Any]:
-    inflater = zlib.decompressobj()
-    expected = f"expected base64 of compressed {dtype} values in a golden vector"
-    try:
-        values = inflater.decompress(base64.b64decode(text, validate=True), MOST_GOLDEN_BYTES)
-    except (ValueError, zlib.error) as exc:
-        raise ModelFormatError(f"{expected}, found {exc}") from exc
-    if not inflater.eof or len(values) % np.dtype(dtype).itemsize:
-        raise ModelFormatError(f"{expected}, found {len(values)} bytes that are cut off, or too many")
-    return np.frombuffer(values, dtype=dtype)
 
 
 class Manifest(_Part, frozen=True, omit_defaults=True):
@@ -189,7 +139,7 @@ class Manifest(_Part, frozen=True, omit_defaults=True):
             raise ValueError(f"format_version must be {FORMAT_VERSION}, found {self.format_version}")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must differ")
-        for text in (self.name, *self.labels, *self.words):
+        for text in (self.name, *self.labels, *self.words, *map(self.model_of, self.decision.words)):
             if not is_printable(text):
                 raise ValueError(f"expected a name, labels and words without control characters, found {text!r}")
         for word in self.words:
@@ -208,6 +158,10 @@ class Manifest(_Part, frozen=True, omit_defaults=True):
             raise ValueError("head.words must name exactly the words of the model")
         if any(vector.label for vector in self.golden):
             raise ValueError("with a head golden vectors are of an embedding and have no label, found one that has")
+
+    def model_of(self, word: str) -> str:
+        """Return the name of the model that a word is from: this one's, unless several were combined."""
+        return self.decision.words[word].model or self.name
 
     @property
     def cautions(self) -> tuple[str, ...]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.core.folders import find_models
 from detector.core.frontend import LogMel
+from detector.core.head import HeadSettings
 from detector.core.manifest import Manifest, read_manifest
 from detector.core.network import Network
 from detector.core.readout import Part, Readout
@@ -72,6 +74,32 @@ class Model:
         return self.readout.parts
 
     @property
+    def heads(self) -> dict[str, HeadSettings]:
+        """The heads of learnt words, by the names of their models."""
+        return {part.manifest.name: part.manifest.head for part in self.parts if part.manifest.head is not None}
+
+    def with_heads(self, heads: Mapping[str, HeadSettings]) -> Self:
+        """Return the model with other heads, by the names of the models that they are of.
+
+        Raises
+        ------
+        ModelMismatchError
+            If one is not of the model's words or does not fit its network.
+        """
+        if heads == self.heads:
+            return self
+        try:
+            parts = [
+                part._replace(manifest=msgspec.structs.replace(part.manifest, head=heads.get(part.manifest.name)))
+                for part in self.parts
+            ]
+            for part in parts:
+                _check_shapes(part)
+        except ValueError as exc:
+            raise ModelMismatchError(f"expected heads of the words of '{self.manifest.name}', found: {exc}") from exc
+        return self.of_parts(self.manifest, parts, size_bytes=self.size_bytes)
+
+    @property
     def network(self) -> Network:
         """Its network, the first of several."""
         return self.parts[0].network
@@ -130,55 +158,23 @@ def _check_golden(part: Part) -> None:
             )
 
 
-def model_folders() -> list[Path]:
-    """Return the folders that hold named models: inside an installed package, or in the checkout beside it."""
-    package = Path(__file__).resolve().parent.parent
-    return [folder for folder in (package / "models", package.parent / "models") if folder.is_dir()]
-
-
-def list_models() -> list[Path]:
-    """Return the manifests of the models that can be chosen by name, sorted by name."""
-    found = {file.stem: file for folder in reversed(model_folders()) for file in folder.glob("*.json")}
-    return [found[name] for name in sorted(found)]
-
-
-def find_model(name_or_path: str) -> Path:
-    """Return the manifest of a model given by name, or by the path of either of its files.
-
-    Raises
-    ------
-    ModelNotFoundError
-        If there is none.
-    """
-    path = Path(name_or_path)
-    if path.suffix in (".json", ".tflite") or len(path.parts) > 1:
-        stem = path.with_suffix("") if path.suffix in (".json", ".tflite") else path
-        for suffix in (".tflite", ".json"):
-            file = stem.with_name(stem.name + suffix)
-            if not os.path.isfile(file):  # noqa: PTH113 - False, too, for a path that cannot be accessed
-                raise ModelNotFoundError(
-                    f"expected a model of two files, {stem.name}.tflite and .json, found no {file}"
-                )
-        return stem.with_name(f"{stem.name}.json")
-    hint = ""
-    for manifest in list_models():
-        if manifest.stem == name_or_path:
-            return manifest
-    if os.path.isfile(f"models/{name_or_path}.json"):  # noqa: PTH113 - as above
-        hint = f"; models/{name_or_path} is a path"
-    names = ", ".join(manifest.stem for manifest in list_models()) or "none at all"
-    raise ModelNotFoundError(f"expected the name of a model ({names}) or a path, found '{name_or_path}'{hint}")
-
-
-def load_model(name_or_path: str) -> Model:
+def load_model(name_or_path: str | Sequence[str]) -> Model:
     """Load and verify a model given by name ("yes-no") or by the path of either of its files.
+
+    Several, as a list or with commas between ("yes-no,computer"), become one that detects the words of all; see
+    `combine`.
 
     Raises
     ------
     ModelError
-        If it is missing, damaged, or its two files do not agree.
+        If one is missing, damaged, its two files do not agree, or several cannot listen together.
     """
-    manifest_file = find_model(name_or_path)
+    from detector.core.combine import combine
+
+    return combine([_load_pair(file) for file in find_models(name_or_path)])
+
+
+def _load_pair(manifest_file: Path) -> Model:
     manifest = read_manifest(manifest_file)
     tflite_file = manifest_file.with_suffix(".tflite")
     try:

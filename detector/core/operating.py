@@ -18,18 +18,21 @@ def pick_of_model(manifest: Manifest, words: Sequence[str], false_accepts_per_ho
     Raises
     ------
     SettingsError
-        If the model has no operating curve, none of its points is that strict, or the rate is not above 0.
+        If the model, or of several combined that of a word, has no operating curve, none of its points is that strict,
+        or the rate is not above 0.
     """
     if not is_number(false_accepts_per_hour):
         raise SettingsError(f"expected false accepts an hour to be a number, found {false_accepts_per_hour!r}")
     if not false_accepts_per_hour > 0.0:
         raise SettingsError(f"expected false accepts an hour above 0, found {false_accepts_per_hour:g}")
-    if manifest.operating_curve is None:
+    curve = manifest.operating_curve
+    without = next((manifest.model_of(word) for word in words if curve is None or word not in curve.words), None)
+    if curve is None or without is not None:
         raise SettingsError(
-            f"expected a model with an operating curve for --false-accepts-per-hour, found none in '{manifest.name}': "
-            "set a --threshold instead"
+            f"expected a model with an operating curve for --false-accepts-per-hour, found none in "
+            f"'{without or manifest.name}': set a --threshold instead"
         )
-    return pick_points(manifest.operating_curve, words, false_accepts_per_hour)
+    return pick_points(curve, words, false_accepts_per_hour)
 
 
 def pick_points(

@@ -58,7 +58,7 @@ class Scorer:
         self._window_samples, self._stride_samples = manifest.window_samples, manifest.stride_samples
         self._rate_hz, self._n_frames = manifest.frontend.sample_rate_hz, manifest.n_frames
         self._block_samples = FRAMES_AT_ONCE * manifest.frontend.hop_samples
-        n_before = manifest.decision.smoothing_windows - 1 + model.readout.n_strides - 1
+        n_before = manifest.decision.longest_smoothing - 1 + model.readout.n_strides - 1
         self._n_partial = min(n_before, (manifest.window_samples - 1) // manifest.stride_samples)
         self._level = None if manifest.level is None else LevelRule(manifest.level, manifest.frontend)
         self._n_remembered = 0 if self._level is None else self._level.n_remembered

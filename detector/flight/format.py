@@ -9,6 +9,7 @@ from importlib import metadata
 import msgspec
 
 from detector.core.detector import DetectorState
+from detector.core.head import HeadSettings
 from detector.core.level import LevelSettings
 from detector.events import Detection, Gap, Scored
 from detector.types import Count, PositiveInt
@@ -46,6 +47,8 @@ class Flight(msgspec.Struct, frozen=True):
     """Machine and package versions: scores are equal to the bit on the same."""
     level: LevelSettings | None = None
     """The model's level rule; none: it had none then, and the recording is replayed without."""
+    heads: dict[str, HeadSettings] = {}
+    """Of models with learnt words, by the models' names: what was learnt since does not change a replay."""
 
 
 def describe_machine() -> dict[str, str]:

@@ -248,6 +248,7 @@ class FlightRecorder:
             detections=[detection for s in chosen for detection in s.detections],
             made_with=describe_machine(),
             level=manifest.level,
+            heads=self._detector.model.heads,
         )
         self._write(f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{reason}", flight, chosen)
         self._folder.make_room(self._settings.most_mb * 1e6)

@@ -70,13 +70,14 @@ def replay(file: Path, model_name: str | None) -> tuple[Detector, list[Detection
     flight = read_flight(file)
     model = load_model(model_name or flight.model)
     if model_name is None:
+        if model.manifest.sha256 != flight.model_sha256:
+            raise ModelMismatchError(
+                f"expected the '{flight.model}' that {file} was recorded with, found another of that name: choose one "
+                "with --model"
+            )
+        model = model.with_heads(flight.heads)
         model.manifest = msgspec.structs.replace(model.manifest, level=flight.level)
     manifest = model.manifest
-    if model_name is None and manifest.sha256 != flight.model_sha256:
-        raise ModelMismatchError(
-            f"expected the '{flight.model}' that {file} was recorded with, found another of that name: choose one with "
-            "--model"
-        )
     path = file.with_suffix(".flac")
     try:
         samples = _read_samples(path, manifest.frontend.sample_rate_hz)

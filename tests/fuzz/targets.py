@@ -18,8 +18,9 @@ import soundfile
 from detector.audio.recordings import Recording
 from detector.audio.stdin import Stdin
 from detector.core.detector import Detector
+from detector.core.folders import find_model
 from detector.core.manifest import read_manifest
-from detector.core.model import Model, find_model
+from detector.core.model import Model
 from detector.errors import AudioFileError, DetectorError, ModelError, SettingsError
 from detector.flight.replay import read_flight, replay
 from detector.settings import read_settings, thresholds_of

@@ -10,7 +10,7 @@ import pytest
 from commands import KEYWORD_TRAINER, assert_one_line, call, replaced
 
 from detector import load_model
-from detector.core.model import find_model
+from detector.core.folders import find_model
 from detector.errors import ModelMismatchError, SettingsError
 from training.export.export import export
 from training.run.run import Run

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from detector.core.folders import find_model
 from detector.core.manifest import encode_manifest, read_manifest
-from detector.core.model import Model, find_model
+from detector.core.model import Model
 from training.data.collection import Collection
 from training.data.layouts import index_folders
 from training.run.run import Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.core.model import find_model
+from detector.core.folders import find_model
 from detector.core.network import Network
 from detector.errors import ModelFormatError
 

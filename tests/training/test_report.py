@@ -15,8 +15,8 @@ import pytest
 import soundfile
 from commands import KEYWORD_TRAINER, assert_one_line, call
 
+from detector.core.folders import find_model
 from detector.core.manifest import encode_manifest, read_manifest
-from detector.core.model import find_model
 from detector.errors import SettingsError
 from training.data.items import choose_split
 from training.evaluate.clips import ClipReport

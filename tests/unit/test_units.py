@@ -9,6 +9,7 @@ import pytest
 
 from detector import errors
 from detector.cli.parser import build_parser
+from detector.core.folders import SERVICE_FOLDER
 from detector.settings import read_settings
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
@@ -77,6 +78,19 @@ def test_each_of_several_detectors_is_confined_as_the_only_one_and_has_its_own_n
         ),
         "StateDirectory=keyword-detector": "StateDirectory=keyword-detector-%i",
     }
+
+
+@pytest.mark.parametrize("unit", [PLAIN, TEMPLATE])
+def test_system_units_read_the_models_of_the_services_folder(unit):
+    """A state folder of a dynamic user is a link into /var/lib/private, where each unit sees its own alone."""
+    assert settings_of(unit)["DynamicUser"] == "yes"
+    place = SERVICE_FOLDER.relative_to("/var/lib")
+    assert settings_of(unit)["BindReadOnlyPaths"] == f"-/var/lib/private/{place}"
+    assert place.parent.name == settings_of(PLAIN)["StateDirectory"]
+
+
+def test_the_user_unit_reads_the_users_own_models():
+    assert settings_of(UNITS[2])["ProtectHome"] == "read-only"
 
 
 def test_what_each_unit_starts_is_a_command_line_that_can_be_parsed(unit):

@@ -10,11 +10,13 @@ from detector.errors import SettingsError
 from detector.settings import RecordSettings, RecoverySettings, Settings
 from detector.validation import convert
 
+TEXT = "a text that is not empty"
+
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"model": 3}, "expected model to be a text that is not empty, found 3 in a.toml"),
+        ({"model": 3}, f"expected model to be {TEXT} or a list, each {TEXT}, found 3 in a.toml"),
         ({"json": 1}, "expected json to be true or false, found 1 in a.toml"),
         ({"log_level": "loud"}, "expected log_level to be debug, info, warning or error, found 'loud' in a.toml"),
         (
@@ -39,7 +41,8 @@ from detector.validation import convert
             {"fallback_devices": ["USB", True]},
             "expected fallback_devices[1] to be a whole number or a text that is not empty, found true in a.toml",
         ),
-        ({"model": {}}, "expected model to be a text that is not empty, found a table in a.toml"),
+        ({"model": {}}, f"expected model to be {TEXT} or a list, each {TEXT}, found a table in a.toml"),
+        ({"model": ["a", 1]}, f"expected model[1] to be {TEXT}, found 1 in a.toml"),
         (
             {"record": 3},
             "expected record to be a table of folder, minutes, before_s, after_s, most_mb, found 3 in a.toml",

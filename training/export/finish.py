@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.core.frontend import LogMel
-from detector.core.manifest import FORMAT_VERSION, ClipAccuracy, GoldenVector, Manifest
+from detector.core.golden import GoldenVector
+from detector.core.manifest import FORMAT_VERSION, ClipAccuracy, Manifest
 from detector.core.model import Model
 from detector.core.network import Network
 from detector.core.operating import describe_points, pick_points

@@ -62,8 +62,9 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure the operating curve and write it into the manifest."""
+    from detector.core.folders import find_model
     from detector.core.manifest import encode_manifest, read_manifest
-    from detector.core.model import Model, find_model
+    from detector.core.model import Model
     from detector.core.operating import describe_points, pick_points
     from training.evaluate.curve import calibrate, with_points
     from training.run.files import write_whole

@@ -58,6 +58,8 @@ def settings_of(calls, keyword_detector, command):
     [
         ("", {}),
         ("--model tiny", {"model": "tiny"}),
+        ("--model a,b", {"model": "a,b"}),
+        ("--model a --model b,c --model d", {"model": ("a", "b,c", "d")}),
         ("--words yes,no", {"words": ("yes", "no")}),
         ("--json", {"json": True}),
         ("--no-json", {"json": False}),

@@ -11,11 +11,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import soundfile
+from heads import make_manifest, write_pair
 
 from detector import Detection
 from detector.audio import devices, microphone
 from detector.audio.devices import Device
 from detector.cli import bench, check, detect, listing, replay
+from detector.core import folders
 from detector.errors import CaptureError, CaptureFailure, SettingsError
 from detector.flight.recorder import FlightRecorder
 from detector.outputs.console import OutputClosed
@@ -565,3 +567,88 @@ def test_the_least_of_some_runs_counts():
     n_runs = []
     assert bench.cpu_s(lambda: n_runs.append(1), n_repeats=3, now_s=lambda: next(clock)) == 1.0
     assert len(n_runs) == 3
+
+
+# ---- several models
+
+
+@pytest.fixture
+def learnt(model, tmp_path, monkeypatch):
+    """A model of one's own, by name, in a folder of one's own."""
+    folder = tmp_path / "models"
+    monkeypatch.setattr(folders, "FOLDERS", (folder, *folders.SHIPPED_FOLDERS))
+    flatbuffer = folders.find_model("yes-no").with_suffix(".tflite").read_bytes()
+    return write_pair(folder, make_manifest(model, "mine", ["ja", "nein"]), flatbuffer)
+
+
+@pytest.mark.parametrize("flags", [("--model", "yes-no,mine"), ("--model", "yes-no", "--model", "mine")])
+def test_several_models_are_checked_as_one_each_with_its_file_and_its_words(keyword_detector, learnt, flags):
+    ended = keyword_detector("check", *flags)
+    assert ended.code == 0
+    lines = ended.out.splitlines()
+    assert lines[0].startswith("model      yes-no,mine: checksum, shapes and golden vectors agree (")
+    assert [line.split("/")[-1] for line in lines[1:3]] == ["yes-no.tflite", "mine.tflite"]
+    assert lines[3].endswith("mean of 2 windows, of yes-no")
+    assert lines[5].endswith("word       ja: threshold 0.9, armed again below 0.45, refractory 1 s, of mine")
+    answer = json.loads(keyword_detector("check", *flags, "--json").out)
+    assert answer["model"] == "yes-no,mine"
+    assert list(answer["words"]) == ["yes", "no", "ja", "nein"]
+    assert answer["model_file"].endswith(f"yes-no.tflite,{learnt.with_suffix('.tflite')}")
+
+
+def test_a_file_of_settings_names_several_models_as_a_text_or_a_list(keyword_detector, learnt, tmp_path):
+    found = []
+    for number, text in enumerate(('"yes-no,mine"', '["yes-no", "mine"]')):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(f"model = {text}\nwords = ['ja', 'no']\n[threshold]\nja = 0.8\n")
+        found.append(json.loads(keyword_detector("check", "--json", "--config", file).out))
+        shown = keyword_detector("config", "--show", "--config", file).out
+        assert f"model = {text}  # file" in shown
+        assert "ja = 0.8  # file" in shown
+    assert found[0] == found[1]
+    assert list(found[0]["words"]) == ["no", "ja"]
+    file.write_text("model = []")
+    assert keyword_detector("check", "--config", file).code == 78
+
+
+def test_several_models_detect_together_and_each_word_says_whose_it_is(keyword_detector, learnt, demo_file):
+    ended = keyword_detector("detect", "--json", "--model", "yes-no,mine", demo_file)
+    together = [json.loads(line) for line in ended.out.splitlines()]
+    alone = keyword_detector("detect", "--json", "--model", "yes-no,mine", "--words", "ja,nein", demo_file)
+    own = keyword_detector("detect", "--json", "--model", "mine", demo_file)
+    assert alone.out == own.out
+    assert len(own.out.splitlines()) == 8
+    assert {(line["keyword"] in ("ja", "nein"), line["model"]) for line in together} == {
+        (True, "mine"),
+        (False, "yes-no"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--model", "yes-no,maybe"), "expected the name of a model (commands, mine, yes-no, yes-no-tiny) or a path"),
+        (("--model", "mine,mine"), "expected models of different names, found 2 that are called 'mine'"),
+        (("--model", "yes-no-tiny,mine"), "to have the same stride_s, found 0.04 in 'yes-no-tiny' and 0.06 in 'mine'"),
+        (("--model", "yes-no,mine", "--words", "ja,maybe"), "words of the model (yes, no, ja, nein), found 'maybe'"),
+        (("--model", "yes-no,mine", "--false-accepts-per-hour", "1"), "found none in 'mine': set a --threshold"),
+    ],
+)
+def test_models_that_do_not_fit_together_or_settings_that_do_not_fit_them_are_78(
+    keyword_detector, learnt, flags, message
+):
+    for verb in (("check",), ("bench", "--seconds", "2"), ("config", "--show")):
+        ended = keyword_detector(*verb, *flags)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (78, "", 1)
+        assert message in ended.err
+
+
+def test_several_models_are_measured_as_one(keyword_detector, learnt):
+    costs = json.loads(keyword_detector("bench", "--seconds", "2", "--json", "--model", "yes-no,mine").out)
+    assert 0.0 < costs["model_us"] < 1e6
+
+
+def test_ones_own_models_are_listed_with_their_folder(keyword_detector, learnt):
+    lines = {line.split()[0]: line for line in keyword_detector("models").out.splitlines()}
+    assert lines["mine"].endswith(f" kB  not measured; in {learnt.parent}")
+    assert "; in " not in lines["yes-no"]

@@ -28,7 +28,7 @@ def decide(columns, *, smoothing=1, refractory_s=0.0, threshold=0.8, rearm=0.4, 
 
 
 def open_decision(settings, words=("yes", "no"), *, full_at=0):
-    return Decision(settings, LABELS, words, sample_rate_hz=16000, window_samples=full_at)
+    return Decision(settings, LABELS, words, sample_rate_hz=16000, window_samples=full_at, stride_samples=STRIDE)
 
 
 def yes(*scores):
@@ -131,3 +131,26 @@ def test_whatever_the_scores_words_are_decided_as_the_settings_say(scores, smoot
             assert min(average(window, keyword) for window in range(earlier + 1, later + 1)) < rearm
     due = [window for window in range(len(scores)) if max(average(window, word) for word in ("yes", "no")) >= threshold]
     assert [window for window, _ in decided][:1] == due[:1]
+
+
+def test_a_word_has_its_own_smoothing_and_refractory_time_where_they_are_given():
+    limits = WordDecision(threshold=0.8, rearm=0.4, duration_s=0.4)
+    own = WordDecision(threshold=0.8, rearm=0.4, duration_s=0.4, smoothing_windows=3, refractory_s=0.0)
+    settings = DecisionSettings(smoothing_windows=1, refractory_s=1.0, words={"yes": limits, "no": own})
+    decision = open_decision(settings)
+    columns = [(0.9, 0), (0, 0.9), (0.9, 0.9), (0, 0.9), (0.9, 0), (0, 0), (0, 0.9), (0, 0.9), (0, 0.9)]
+    decided = [decision.decide(Scored(k * STRIDE, [0.0, 0.0, *pair])) for k, pair in enumerate(columns)]
+    assert [(k, found.keyword) for k, found in enumerate(decided) if found] == [(0, "yes"), (3, "no"), (8, "no")]
+
+
+def test_early_windows_that_a_word_does_not_average_say_nothing_of_its_start():
+    limits = WordDecision(threshold=0.8, rearm=0.4, duration_s=0.2)
+    longer = WordDecision(threshold=0.8, rearm=0.4, duration_s=0.2, smoothing_windows=5)
+    settings = DecisionSettings(smoothing_windows=2, refractory_s=0.0, words={"yes": limits, "no": longer})
+    starts = {}
+    for word in ("yes", "no"):
+        decision = open_decision(settings, [word], full_at=10 * STRIDE)
+        for k in range(3, 11):
+            found = decision.decide(Scored(k * STRIDE, [0.0, 0.0, 0.9, 0.9]))
+        starts[word] = round(found.start_s, 6)
+    assert starts == {"yes": 0.9 - 0.2, "no": round(0.6 - 0.2, 6)}

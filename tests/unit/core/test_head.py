@@ -21,7 +21,7 @@ from detector.errors import ModelFormatError, ModelMismatchError, SettingsError
 
 @pytest.fixture(scope="module")
 def flatbuffer():
-    from detector.core.model import find_model
+    from detector.core.folders import find_model
 
     return find_model("yes-no").with_suffix(".tflite").read_bytes()
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from detector import errors
-from detector.core.manifest import GoldenVector, Manifest, encode_manifest, read_manifest
+from detector.core.golden import GoldenVector
+from detector.core.manifest import Manifest, encode_manifest, read_manifest
 
 
 def test_a_manifest_survives_writing_and_reading(model, tmp_path):

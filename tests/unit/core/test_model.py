@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detector import errors, load_model
-from detector.core.model import find_model, list_models
+from detector.core.folders import find_model, list_models
 from detector.core.network import Network, dequantize, find_interpreter, quantize
 
 
