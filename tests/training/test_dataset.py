@@ -8,6 +8,7 @@ import soundfile
 
 from detector.errors import AudioFileError, SettingsError
 from training.data import decode
+from training.data.collection import Collection
 from training.data.decode import find_word, read_recording
 from training.data.items import SPLITS, Item, Kind, Split, choose_split, describe_items, holds_any_word
 from training.data.layouts import index_folders, index_noise, index_words
@@ -234,14 +235,84 @@ def test_a_store_that_lacks_samples_says_what_to_delete(tmp_path):
         WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
 
 
-def test_a_decoding_that_fails_leaves_nothing_that_a_later_one_takes_for_whole(tmp_path):
+def count_decoded(monkeypatch):
+    """Return the list to which the name of each recording is added that is decoded from now on."""
+    decoded, once = [], decode.read_recording
+    monkeypatch.setattr(
+        decode, "read_recording", lambda path, *a, **k: decoded.append(Path(path).stem) or once(path, *a, **k)
+    )
+    return decoded
+
+
+def test_what_many_failures_end_is_not_decoded_again_but_for_those(tmp_path, monkeypatch):
     write(tmp_path / "noise/a.wav", np.ones(100, dtype=np.int16))
-    (tmp_path / "noise/b.wav").write_bytes(b"no sound")
+    for name in "bcd":
+        (tmp_path / f"noise/{name}.wav").write_bytes(b"no sound")
     items = list(index_noise(str(tmp_path / "noise")))
     for _ in range(2):
-        with pytest.raises(AudioFileError, match=r"b\.wav"):
+        with pytest.raises(AudioFileError, match=r"in 4 recordings, found 3 .*b\.wav"):
             WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
-        assert list((tmp_path / "cache").iterdir()) == []
+    decoded = count_decoded(monkeypatch)
+    for name in "bcd":
+        write(tmp_path / f"noise/{name}.wav", np.full(50, 7, dtype=np.int16))
+    store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
+    assert ([len(store[k]) for k in range(4)], store.failed) == ([100, 50, 50, 50], {})
+    assert sorted(decoded) == ["b", "c", "d"]
+
+
+def test_a_damaged_recording_is_left_out_and_named_each_time(tmp_path, monkeypatch):
+    for k in range(20):
+        write(tmp_path / f"noise/{k:02d}.wav", np.full(100, k + 1, dtype=np.int16))
+    (tmp_path / "noise/07.wav").write_bytes(b"no sound")
+    items = list(index_noise(str(tmp_path / "noise")))
+    for _ in range(2):
+        collection = Collection.open(items, cache=tmp_path / "cache", sample_rate_hz=16000)
+        assert [collection[k][0] for k in range(19)] == [k + 1 for k in range(20) if k != 7]
+        assert [item.path for item in collection.items] == [item.path for item in items if "07" not in item.path]
+        ((reason, names),) = collection.left_out.items()
+        assert "could not be decoded" in reason
+        assert names == [str(tmp_path / "noise/07.wav")]
+    decoded = count_decoded(monkeypatch)
+    write(tmp_path / "noise/07.wav", np.full(100, 8, dtype=np.int16))
+    mended = Collection.open(items, cache=tmp_path / "cache", sample_rate_hz=16000)
+    assert (len(mended), mended[7][0], mended.left_out) == (20, 8, {})
+    assert decoded == ["07"]
+
+
+def test_what_can_be_decoded_later_without_having_changed_is(tmp_path, monkeypatch):
+    write(tmp_path / "noise/a.wav", np.ones(100, dtype=np.int16))
+    items, once = list(index_noise(str(tmp_path / "noise"))), decode.read_recording
+
+    def lacks_program(*_, **__):
+        raise AudioFileError("expected ffmpeg, found none")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decode, "read_recording", lacks_program)
+        store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
+        assert (len(store[0]), [str(error) for error in store.failed.values()]) == (0, ["expected ffmpeg, found none"])
+    assert decode.read_recording is once
+    store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
+    assert (len(store[0]), store.failed) == (100, {})
+
+
+def test_of_recordings_of_which_one_changed_that_one_is_decoded(tmp_path, rng, monkeypatch):
+    sounds = {f"{k}": (rng.standard_normal(200 + k) * 1000).astype(np.int16) for k in range(6)}
+    for name, sound in sounds.items():
+        write(tmp_path / f"noise/{name}.wav", sound)
+    items = list(index_noise(str(tmp_path / "noise")))
+    WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
+    decoded = count_decoded(monkeypatch)
+    sounds |= {"3": sounds["3"] + 1, "new": sounds["0"] - 1}
+    write(tmp_path / "noise/3.wav", sounds["3"])
+    write(tmp_path / "noise/new.wav", sounds["new"])
+    (tmp_path / "noise/1.wav").unlink()
+    items = list(index_noise(str(tmp_path / "noise")))
+    store = WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=16000)
+    for position, item in enumerate(items):
+        np.testing.assert_array_equal(store[position], sounds[Path(item.path).stem])
+    assert sorted(decoded) == ["3", "new"]
+    WaveformStore.build(items, folder=tmp_path / "cache", sample_rate_hz=8000)
+    assert len(decoded) == 2 + 6  # at another rate none is the same
 
 
 def test_recordings_without_samples_are_kept_as_such(tmp_path):

@@ -1,5 +1,7 @@
 """The recordings of a run: what it needs, and what it says where that is missing."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -180,7 +182,21 @@ def test_recordings_that_cannot_be_read_are_reported_together(tmp_path):
     assert [f"bad-{k}.wav" in text for k in range(7)] == [True] * 5 + [False] * 2
     assert text.endswith("; and 3 more")
     assert "\n" not in text
-    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_damaged_recording_does_not_end_a_run_and_is_named_with_the_reason(tmp_path):
+    write(tmp_path, *(f"words/{word}/{speaker}-1.wav" for word in ("up", "down") for speaker in "abcdefgh"))
+    wanted = settings(tmp_path, "up")
+    broken = next(item.path for item in index(wanted) if item.word == "down" and item.split == Split.TRAINING)
+    Path(broken).write_bytes(b"no sound")
+    notes = Notes()
+    collection = open_run(wanted, cache=tmp_path / "cache", notes=notes)
+    assert broken not in {item.path for item in collection.items}
+    lines = describe_run(wanted, collection, notes)
+    assert [line.split()[1] for line in lines[1:3]] == ["7", "6"]
+    (line,) = [line for line in lines if "could not be decoded" in line]
+    assert line.startswith("left out: 1 recordings that could not be decoded (")
+    assert line.endswith(f"the first is {broken}")
 
 
 def test_a_keyword_of_digital_silence_is_refused_before_anything_is_trained(tmp_path):

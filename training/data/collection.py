@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,20 @@ class Collection:
     Whatever is chosen is audible: a recording of digital silence is no word, no speech and no noise.
     """
 
-    def __init__(self, items: Sequence[Item], store: WaveformStore) -> None:
-        """Join recordings and their samples, in the same order."""
+    def __init__(
+        self,
+        items: Sequence[Item],
+        store: WaveformStore,
+        *,
+        rows: Sequence[int] | None = None,
+        left_out: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Join recordings and their samples, in the same order; `rows` are their places in a store that has more."""
         self.items = tuple(items)
         self.store = store
+        self._rows = range(len(self.items)) if rows is None else tuple(rows)
+        self.left_out = dict(left_out or {})
+        """Names of recordings by the reason why they are not in it."""
 
     @classmethod
     def open(cls, items: Sequence[Item], *, cache: Path, sample_rate_hz: int, channel: Channel = "auto") -> Collection:
@@ -33,20 +43,38 @@ class Collection:
         Raises
         ------
         AudioFileError
-            If one cannot be decoded.
+            If many cannot be decoded; a few are left out.
         """
-        return cls(items, WaveformStore.build(items, folder=cache, sample_rate_hz=sample_rate_hz, channel=channel))
+        store = WaveformStore.build(items, folder=cache, sample_rate_hz=sample_rate_hz, channel=channel)
+        collection = cls(items, store)
+        if not store.failed:
+            return collection
+        first = str(store.failed[min(store.failed)]).removeprefix("expected a recording, found ")
+        return collection.without(store.failed, f"recordings that could not be decoded ({first})")
+
+    def without(self, positions: Iterable[int], reason: str) -> Collection:
+        """Return a collection without some recordings, which are left out for a reason."""
+        away = set(positions)
+        if not away:
+            return self
+        kept = [k for k in range(len(self)) if k not in away]
+        return Collection(
+            [self.items[k] for k in kept],
+            self.store,
+            rows=[self._rows[k] for k in kept],
+            left_out={**self.left_out, reason: [self.items[k].path for k in sorted(away)]},
+        )
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, position: int) -> NDArray[np.int16]:
         """Return all samples of a recording, shape (n_samples,), read-only."""
-        return self.store[position]
+        return self.store[self._rows[position]]
 
     @functools.cached_property
     def _audible(self) -> tuple[bool, ...]:
-        return tuple(bool(self.store[position].any()) for position in range(len(self.items)))
+        return tuple(bool(self[position].any()) for position in range(len(self.items)))
 
     def find_inaudible(self) -> list[Item]:
         """Return the recordings that hold nothing but digital silence."""

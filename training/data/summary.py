@@ -38,6 +38,8 @@ def describe_collection(
         )
         for row in table
     ]
+    for reason, names in collection.left_out.items():
+        notes.leave_out(reason, *names)
     inaudible = collection.find_inaudible()
     notes.leave_out("recordings of digital silence", *(item.path for item in inaudible))
     return [*lines, *describe_items(collection.items), *notes.lines()]

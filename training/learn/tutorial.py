@@ -128,13 +128,14 @@ def train_tutorial(run: Run, settings: TutorialSettings, *, cache: Path) -> Tuto
     found = index_all_words(settings.data, notes)
     of_words = [item for item in found if item.kind == Kind.WORD and item.word in settings.words]
     items = [item for item in of_words if item.split != Split.TESTING]
+    collection = Collection.open(items, cache=cache, sample_rate_hz=RATE_HZ)
+    items = list(collection.items)
     splits = np.array(divide(items, settings.split_by, settings.seed))
     for word in settings.words:
         for split in (Split.TRAINING, Split.VALIDATION):
             if not any(item.word == word and other == split for item, other in zip(items, splits, strict=True)):
                 raise SettingsError(f"expected clips of '{word}' in the {split} split, found none")
     run.folder.mkdir(parents=True, exist_ok=True)
-    collection = Collection.open(items, cache=cache, sample_rate_hz=RATE_HZ)
     for line in describe_collection(collection, sample_rate_hz=RATE_HZ, notes=notes, keywords=settings.words):
         log.info(line)
     clips = tqdm(range(len(items)), "drawing", unit="picture", disable=None)
