@@ -74,7 +74,7 @@ class Collection:
 
     @functools.cached_property
     def _audible(self) -> tuple[bool, ...]:
-        return tuple(bool(self[position].any()) for position in range(len(self.items)))
+        return tuple(bool(self.store[row].any()) for row in self._rows)
 
     def find_inaudible(self) -> list[Item]:
         """Return the recordings that hold nothing but digital silence."""
