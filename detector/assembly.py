@@ -10,7 +10,8 @@ from detector.audio.recovery import Recovering
 from detector.audio.sources import AudioSource
 from detector.audio.stdin import Stdin
 from detector.core.detector import Detector, choose_words
-from detector.core.manifest import Manifest
+from detector.core.folders import find_models
+from detector.core.manifest import Manifest, read_manifest
 from detector.core.model import Model, load_model
 from detector.core.operating import describe_points, pick_of_model
 from detector.errors import SettingsError
@@ -30,6 +31,19 @@ def open_detector(settings: Settings, model: Model | None = None) -> Detector:
     """
     model = model or load_model(settings.model)
     return Detector(model, words=settings.words, thresholds=choose_thresholds(settings, model.manifest))
+
+
+def reload_model(settings: Settings, model: Model) -> Model:
+    """Return the model that settings ask for: the same one, unless they name another or its files have changed.
+
+    Raises
+    ------
+    DetectorError
+        If it cannot be used.
+    """
+    manifests = [read_manifest(file) for file in find_models(settings.model)]
+    is_same = manifests == [part.manifest for part in model.parts]
+    return model if is_same else load_model(settings.model)
 
 
 def choose_thresholds(settings: Settings, manifest: Manifest) -> dict[str, float]:

@@ -99,7 +99,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         describe(
             "a model of 'keyword-detector models', or either file of a pair, .tflite or .json; or several: A,B",
             metavar="NAME|PATH",
-            can_reload=False,
+            can_reload=True,
         ),
     ] = "yes-no"
     words: Annotated[

@@ -50,7 +50,7 @@ def combine_manifests(manifests: Sequence[Manifest]) -> Manifest:
     if not others:
         return first
     for other in others:
-        _check_alike(first, other)
+        check_alike(first, other)
     _check_names(manifests)
     words = tuple(word for manifest in manifests for word in manifest.words)
     return Manifest(
@@ -69,13 +69,18 @@ def combine_manifests(manifests: Sequence[Manifest]) -> Manifest:
     )
 
 
-def _check_alike(first: Manifest, other: Manifest) -> None:
-    """Refuse models that do not hear the same windows: the spectrogram is made once."""
+def check_alike(first: Manifest, other: Manifest) -> None:
+    """Refuse models that do not hear the same windows: the spectrogram of a stream is made once.
+
+    Raises
+    ------
+    ModelMismatchError
+        With what differs, in both.
+    """
     for name in ("frontend", "window_s", "stride_s", "level"):
         for what, found, differs in _find_differences(name, getattr(first, name), getattr(other, name)):
             raise ModelMismatchError(
-                f"expected models that listen together to have the same {what}, found {found} in '{first.name}' and "
-                f"{differs} in '{other.name}'"
+                f"expected models with the same {what}, found {found} in '{first.name}' and {differs} in '{other.name}'"
             )
 
 

@@ -17,19 +17,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detector.core.decision import Decision, DecisionState
+from detector.core.exchange import exchange
 from detector.core.manifest import DecisionSettings
 from detector.core.model import Model, load_model
 from detector.core.operating import pick_of_model
 from detector.core.scorer import Scorer, ScorerState
 from detector.errors import SettingsError
 from detector.events import Detection, Scored
-from detector.samples import to_int16
+from detector.samples import check_samples
 from detector.types import is_number
 
 Words = Sequence[str] | str | None
 Thresholds = Mapping[str, float] | float | None
-MOST_LEVEL = 8.0
-"""18 dB above full scale: what filters and resamplers add to full scale is far less."""
 
 
 class DetectorState(ScorerState, frozen=True, kw_only=True):
@@ -72,7 +71,7 @@ class Detector:
         """
         self.model = model
         self._scorer = Scorer(model)
-        self.words, self.decision_settings, self._decision = self._configure(words, thresholds)
+        self.words, self.decision_settings, self._decision = _configure(model, words, thresholds)
 
     @classmethod
     def load(
@@ -157,7 +156,7 @@ class Detector:
     def events(self, samples: ArrayLike) -> list[Scored | Detection]:
         """Take samples as `feed` does, and return the scores of each window too; a detection follows its window."""
         events: list[Scored | Detection] = []
-        for scored in self._scorer.feed(_check_samples(samples)):
+        for scored in self._scorer.feed(check_samples(samples)):
             events.append(scored)
             detection = self._decision.decide(scored)
             if detection is not None:
@@ -178,18 +177,25 @@ class Detector:
         self._scorer.reset()
         self._decision.reset()
 
-    def reconfigure(self, *, words: Words = None, thresholds: Thresholds = None) -> None:
-        """Detect other words, or by other thresholds, from the next window on; parameters as of the constructor.
+    def reconfigure(self, model: Model | None = None, *, words: Words = None, thresholds: Thresholds = None) -> None:
+        """Detect other words, by other thresholds or with another model, from the next window on.
 
-        The stream continues: no sample is used twice or lost, and a word reported just now is not reported again.
+        Parameters are those of the constructor; without a model it stays. The stream continues: no sample is used twice
+        or lost, and a word reported just now is not reported again.
 
         Raises
         ------
         SettingsError
             As the constructor does; nothing changes then.
+        ModelMismatchError
+            If another model has another spectrogram, window, stride or level rule; nothing changes then.
         """
-        words, settings, decision = self._configure(words, thresholds)
-        decision.restore(self._decision.snapshot(), self._scorer.full_at)
+        model, scorer, decided = model or self.model, self._scorer, self._decision.snapshot()
+        words, settings, decision = _configure(model, words, thresholds)
+        if model is not self.model:
+            scorer, decided = exchange(scorer, decided, model)
+        decision.restore(decided, scorer.full_at)
+        self.model, self._scorer = model, scorer
         self.words, self.decision_settings, self._decision = words, settings, decision
 
     def snapshot(self) -> DetectorState:
@@ -213,15 +219,18 @@ class Detector:
         self._scorer.restore(state)
         self._decision.restore(state.decision, state.full_at)
 
-    def _configure(self, words: Words, thresholds: Thresholds) -> tuple[tuple[str, ...], DecisionSettings, Decision]:
-        manifest = self.model.manifest
-        chosen = choose_words(manifest.words, words)
-        if is_number(thresholds):
-            thresholds = dict.fromkeys(manifest.words, float(thresholds))
-        if not isinstance(thresholds, Mapping | None):
-            raise SettingsError(f"expected thresholds to be a number, or numbers by word, found {thresholds!r}")
-        settings = override_thresholds(manifest.decision, thresholds or {})
-        return chosen, settings, Decision.of_model(manifest, chosen, settings)
+
+def _configure(
+    model: Model, words: Words, thresholds: Thresholds
+) -> tuple[tuple[str, ...], DecisionSettings, Decision]:
+    manifest = model.manifest
+    chosen = choose_words(manifest.words, words)
+    if is_number(thresholds):
+        thresholds = dict.fromkeys(manifest.words, float(thresholds))
+    if not isinstance(thresholds, Mapping | None):
+        raise SettingsError(f"expected thresholds to be a number, or numbers by word, found {thresholds!r}")
+    settings = override_thresholds(manifest.decision, thresholds or {})
+    return chosen, settings, Decision.of_model(manifest, chosen, settings)
 
 
 def choose_words(of_model: Sequence[str], chosen: Words) -> tuple[str, ...]:
@@ -266,25 +275,3 @@ def override_thresholds(decision: DecisionSettings, thresholds: Mapping[str, flo
             raise SettingsError(f"expected a threshold for '{word}' far enough above 0, found {threshold:g}")
         words[word] = msgspec.structs.replace(old, threshold=float(threshold), rearm=float(rearm))
     return msgspec.structs.replace(decision, words=words)
-
-
-def _check_samples(samples: ArrayLike) -> NDArray[np.int16]:
-    array = np.asarray(samples)
-    if array.ndim != 1:
-        raise ValueError(f"expected samples of shape (n_samples,), found {array.shape}")
-    if array.dtype.newbyteorder("=") == np.int16:
-        return array.astype(np.int16, copy=False)
-    if array.dtype.kind != "f":
-        raise ValueError(
-            f"expected int16 or float samples, found {array.dtype}: convert them, of 16-bit values with "
-            "samples.astype('int16')"
-        )
-    peak = float(np.abs(array).max(initial=0.0))
-    if not np.isfinite(peak):
-        raise ValueError("expected finite samples, found NaN or infinity")
-    if peak > MOST_LEVEL or (peak > 1.0 and bool((array == np.rint(array)).all())):
-        raise ValueError(
-            f"expected float samples from -1 to 1, found {peak:g}: of 16-bit values give samples.astype('int16'), or "
-            "samples / 32768"
-        )
-    return to_int16(array)

@@ -43,30 +43,39 @@ class Readout:
         )
         self._networks = tuple(shared.values())
         ends = np.cumsum([network.n_outputs for network in self._networks]).tolist()
-        columns = {
-            network: slice(end - network.n_outputs, end) for network, end in zip(self._networks, ends, strict=True)
+        self.columns = {
+            checksum: slice(end - network.n_outputs, end)
+            for (checksum, network), end in zip(shared.items(), ends, strict=True)
         }
+        """Where in the outputs those of each network are, by its checksum."""
+        self.n_outputs = sum(network.n_outputs for network in self._networks)
         self._plain: list[tuple[slice, slice, Network]] = []
-        heads: dict[tuple[Network, tuple[int, ...]], dict[int, WordHead]] = {}
+        heads: dict[tuple[str, tuple[int, ...]], dict[int, WordHead]] = {}
         self._n_labels = 0
         self.n_strides = 1
         """Strides whose outputs the scores follow from."""
         for manifest, network in self.parts:
+            checksum = manifest.sha256.lower()
             first, self._n_labels = self._n_labels, self._n_labels + len(manifest.labels)
             if manifest.head is None:
-                self._plain.append((slice(first, self._n_labels), columns[network], network))
+                self._plain.append((slice(first, self._n_labels), self.columns[checksum], network))
                 continue
             _check_head(manifest.head, manifest.name, network)
             self.n_strides = max(self.n_strides, manifest.head.n_strides)
-            words = heads.setdefault((network, manifest.head.taps), {})
+            words = heads.setdefault((checksum, manifest.head.taps), {})
             words |= {first + k: manifest.head.words[word] for k, word in enumerate(manifest.labels)}
         self._heads = [
             (
                 list(words),
-                columns[network],
-                Head(taps, list(words.values()), scale=network.output_scale, zero_point=network.output_zero),
+                self.columns[checksum],
+                Head(
+                    taps,
+                    list(words.values()),
+                    scale=shared[checksum].output_scale,
+                    zero_point=shared[checksum].output_zero,
+                ),
             )
-            for (network, taps), words in heads.items()
+            for (checksum, taps), words in heads.items()
         ]
         self._only = self._networks[0] if len(self.parts) == 1 and not heads else None
         self._silence: NDArray[np.int8] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from detector.assembly import choose_thresholds
+from detector.assembly import choose_thresholds, reload_model
 from detector.core.detector import Detector
 from detector.errors import DetectorError
 from detector.process.log import set_log
@@ -29,7 +29,8 @@ def reload(old: Settings, reread: Callable[[], Settings], detector: Detector) ->
         new = reread()
         check_events(new)
         check_reload(old, new)
-        detector.reconfigure(words=new.words, thresholds=choose_thresholds(new, detector.model.manifest))
+        model = reload_model(new, detector.model)
+        detector.reconfigure(model, words=new.words, thresholds=choose_thresholds(new, model.manifest))
     except DetectorError as exc:
         log.error("settings stay as they were: %s", exc)  # noqa: TRY400 - a known error is one line
         return None

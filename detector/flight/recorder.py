@@ -105,7 +105,7 @@ class FlightRecorder:
         self._reason = ""
         self._is_in_trouble = False
         self._try_again_at = 0
-        self._thresholds = detector.thresholds
+        self._model, self._thresholds = detector.model, detector.thresholds
 
     def __enter__(self) -> Self:
         """Begin to record."""
@@ -161,10 +161,11 @@ class FlightRecorder:
 
     def _take_settings(self) -> None:
         """Take over what the detector listens for; nothing from before can be kept with what follows a change."""
-        if self._detector.thresholds != self._thresholds:
+        detector = self._detector
+        if detector.thresholds != self._thresholds or detector.model is not self._model:
             self._keep_asked()
             self._forget_all()
-            self._thresholds = self._detector.thresholds
+            self._model, self._thresholds = detector.model, detector.thresholds
             self._begin_segment()
 
     def _ask(self, reason: str) -> None:
@@ -232,7 +233,7 @@ class FlightRecorder:
             return
         now = datetime.now().astimezone()
         reason = re.sub(r"[^\w-]", "_", self._reason)[:LONGEST_REASON]
-        manifest = self._detector.model.manifest
+        manifest = self._model.manifest
         flight = Flight(
             format=FORMAT,
             reason=self._reason,
@@ -248,7 +249,7 @@ class FlightRecorder:
             detections=[detection for s in chosen for detection in s.detections],
             made_with=describe_machine(),
             level=manifest.level,
-            heads=self._detector.model.heads,
+            heads=self._model.heads,
         )
         self._write(f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{reason}", flight, chosen)
         self._folder.make_room(self._settings.most_mb * 1e6)

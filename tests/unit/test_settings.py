@@ -119,7 +119,6 @@ def test_every_setting_says_what_it_means_and_what_nothing_stands_for(kind):
 def test_every_setting_says_whether_a_reload_takes_it_over():
     assert {field.name for field in fields_of(Settings).values() if field.can_reload is None} == set()
     assert fixed_fields() == (
-        "model",
         "device",
         "channel",
         "fallback_devices",
@@ -131,14 +130,13 @@ def test_every_setting_says_whether_a_reload_takes_it_over():
     )
 
 
-def test_a_reload_takes_over_words_thresholds_output_and_log_level_alone():
+def test_a_reload_takes_over_model_words_thresholds_output_and_log_level_alone():
     old = Settings()
     check_reload(
         old, Settings(words=("yes",), threshold=0.5, json=True, events=True, log_level="error", log_format="json")
     )
-    check_reload(old, Settings(false_accepts_per_hour=2.0))
+    check_reload(old, Settings(false_accepts_per_hour=2.0, model=("yes-no", "mine")))
     others = {
-        "model": "tiny",
         "device": 1,
         "channel": 2,
         "fallback_devices": (1,),

@@ -629,7 +629,7 @@ def test_several_models_detect_together_and_each_word_says_whose_it_is(keyword_d
     [
         (("--model", "yes-no,maybe"), "expected the name of a model (commands, mine, yes-no, yes-no-tiny) or a path"),
         (("--model", "mine,mine"), "expected models of different names, found 2 that are called 'mine'"),
-        (("--model", "yes-no-tiny,mine"), "to have the same stride_s, found 0.04 in 'yes-no-tiny' and 0.06 in 'mine'"),
+        (("--model", "yes-no-tiny,mine"), "with the same stride_s, found 0.04 in 'yes-no-tiny' and 0.06 in 'mine'"),
         (("--model", "yes-no,mine", "--words", "ja,maybe"), "words of the model (yes, no, ja, nein), found 'maybe'"),
         (("--model", "yes-no,mine", "--false-accepts-per-hour", "1"), "found none in 'mine': set a --threshold"),
     ],

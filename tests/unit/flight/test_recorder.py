@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from detector import Detector
+from detector import Detector, load_model
 from detector.assembly import describe_stream
 from detector.errors import AudioFileError, DetectorError, ModelMismatchError, SettingsError
 from detector.events import Asked, Condition, Detection, Gap, GapCause, Progress, State
@@ -98,6 +98,21 @@ def test_gaps_strides_and_settings_are_heard_again_too(model, demo_samples, tmp_
     described = json.loads(file.with_suffix(".json").read_text())
     assert [gap["at_sample"] for gap in described["gaps"]] == [31_234, 51_235]
     assert described["reason"] == "asked" or heard
+
+
+def test_what_one_model_heard_is_kept_and_replayed_as_its_own_when_another_takes_over(model, demo_samples, tmp_path):
+    commands = load_model("commands")
+    detector = Detector(model, words="yes,no")
+    with FlightRecorder(detector, settings(tmp_path, before_s=60.0, after_s=60.0)) as recorder:
+        heard = hear(detector, recorder, demo_samples[: 5 * 16000])
+        recorder.hear(Asked("asked"))
+        detector.reconfigure(commands, words="yes,no", thresholds=detector.thresholds)
+        recorder.hear(describe_stream(detector, "test", is_live=True))
+        heard += hear(detector, recorder, demo_samples[5 * 16000 : 9 * 16000])
+        recorder.hear(Asked("asked"))
+    first, second = kept(tmp_path)
+    assert [replay(file, None)[0].model.manifest.name for file in (first, second)] == ["yes-no", "commands"]
+    assert replay(first, None)[1] + replay(second, None)[1] == heard
 
 
 def test_the_ring_and_what_is_kept_have_their_limits(detector, rng, tmp_path):
