@@ -71,6 +71,8 @@ class Detector:
         """
         self.model = model
         self._scorer = Scorer(model)
+        self.n_whole_windows = 0
+        """Windows so far that may report a word: those that end a window's length or more after the start, or a gap."""
         self.words, self.decision_settings, self._decision = _configure(model, words, thresholds)
 
     @classmethod
@@ -158,6 +160,7 @@ class Detector:
         events: list[Scored | Detection] = []
         for scored in self._scorer.feed(check_samples(samples)):
             events.append(scored)
+            self.n_whole_windows += scored.end_sample >= self._scorer.full_at
             detection = self._decision.decide(scored)
             if detection is not None:
                 events.append(detection)
@@ -175,6 +178,7 @@ class Detector:
     def reset(self) -> None:
         """Begin a new stream: the next sample is the first."""
         self._scorer.reset()
+        self.n_whole_windows = 0
         self._decision.reset()
 
     def reconfigure(self, model: Model | None = None, *, words: Words = None, thresholds: Thresholds = None) -> None:

@@ -170,7 +170,7 @@ class Daemon:
 
     def _maintain(self, progress: Progress, now_s: float) -> None:
         self._flush()
-        self._watchdog.progress(progress.n_captured, self._detector.n_windows, now_s)
+        self._watchdog.progress(progress.n_captured, self._detector.n_whole_windows, now_s)
         if self._source.is_live:
             self._health.hear(progress)
             self._assess(now_s)
@@ -188,7 +188,7 @@ class Daemon:
             self._reload()
 
     def _assess(self, now_s: float) -> None:
-        before, n_windows = self._health.condition, self._detector.n_windows
+        before, n_windows = self._health.condition, self._detector.n_whole_windows
         condition = self._health.assess(is_waiting=self._source.is_waiting, n_windows=n_windows)
         if n_windows > 0 and not self._is_ready:
             self._is_ready = self._notifier.ready()

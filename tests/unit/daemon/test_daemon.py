@@ -8,7 +8,10 @@ import threading
 import numpy as np
 import pytest
 from clocks import Clock
+from heads import make_head, make_manifest
 
+from detector import Detector, Model
+from detector.core.folders import find_model
 from detector.daemon.daemon import FINISH_S, Daemon
 from detector.daemon.lateness import LATE_S
 from detector.errors import SettingsError
@@ -315,3 +318,21 @@ def test_a_deaf_start_is_a_state_with_a_number_and_ends_by_the_watchdog(detector
     assert (state.condition, state.before) == (Condition.DEAF, Condition.STARTING)
     assert state.detail == "47 % of the samples arrive, none of 10 s could be scored"
     assert world.supervisor.sent == [{"WATCHDOG": "trigger"}]
+
+
+def test_windows_before_the_first_whole_second_are_no_sign_that_it_detects(model):
+    """A model that looks far back scores windows from its first samples on, padded with silence."""
+    flatbuffer = find_model("yes-no").with_suffix(".tflite").read_bytes()
+    learnt = Model(make_manifest(model, "mine", ["ja"], head=make_head(["ja"], taps=(0, 16))), flatbuffer)
+    detector = Detector(learnt)
+    world = World(detector)
+    world.run(0.9)
+    assert detector.n_windows > 10
+    assert (detector.n_whole_windows, world.supervisor.sent.count("ready")) == (0, 0)
+    for _ in range(20):  # a gap every half second: nothing can be reported
+        detector.skip(100)
+        world.run(0.5)
+    assert world.supervisor.sent.count("ready") == 0
+    assert [state.condition for state in world.keeper.of(State)] == [Condition.DEAF]
+    world.run(1.2)
+    assert world.supervisor.sent.count("ready") == 1
