@@ -17,7 +17,7 @@ Seconds = Annotated[float, describe("seconds from the first sample of the source
 
 class _OfEveryLine(msgspec.Struct, kw_only=True):
     at: Annotated[str | None, describe("wall clock of a live source, with its zone; null for recordings")]
-    model: Annotated[str, describe("name of the model")]
+    model: Annotated[str, describe("name of the model; of a detection the one that the word is from")]
     source: Annotated[str, describe("the file, the device or 'stdin'")]
     source_id: Annotated[str | UnsetType, describe("name of the detector, where it was given one")] = UNSET
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from detector.errors import ModelNotFoundError
@@ -80,13 +81,19 @@ def find_model(name_or_path: str) -> Path:
     found = [manifest for manifest in _list_all() if manifest.stem == name_or_path]
     if found:
         if len(found) > 1 and is_own(found[0]):
-            log.warning("the model '%s' is that of %s, not that of %s", name_or_path, *[f.parent for f in found[:2]])
+            _log_choice(name_or_path, found[0].parent, found[1].parent)
         return found[0]
     hint = ""
     if os.path.isfile(f"models/{name_or_path}.json"):  # noqa: PTH113 - False, too, for a path that cannot be accessed
         hint = f"; models/{name_or_path} is a path"
     names = ", ".join(manifest.stem for manifest in list_models()) or "none at all"
     raise ModelNotFoundError(f"expected the name of a model ({names}) or a path, found '{name_or_path}'{hint}")
+
+
+@cache
+def _log_choice(name: str, taken: Path, other: Path) -> None:
+    """Log once which of two models of a name is taken."""
+    log.warning("the model '%s' is that of %s, not that of %s", name, taken, other)
 
 
 def _find_pair(path: Path) -> Path:

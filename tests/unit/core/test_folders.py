@@ -64,7 +64,7 @@ def test_of_two_models_of_a_name_ones_own_is_taken_and_both_folders_are_logged(o
     shipped = find_model("yes-no")
     assert not caplog.records
     service = write(own[1], "yes-no")
-    assert find_model("yes-no") == service
+    assert find_model("yes-no") == find_model("yes-no") == service
     assert caplog.messages == [f"the model 'yes-no' is that of {own[1]}, not that of {shipped.parent}"]
     user = write(own[0], "yes-no")
     assert find_model("yes-no") == user
