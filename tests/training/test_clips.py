@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from detector.errors import SettingsError
 from training.data.collection import Collection
 from training.data.items import Item, Kind, Split
-from training.evaluate.clips import choose_clips, cut_silence, evaluate_clips, fit_window, gather_clips
+from training.evaluate.clips import choose_clips, cut_silence, evaluate_clips, fit_window, fit_word, gather_clips
 from training.run.settings import TrainSettings
 
 WINDOW = 16000
@@ -150,3 +150,13 @@ def test_the_report_names_the_split_and_draws_the_table():
     assert table[0].split() == list(LABELS)
     assert [row.split()[0] for row in table[1:]] == list(LABELS)
     assert [[int(n) for n in row.split()[1:]] for row in table[1:]] == np.eye(4, dtype=int).tolist()
+
+
+def test_of_a_longer_clip_the_window_holds_the_word_wherever_it_is():
+    for first in (0, 100, 20_000, 39_000):
+        samples = np.zeros(48_000, dtype=np.int16)
+        samples[first : first + 8000] = 500
+        window = fit_word(samples, 16_000, 16_000)
+        assert (len(window), np.count_nonzero(window)) == (16_000, 8000)
+    short = np.ones(900, dtype=np.int16)
+    np.testing.assert_array_equal(fit_word(short, 16_000, 16_000), fit_window(short, 16_000))

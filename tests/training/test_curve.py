@@ -158,3 +158,21 @@ def test_speech_that_nobody_transcribed_is_not_measured_on(manifest, collection,
     silent = types.SimpleNamespace(manifest=manifest)
     with pytest.raises(SettingsError, match=r"expected utterances of running speech .*, found none that fit"):
         calibrate(silent, collection, split=Split.VALIDATION, skip_words=("cat", "know"))
+
+
+def test_misses_of_a_word_that_synthetic_voices_alone_speak_are_not_known(manifest, collection, monkeypatch):
+    """A curve of them promised 0.0 % misses (0.0-3.4), and people were all missed."""
+    monkeypatch.setattr(operating, "score_stream", lambda model, _: peaks(model.manifest, "no", [0.5]))
+    items = [
+        msgspec.structs.replace(item, speaker=f"espeak-en-us-m{k}") if item.word == "yes" else item
+        for k, item in enumerate(collection.items)
+    ]
+    spoken = Collection(items, collection.store)
+    curve = calibrate(types.SimpleNamespace(manifest=manifest), spoken, split=Split.VALIDATION, skip_words=())
+    assert {point.miss_rate_interval for point in curve.words["yes"]} == {(0.0, 1.0)}
+    assert (0.0, 1.0) not in {point.miss_rate_interval for point in curve.words["no"]}
+    assert curve.measured_on.endswith(
+        "; misses of yes on synthetic voices alone: how often people are missed is not known"
+    )
+    of_people = calibrate(types.SimpleNamespace(manifest=manifest), collection, split=Split.VALIDATION, skip_words=())
+    assert (0.0, 1.0) not in {point.miss_rate_interval for point in of_people.words["yes"]}

@@ -44,6 +44,13 @@ def make_words(folder, demo_samples, demo_truth):
             soundfile.write(folder / word / f"{speaker}_nohash_0.wav", said, 16000)
     tone = np.rint(9000 * np.sin(np.arange(16000) * 0.3)).astype(np.int16)
     soundfile.write(folder / "yes" / f"{ASIDE[1]}_nohash_0.wav", tone, 16000)
+    list_aside(folder)
+
+
+def list_aside(folder):
+    """Write the list of the clips by people who are set aside: of so few the rule would train on most."""
+    clips = sorted(path for path in folder.glob("*/*.wav") if path.name.partition("_")[0] in ASIDE)
+    (folder / "validation_list.txt").write_text("".join(f"{path.parent.name}/{path.name}\n" for path in clips))
 
 
 def make_run(folder, words):
@@ -159,6 +166,7 @@ def test_only_the_worst_mistakes_are_shown(run, words, tmp_path, rng):
         for k in range(4):
             noise = rng.integers(-3000, 3000, 16000, dtype=np.int16)
             soundfile.write(words / "no" / f"{speaker}_nohash_{k}.wav", noise, 16000)
+    list_aside(words)
     mistakes = section(write(run, tmp_path), "Worst mistakes")
     assert "33 of 35 clips" in mistakes
     assert mistakes.count("<audio") == 24

@@ -127,6 +127,29 @@ def test_synthetic_words_are_heard_as_often_as_the_settings_say(made, tmp_path, 
     assert n_synthetic == pytest.approx(400 * share, abs=40 if 0 < share < 1 else 0)
 
 
+@pytest.mark.parametrize(
+    ("n_people", "share", "n_drawn"),
+    [(2, 0.5, 200), (2, 0.1, 360), (20, 0.7, 143)],  # the last in proportion to the 36 of the synthesiser
+)
+def test_few_recordings_of_a_keyword_are_drawn_as_often_as_the_settings_say(made, tmp_path, n_people, share, n_drawn):
+    settings, _ = made
+    only = {**ONLY_OTHER_WORDS, "keyword": 1.0, "other_word": 0.0, "keyword_neighbour": 0.0}
+    settings = msgspec.structs.replace(
+        settings,
+        words=("up",),
+        synthetic=(str(tiny_words.make(tmp_path)),),
+        windows=WindowSettings(**only, synthetic_keyword=share),
+    )
+    collection = Collection.open(index(settings), cache=tmp_path / "cache", sample_rate_hz=16000)
+    recorded = [k for k in collection.words(Split.TRAINING)["up"] if collection.items[k].folder in settings.data]
+    asked = Asked(collection, collection.without(recorded[n_people:], "not needed").items)
+    composer, rng = WindowComposer(settings, asked, Split.TRAINING), np.random.default_rng(5)
+    for _ in range(400):
+        composer.draw(rng)
+    assert {item.word for item in asked.asked} == {"up"}
+    assert sum(item.folder in settings.data for item in asked.asked) == pytest.approx(n_drawn, abs=30)
+
+
 def test_other_words_of_a_table_are_heard_as_those_of_a_tree(made, tmp_path):
     settings, collection = made
     words = [item for item in collection.items if item.kind == Kind.WORD]
@@ -179,7 +202,7 @@ def test_what_there_are_no_recordings_of_leaves_its_share_to_the_others(made):
     assert sum(settings.labels[label] == SILENCE for _, label in drawn) / 500 == pytest.approx(expected, abs=0.06)
     silent = np.stack([samples for samples, label in drawn if settings.labels[label] == SILENCE])
     assert np.abs(silent.astype(float)).mean() > 20  # noise of drawn colours, where no noise was given
-    assert 0 not in np.concatenate(list(composer._clips.values()))
+    assert 0 not in np.concatenate([clips for groups in composer._clips.values() for clips in groups])
 
 
 def test_running_speech_with_a_keyword_in_it_is_left_out(made):
@@ -195,9 +218,13 @@ def test_training_and_validation_share_no_speaker_and_no_noise(made):
     used = {}
     for split in (Split.TRAINING, Split.VALIDATION):
         composer = WindowComposer(settings, collection, split)
-        positions = [*np.concatenate(list(composer._clips.values())), *composer._speech, *composer._noise]
+        positions = [
+            *np.concatenate([clips for groups in composer._clips.values() for clips in groups]),
+            *composer._speech,
+            *composer._noise,
+        ]
         used[split] = {collection.items[position].speaker for position in positions}
-        assert min(len(composer._clips["up"]), len(composer._speech), len(composer._noise)) > 0
+        assert min(len(composer._clips["up"][0]), len(composer._speech), len(composer._noise)) > 0
     assert used[Split.TRAINING].isdisjoint(used[Split.VALIDATION])
 
 

@@ -94,6 +94,7 @@ def _items_of(path: Path, split: Split, labels: list[Label], notes: Notes) -> It
             word=compose_text(label) if kind == Kind.WORD else "",
             speaker=speaker,
             is_speaker_known=is_known,
+            is_split_given=True,
             span_s=None if span is None else (span[0] / rate_hz, (span[1] + 1) / rate_hz),
         )
 

@@ -63,6 +63,8 @@ class Item(msgspec.Struct, frozen=True):
     """Which part of the file it is, in seconds; None: all of it."""
     record: tuple[int, int] | None = None
     """Where in a TFRecord file it lies, and how many bytes it has; None: the file is a recording."""
+    is_split_given: bool = False
+    """Whether a folder or a list says its split, not a rule."""
     folder: str = ""
     """The folder or table it was found in, as the settings name it."""
 

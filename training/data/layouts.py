@@ -29,6 +29,7 @@ import msgspec
 
 from detector.errors import SettingsError
 from training.data.edge_impulse import find_export, index_export
+from training.data.few import use_all
 from training.data.folders import Folder, read_folder, read_some_recordings
 from training.data.items import SPLIT_NAMES, Item, Kind, Split, choose_split
 from training.data.notes import Notes
@@ -145,9 +146,12 @@ def index_folders(
     speech: Sequence[str],
     validation_speakers: Sequence[str],
     synthetic: Sequence[str] = (),
+    words: Sequence[str] = (),
     notes: Notes | None = None,
 ) -> list[Item]:
     """Find all recordings of some folders, in an order that does not depend on the file system.
+
+    Of `words`, which are keywords, no recording is unused where few people speak them.
 
     Raises
     ------
@@ -156,7 +160,7 @@ def index_folders(
     """
     notes = notes or Notes()
     roots = {name: read_folder(name, notes) for name in data if Path(name).is_dir()}
-    items = index_all_words(data, notes, roots)
+    items = use_all(index_all_words(data, notes, roots), words)
     for name in synthetic:
         items += [msgspec.structs.replace(item, split=Split.TRAINING) for item in index_words(name, notes)]
         notes.divided[str(Path(name))] = "nothing: all of it is trained on"

@@ -48,7 +48,14 @@ def index_records(files: Sequence[Path]) -> Iterator[Item]:
             features = Example.FromString(read_record(file, place)).features.feature
             word = names[features["label"].int64_list.value[0]]
             kind = Kind.NOISE if word == SILENCE_FOLDER else Kind.WORD
-            yield Item(path=str(file), kind=kind, split=split, word="" if kind == Kind.NOISE else word, record=place)
+            yield Item(
+                path=str(file),
+                kind=kind,
+                split=split,
+                word="" if kind == Kind.NOISE else word,
+                record=place,
+                is_split_given=True,
+            )
 
 
 def read_record_places(file: Path) -> Iterator[tuple[int, int]]:

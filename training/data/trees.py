@@ -72,6 +72,7 @@ def index_tree(root: Folder, notes: Notes) -> list[Item]:
             word=clip.word,
             speaker=speakers[clip][0],
             is_speaker_known=speakers[clip][1],
+            is_split_given=bool(by),
         )
         for clip in clips
     ]

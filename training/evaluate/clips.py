@@ -13,6 +13,7 @@ from detector.core.frontend import LogMel
 from detector.core.manifest import Manifest
 from detector.errors import SettingsError
 from training.data.collection import Collection
+from training.data.decode import find_word
 from training.data.items import Split
 from training.evaluate.intervals import Rate, mean_of_proportions, proportion
 from training.run.settings import SILENCE, UNKNOWN, TrainSettings
@@ -67,6 +68,15 @@ def fit_window(samples: NDArray[np.int16], n_samples: int) -> NDArray[np.int16]:
     return np.pad(samples, (before, n_samples - len(samples) - before))
 
 
+def fit_word(samples: NDArray[np.int16], n_samples: int, sample_rate_hz: int) -> NDArray[np.int16]:
+    """Return a clip of a word as one window: of one that is longer, the window with the word in its middle."""
+    if len(samples) <= n_samples:
+        return fit_window(samples, n_samples)
+    first, last = find_word(samples, sample_rate_hz)
+    start = min(max(0, (first + last - n_samples) // 2), len(samples) - n_samples)
+    return samples[start : start + n_samples]
+
+
 def choose_clips(
     collection: Collection, words: Sequence[str], split: Split, rng: np.random.Generator
 ) -> list[tuple[int, str]]:
@@ -114,7 +124,8 @@ def gather_clips(
     rng = np.random.default_rng(seed)
     chosen = choose_clips(collection, model.words, split, rng)
     n_silent = sum(label in model.words for _, label in chosen) // len(model.words)
-    windows = [fit_window(collection[position], model.window_samples) for position, _ in chosen]
+    rate_hz = model.frontend.sample_rate_hz
+    windows = [fit_word(collection[position], model.window_samples, rate_hz) for position, _ in chosen]
     silent = cut_silence(collection, n_silent, model.window_samples, rng)
     features = compute_features(LogMel(model.frontend), np.stack([*windows, *silent]), model.level)
     return features, [label for _, label in chosen] + [SILENCE] * len(silent)

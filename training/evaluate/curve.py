@@ -17,6 +17,7 @@ from detector.core.scorer import Scorer
 from detector.errors import SettingsError
 from detector.events import Detection, Scored
 from training.data.collection import Collection
+from training.data.few import describe_measured, find_voiced
 from training.data.items import Split
 from training.evaluate.intervals import hourly_rate
 from training.evaluate.judge import judge
@@ -72,6 +73,7 @@ def calibrate(
     manifest = model.manifest
     rate_hz = manifest.frontend.sample_rate_hz
     rng = np.random.default_rng(seed)
+    rests_on = describe_measured(manifest.words, collection.items, split)
     clips = word_pieces(collection, split=split, sample_rate_hz=rate_hz, rng=rng, only=manifest.words)
     untried = set(manifest.words) - {piece.word for piece in clips}
     if untried:
@@ -84,14 +86,27 @@ def calibrate(
         speech, running_truth = compose(utterances, gap_s=SPEECH_GAP_S, sample_rate_hz=rate_hz, rng=rng)
         later = speech[k * manifest.stride_samples // N_HEARINGS :]
         running.append(score_stream(model, later))
-    return measure_curve(
+    curve = measure_curve(
         manifest,
         spoken=(score_stream(model, spoken), spoken_truth),
         running=running,
         hours=running_truth.hours,
         measured_on=f"{split} speakers: {len(clips)} keywords said alone; {running_truth.hours:.2f} hours of running "
-        f"speech, heard {N_HEARINGS} times, without the utterances that hold {', '.join(without)}",
+        f"speech, heard {N_HEARINGS} times, without the utterances that hold {', '.join(without)}"
+        + "".join(f"; misses of {word} on {what}" for word, what in rests_on.items()),
     )
+    return _without_known_misses(curve, find_voiced(manifest.words, collection.items, split))
+
+
+def _without_known_misses(curve: OperatingCurve, words: Sequence[str]) -> OperatingCurve:
+    """Return a curve whose misses of some words may be any, as nobody spoke them."""
+    points = {
+        word: [msgspec.structs.replace(point, miss_rate_interval=(0.0, 1.0)) for point in of_word]
+        if word in words
+        else of_word
+        for word, of_word in curve.words.items()
+    }
+    return msgspec.structs.replace(curve, words=points)
 
 
 def measure_curve(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,8 +19,9 @@ from detector.core.network import Network
 from detector.core.operating import describe_points, pick_points
 from training.data.collection import Collection
 from training.data.decode import find_word
+from training.data.few import describe_measured, find_voiced
 from training.data.items import Split
-from training.evaluate.clips import evaluate_clips, gather_clips
+from training.evaluate.clips import ClipReport, evaluate_clips, gather_clips
 from training.evaluate.curve import calibrate, with_points
 from training.network.quantize import balance, convert_to_int8, iterate_scores, soften, to_float32
 from training.run.provenance import describe_training
@@ -61,16 +63,7 @@ def finish(run: Run, *, cache: Path, n_workers: int = 1) -> Evaluation:
     int8 = evaluate_clips(int8_scores, features, truths, manifest, split=Split.VALIDATION)
     floats = iterate_scores(network, features)
     float32 = evaluate_clips(lambda _: next(floats), features, truths, manifest, split=Split.VALIDATION)
-    accuracy = int8.accuracy
-    manifest = msgspec.structs.replace(
-        manifest,
-        clip_accuracy=ClipAccuracy(
-            accuracy=accuracy.value,
-            interval=(accuracy.low, accuracy.high),
-            n_clips=int(accuracy.n_trials),
-            measured_on=f"clips of validation speakers, mean of the recalls of {', '.join(int8.present())}",
-        ),
-    )
+    manifest = msgspec.structs.replace(manifest, clip_accuracy=_describe_accuracy(int8, settings.words, collection))
     if collection.speech(Split.VALIDATION):
         curve = calibrate(
             Model(manifest, flatbuffer),
@@ -87,6 +80,21 @@ def finish(run: Run, *, cache: Path, n_workers: int = 1) -> Evaluation:
     evaluation = Evaluation(int8, float32)
     run.save_model(flatbuffer, manifest, evaluation)
     return evaluation
+
+
+def _describe_accuracy(report: ClipReport, words: Sequence[str], collection: Collection) -> ClipAccuracy | None:
+    """Return the accuracy on clips and what it rests on; None where nobody spoke a keyword that was measured."""
+    if find_voiced(words, collection.items):
+        return None
+    accuracy = report.accuracy
+    rests_on = describe_measured(words, collection.items)
+    return ClipAccuracy(
+        accuracy=accuracy.value,
+        interval=(accuracy.low, accuracy.high),
+        n_clips=int(accuracy.n_trials),
+        measured_on=f"clips of validation speakers, mean of the recalls of {', '.join(report.present())}"
+        + "".join(f"; {word} on {what}" for word, what in rests_on.items()),
+    )
 
 
 def describe(run: Run, settings: TrainSettings, collection: Collection, flatbuffer: bytes) -> Manifest:

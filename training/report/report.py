@@ -21,11 +21,10 @@ from detector.core.frontend import LogMel
 from detector.core.model import Model
 from detector.core.operating import describe_points, pick_points
 from detector.errors import SettingsError
-from training.data.collection import Collection
 from training.data.items import Split
-from training.evaluate.clips import ClipReport, choose_clips, fit_window
+from training.evaluate.clips import ClipReport, choose_clips, fit_word
 from training.report.figures import curve_figure, draw_mel, learning_figure, to_svg
-from training.run.recordings import find_recordings
+from training.run.recordings import find_recordings, open_recordings
 from training.run.run import Run
 from training.run.settings import SILENCE, TrainSettings
 from training.windows.features import compute_features
@@ -78,7 +77,8 @@ def write_report(run: Run, file: Path, *, cache: Path) -> None:
         size_kb=round(model.size_bytes / 1000),
         trained_on=", ".join(sorted(manifest.training.get("data", {}))),
         summary={
-            "clips right, mean recall": evaluation.int8.accuracy.percent(),
+            "clips right, mean recall": ("" if manifest.clip_accuracy else "not known of people; of synthetic voices ")
+            + evaluation.int8.accuracy.percent(),
             "before quantisation": evaluation.float32.accuracy.percent(),
             "keywords against each other": evaluation.int8.words_alone.percent(),
         },
@@ -123,15 +123,13 @@ def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path) -> Mis
     manifest = model.manifest
     rate_hz, log_mel = manifest.frontend.sample_rate_hz, LogMel(manifest.frontend)
     try:
-        collection = Collection.open(
-            find_recordings(settings), cache=cache, sample_rate_hz=rate_hz, channel=settings.channel
-        )
+        collection = open_recordings(settings, find_recordings(settings), cache=cache)
         chosen = choose_clips(collection, manifest.words, Split.VALIDATION, np.random.default_rng(0))
     except SettingsError:
         return None
     wrong = []
     for position, truth in tqdm(chosen, "clips", disable=None):
-        window = fit_window(collection[position], manifest.window_samples)
+        window = fit_word(collection[position], manifest.window_samples, rate_hz)
         scores = model.score(compute_features(log_mel, window[None], manifest.level)[0])
         answer, own = int(scores.argmax()), manifest.labels.index(truth)
         if answer != own:
@@ -139,7 +137,7 @@ def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path) -> Mis
     wrong.sort(key=lambda clip: clip[1] - clip[0])
     surest = []
     for score, own_score, answer, own, position in wrong[:MOST_MISTAKES]:
-        samples = fit_window(collection[position], manifest.window_samples)
+        samples = fit_word(collection[position], manifest.window_samples, rate_hz)
         surest.append(
             {
                 "spoken": collection.items[position].word,

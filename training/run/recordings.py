@@ -9,6 +9,8 @@ from pathlib import Path
 
 from detector.errors import SettingsError
 from training.data.collection import Collection
+from training.data.decode import find_word
+from training.data.few import describe_measured
 from training.data.items import Item, Kind, Split
 from training.data.layouts import index_folders
 from training.data.notes import Notes
@@ -36,6 +38,7 @@ def find_recordings(settings: TrainSettings, notes: Notes | None = None) -> list
         speech=settings.speech,
         validation_speakers=settings.validation_speakers,
         synthetic=settings.synthetic,
+        words=settings.words,
         notes=notes,
     )
 
@@ -82,19 +85,14 @@ def _explain_absence(word: str, items: Sequence[Item]) -> str:
 
 def _explain(clips: Sequence[Item]) -> str:
     """Return why the clips of a word are not on both sides, and what to do."""
+    if len(clips) == 1:
+        return "it has one recording alone, which cannot be both trained on and measured on: record more"
     speakers = sorted({item.speaker for item in clips})
     names = f"{', '.join(speakers[:3])}{', ...' if len(speakers) > 3 else ''}"
-    of_speakers = f"{len(speakers)} speaker{'s' if len(speakers) > 1 else ''} by their names ({names})"
-    counts = Counter(item.split for item in clips)
-    if len(speakers) > 1:
-        parts = ", ".join(f"{count} {split}" for split, count in sorted(counts.items()))
-        return (
-            f"its {len(clips)} clips are {parts}, of {of_speakers}; the splits go by lists or folders where there are "
-            "some, else by speakers: --dry-run shows by which"
-        )
+    parts = ", ".join(f"{count} {split}" for split, count in sorted(Counter(item.split for item in clips).items()))
     return (
-        f"its {len(clips)} clips are of {of_speakers}, and whole speakers are set aside to measure on; name files "
-        "WORD/SPEAKER-NUMBER, of several speakers"
+        f"its {len(clips)} clips are {parts}, of {_count(len(speakers), 'speaker')} by their names ({names}); the "
+        "splits go by lists or folders where there are some, else by speakers: --dry-run shows by which"
     )
 
 
@@ -143,8 +141,10 @@ def find_cautions(settings: TrainSettings, items: Sequence[Item]) -> list[str]:
             f"the names of {len(unnamed)} of {len(clips)} clips of keywords do not say who speaks: one voice may be "
             "both trained on and measured on, and figures then come out too good"
         )
+    cautions += [f"{word} is measured on {what}" for word, what in describe_measured(settings.words, items).items()]
     trained = {item.speaker for item in clips if item.split == Split.TRAINING and item.is_speaker_known}
-    both = {item.speaker for item in clips if item.split != Split.TRAINING and item.speaker in trained} - {""}
+    given = [item for item in clips if item.is_split_given or item.split == Split.TESTING]
+    both = {item.speaker for item in given if item.split != Split.TRAINING and item.speaker in trained} - {""}
     if both:
         cautions.append(
             f"{_count(len(both), 'speaker')} of keywords, by the folders or lists of splits, both trained on and "
@@ -163,24 +163,47 @@ def open_run(settings: TrainSettings, *, cache: Path, notes: Notes | None = None
     Raises
     ------
     SettingsError
-        As `index` does, or if all clips of a keyword on one side are digital silence.
+        As `index` does, or if all clips of a keyword on one side are damaged, digital silence or too long.
     AudioFileError
-        If some cannot be decoded.
+        If many cannot be decoded.
     """
     items = index(settings, notes)
-    collection = Collection.open(
-        items, cache=cache, sample_rate_hz=settings.frontend.sample_rate_hz, channel=settings.channel
-    )
+    collection = open_recordings(settings, items, cache=cache)
     for split in (Split.TRAINING, Split.VALIDATION):
         audible = collection.words(split, settings.words)
         for word in settings.words:
             if word not in audible:
-                silent = [item for item in items if item.word == word and item.split == split]
+                paths = [item.path for item in items if item.word == word and item.split == split]
+                reasons = [reason for reason, names in collection.left_out.items() if not set(paths).isdisjoint(names)]
                 raise SettingsError(
-                    f"expected sound in the clips of '{word}' in the {split} split, found digital silence in all "
-                    f"{len(silent)}, the first is {silent[0].path}"
+                    f"expected sound in the clips of '{word}' in the {split} split, found "
+                    f"{', '.join(reasons) or 'digital silence'} in all {len(paths)}, the first is {paths[0]}"
                 )
     return collection
+
+
+def open_recordings(settings: TrainSettings, items: Sequence[Item], *, cache: Path) -> Collection:
+    """Decode recordings, and leave out the keywords in which the word seems longer than a window.
+
+    There nobody knows which part of it is the word: noise before or after it, another word, or all of it.
+
+    Raises
+    ------
+    AudioFileError
+        If many cannot be decoded.
+    """
+    rate_hz, n_samples = settings.frontend.sample_rate_hz, settings.window_samples
+    collection = Collection.open(items, cache=cache, sample_rate_hz=rate_hz, channel=settings.channel)
+    long = []
+    for positions in collection.words(only=settings.words).values():
+        for position in positions:
+            samples = collection[position]
+            if len(samples) > n_samples:
+                first, last = find_word(samples, rate_hz)
+                long += [position] if last - first > n_samples else []
+    return collection.without(
+        long, f"recordings of keywords in which more than {settings.window_s:g} s sound, to be cut to the word"
+    )
 
 
 def describe_run(settings: TrainSettings, collection: Collection, notes: Notes) -> list[str]:

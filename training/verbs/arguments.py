@@ -158,6 +158,7 @@ def open_recordings(options: argparse.Namespace, sample_rate_hz: int, keywords: 
         noise=getattr(options, "noise", ()),
         speech=getattr(options, "speech", ()),
         validation_speakers=getattr(options, "validation_speakers", ()),
+        words=keywords,
         notes=notes,
     )
     if getattr(options, "split", None) == Split.ALL:

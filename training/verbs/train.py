@@ -119,9 +119,12 @@ def run(options: argparse.Namespace) -> None:
     from training.export.finish import finish
 
     evaluation = finish(run, cache=options.cache, n_workers=options.workers)
+    manifest = run.read_manifest()
+    if manifest.clip_accuracy is None:
+        print_lines(["clip accuracy expected of people: not known; what follows is that of synthetic voices"])
     print_lines(evaluation.int8.lines())
     print_lines([f"before quantisation: {evaluation.float32.accuracy.percent()}"])
-    print_lines(f"caution: {caution}" for caution in run.read_manifest().cautions)
+    print_lines(f"caution: {caution}" for caution in manifest.cautions)
     log.info("next: keyword-trainer export %s --name NAME", options.out)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from training.data.collection import Collection
 from training.data.decode import find_word
+from training.data.few import is_voice
 from training.data.items import Split
 from training.run.settings import SILENCE, UNKNOWN, TrainSettings
 from training.windows.augment import (
@@ -55,7 +56,8 @@ class WindowComposer:
         self.settings = settings
         self._collection = collection
         clips = {word: of for word, of in collection.words(split).items() if word not in settings.left_out}
-        self._clips = {word: clips.get(word, []) for word in settings.words}
+        self._clips = {word: _group(collection, clips.get(word, []), settings) for word in settings.words}
+        """Clips of the keywords: all, or those of people and of synthesisers apart where most are of synthesisers."""
         others = [clips[word] for word in sorted(clips) if word not in settings.words]
         recorded = [_keep(collection, others, folder) for folder in settings.data]
         spoken = [[list(itertools.chain(*_keep(collection, others, folder)))] for folder in settings.synthetic]
@@ -117,7 +119,9 @@ class WindowComposer:
 
     def _draw_keyword(self, rng: np.random.Generator) -> tuple[str, Audio]:
         word = str(rng.choice(self.settings.words))
-        return word, self._draw_word(self._clips[word], rng)
+        groups = self._clips[word]
+        is_synthetic = len(groups) > 1 and rng.random() < self.settings.windows.synthetic_keyword
+        return word, self._draw_word(groups[is_synthetic], rng)
 
     def _draw_other_word(self, rng: np.random.Generator) -> Audio:
         is_synthetic = rng.random() < self.settings.windows.synthetic_word
@@ -230,6 +234,20 @@ class WindowComposer:
         factor = rng.uniform(*windows.noise_speed_range) if rng.random() < windows.noise_speed else 1.0
         piece = cut(self._collection[self._noise[rng.integers(len(self._noise))]], math.ceil(self._n * factor) + 1, rng)
         return piece[: self._n] if factor == 1.0 else change_speed(piece, factor)[: self._n]
+
+
+def _group(collection: Collection, clips: Sequence[int], settings: TrainSettings) -> list[list[int]]:
+    """Return the clips of a keyword: together, or people's and synthesisers', where those are more than they may be.
+
+    In proportion, a few recordings would hardly be met among a thousand synthetic ones.
+    """
+    groups: tuple[list[int], list[int]] = ([], [])
+    for position in clips:
+        item = collection.items[position]
+        groups[item.folder in settings.synthetic or is_voice(item.speaker)].append(position)
+    people, synthetic = groups
+    is_apart = people and len(synthetic) > settings.windows.synthetic_keyword * len(clips)
+    return [people, synthetic] if is_apart else [list(clips)]
 
 
 def _keep(collection: Collection, words: Sequence[Sequence[int]], folder: str) -> list[list[int]]:

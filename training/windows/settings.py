@@ -39,6 +39,13 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """How training windows are composed: what the detector will meet, keywords being the exception."""
 
     keyword: Annotated[Probability, describe("share of windows that hold a whole keyword")] = 0.22
+    synthetic_keyword: Annotated[
+        Probability,
+        describe(
+            "most of these, as a part, that hold a synthesiser's clip, where people have spoken the keyword too: "
+            "few recordings are then drawn more often"
+        ),
+    ] = 0.5
     partial_keyword: Annotated[
         Probability, describe("share that hold a keyword cut by the window's edge; labelled unknown")
     ] = 0.09
