@@ -29,7 +29,7 @@ ALIKE = 0.75
 """Correlation of the bands of two bursts, stretched to the same length, above which they are one word said twice."""
 LEAST_DBFS, LOW_DBFS = -66.0, -55.0
 """Levels of a word: below the first its faint sounds are lost in 16 bits, below the second it is quiet."""
-LEAST_SNR_DB, LOW_SNR_DB = 4.0, 12.0
+LEAST_SNR_DB, LOW_SNR_DB = 7.0, 12.0
 MOST_CLIPPED, SOME_CLIPPED = 0.01, 0.001
 """Of a word's samples."""
 WHOLE_S = 1.2
@@ -110,6 +110,16 @@ def judge(samples: NDArray[np.int16]) -> Judgement:
         *_judge_clipping(word),
     ]
     return Judgement(word, tuple(found))
+
+
+def find_words(samples: NDArray[np.int16]) -> list[Burst]:
+    """Return what may be words in a recording at 16 kHz, shape (n,), and is neither a click nor faint noise."""
+    speech = find_speech(samples)
+    return [
+        burst
+        for burst in speech.bursts
+        if burst.end - burst.start >= SHORTEST_S * RATE_HZ and measure(samples, speech, burst).snr_db >= LEAST_SNR_DB
+    ]
 
 
 def _join(bursts: tuple[Burst, ...]) -> list[Burst]:

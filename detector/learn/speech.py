@@ -34,6 +34,8 @@ SMOOTHED = 5
 WORD_FRAMES = 90
 """As many frames of a recording are taken for the word in the first guess of the noise: with more, what varies in the
 noise of a street or a garden passes for speech more often."""
+VARIES_DB = 18.0
+"""The first guess lies above the quietest tenth of all frames by no more: the rest is a sentence, not noise."""
 RANGE_DB = 45.0
 """A band counts down to so far below its loudest frames: what is fainter, in a quiet room, is breath and echo."""
 MOST_DB = 25.0
@@ -104,7 +106,8 @@ def find_speech(samples: NDArray[np.int16]) -> Speech:
     loudest = np.quantile(bands_db, 0.98, axis=0) - RANGE_DB
     n_frames = len(bands_db)
     room = max(0.0, 1.0 - WORD_FRAMES / n_frames)
-    guess = np.maximum(np.quantile(bands_db, max(0.1, 0.8 * room), axis=0), loudest)
+    quietest, most = np.quantile(bands_db, (0.1, max(0.1, 0.8 * room)), axis=0)
+    guess = np.maximum(np.minimum(most, quietest + VARIES_DB), loudest)
     excess = np.clip(bands_db - guess, -3.0, MOST_DB).mean(axis=1)
     cores = _find_bursts(excess, CORE_DB, 0.05, 1.5)
     if not cores:
