@@ -18,7 +18,6 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import msgspec
-from tqdm import tqdm
 
 from detector.errors import AudioFileError, DetectorError
 from training.align.aligner import SAMPLE_RATE_HZ, Aligner, Skipped, SpokenWord, check_aligner
@@ -27,6 +26,7 @@ from training.data.decode import read_recording
 from training.data.folders import read_folder
 from training.data.notes import Notes
 from training.data.speech import find_transcripts, find_words, index_speech
+from training.progress import progress
 from training.run.files import write_whole
 from training.run.workers import work_for_parent
 
@@ -108,7 +108,7 @@ def align(names: Sequence[str], table: Path, *, n_workers: int) -> list[str]:
     with open(partial, "ab") as kept:
         if not kept.tell():
             kept.write(msgspec.json.encode(origin) + b"\n")
-        for aligned in tqdm(_align_all(missing, n_workers), "aligning", len(missing), unit="utterance", disable=None):
+        for aligned in progress(_align_all(missing, n_workers), "aligning", len(missing), unit="utterance"):
             kept.write(msgspec.json.encode(aligned) + b"\n")
             kept.flush()
             done[aligned.utterance] = aligned

@@ -15,10 +15,9 @@ import urllib.request
 import zlib
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
-
 from detector.errors import DetectorError, SettingsError
 from training.data.archives import ALGORITHMS, Archive
+from training.progress import Progress, progress
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ def _fetch_rest(url: str, file: Path, n_before: int) -> None:
         n_total = None if n_bytes is None else n_before + n_bytes
         with (
             open(file, "r+b" if n_before else "wb") as out,
-            tqdm(desc="fetching", initial=n_before, total=n_total, unit="B", unit_scale=True, disable=None) as bar,
+            Progress(desc="fetching", initial=n_before, total=n_total, unit="B", unit_scale=True) as bar,
         ):
             out.seek(n_before)
             while chunk := response.read(CHUNK_BYTES):
@@ -141,7 +140,7 @@ def _verify(file: Path, archive: Archive) -> None:
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with (
         open(file, "rb") as opened,
-        tqdm(desc="verifying", total=file.stat().st_size, unit="B", unit_scale=True, disable=None) as bar,
+        Progress(desc="verifying", total=file.stat().st_size, unit="B", unit_scale=True) as bar,
     ):
         while chunk := opened.read(CHUNK_BYTES):
             digest.update(chunk)
@@ -157,7 +156,7 @@ def _verify(file: Path, archive: Archive) -> None:
 
 def _verify_whole(file: Path, archive: Archive) -> None:
     try:
-        with gzip.open(file) as opened, tqdm(desc="verifying", unit="B", unit_scale=True, disable=None) as bar:
+        with gzip.open(file) as opened, Progress(desc="verifying", unit="B", unit_scale=True) as bar:
             while chunk := opened.read(CHUNK_BYTES):
                 bar.update(len(chunk))
     except (gzip.BadGzipFile, zlib.error, EOFError) as exc:
@@ -174,7 +173,7 @@ def _unpack(file: Path, partial: Path, folder: Path, archive: Archive) -> None:
     partial.mkdir()
     try:
         with tarfile.open(file, "r:*") as opened:
-            for member in tqdm(opened, "unpacking", unit="file", disable=None):
+            for member in progress(opened, "unpacking", unit="file"):
                 _extract(opened, member, partial)
     except (tarfile.TarError, EOFError) as exc:
         raise DetectorError(f"expected an archive in {file}, found: {exc}") from exc

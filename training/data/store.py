@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.errors import AudioFileError, SettingsError
 from detector.types import Channel
 from training.data import decode
 from training.data.items import Item
 from training.data.tfds import read_record
+from training.progress import Progress
 
 Decoded = NDArray[np.int16] | AudioFileError
 N_NAMED = 5
@@ -126,7 +126,7 @@ def _write(
     with TemporaryDirectory(dir=file.parent) as partial:
         with (
             open(Path(partial) / file.name, "wb") as out,
-            tqdm(desc="decoding", total=len(lacking), unit="file", disable=None) as bar,
+            Progress(desc="decoding", total=len(lacking), unit="file") as bar,
         ):
             for position, key in enumerate(keys):
                 if key in known:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.core.frontend import LogMel
 from detector.core.manifest import Manifest
@@ -16,6 +15,7 @@ from training.data.collection import Collection
 from training.data.decode import find_word
 from training.data.items import Split
 from training.evaluate.intervals import Rate, mean_of_proportions, proportion
+from training.progress import progress
 from training.run.settings import SILENCE, UNKNOWN, TrainSettings
 from training.windows.features import compute_features
 
@@ -144,7 +144,7 @@ def evaluate_clips(
     keywords = [labels.index(word) for word in manifest.words]
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     n_alone_right = 0
-    for window, truth in zip(tqdm(features, "clips", disable=None), truths, strict=True):
+    for window, truth in zip(progress(features, "clips", unit="clip"), truths, strict=True):
         scores = score(window)
         expected = labels.index(truth)
         confusion[expected, int(scores.argmax())] += 1

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.audio.resample import resample
 from detector.core.detector import Detector
@@ -19,6 +18,7 @@ from detector.events import Detection
 from detector.samples import INT16_SCALE, to_int16
 from training.evaluate.judge import StreamReport
 from training.evaluate.streams import Truth, noise_bed
+from training.progress import Progress
 from training.windows.augment import Audio, db_to_factor, rms
 from training.windows.rooms import reverberate, simulate_room
 
@@ -152,12 +152,11 @@ def detect_passages(detector: Detector, passages: Passages) -> list[Detection]:
     """Feed a recording with its losses, and its end, as `keyword-detector detect` does."""
     rate_hz = detector.model.manifest.frontend.sample_rate_hz
     detections: list[Detection] = []
-    with tqdm(
+    with Progress(
         total=sum(len(samples) + n_lost for samples, n_lost in passages) / rate_hz,
         desc="listening",
         unit="s",
         unit_scale=True,
-        disable=None,
     ) as bar:
         for samples, n_lost in passages:
             for first in range(0, len(samples), 10 * rate_hz):

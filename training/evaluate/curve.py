@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.core.decision import Decision, decide_all
 from detector.core.detector import override_thresholds
@@ -22,6 +21,7 @@ from training.data.items import Split
 from training.evaluate.intervals import hourly_rate
 from training.evaluate.judge import judge
 from training.evaluate.streams import SPEECH_GAP_S, Truth, compose, speech_pieces, word_pieces
+from training.progress import progress
 
 THRESHOLDS = tuple(round(float(x), 4) for x in 1.0 / (1.0 + np.exp(-np.linspace(-4.0, 6.0, 81))))
 """From 0.018 to 0.998, equally spaced in the logit."""
@@ -36,7 +36,7 @@ def score_stream(model: Model, samples: NDArray[np.int16]) -> list[Scored]:
     """Score every window of a stream, shape (n_samples,), and of the silence after it."""
     scorer, n_at_once = Scorer(model), 10 * model.manifest.frontend.sample_rate_hz
     scored: list[Scored] = []
-    for first in tqdm(range(0, len(samples), n_at_once), "scoring", disable=None):
+    for first in progress(range(0, len(samples), n_at_once), "scoring", unit="piece"):
         scored += scorer.feed(samples[first : first + n_at_once])
     return scored + scorer.finish()
 
@@ -133,7 +133,7 @@ def measure_curve(
         What the streams are made of.
     """
     points: dict[str, list[OperatingPoint]] = {word: [] for word in manifest.words}
-    for threshold in tqdm(THRESHOLDS, "thresholds", disable=None):
+    for threshold in progress(THRESHOLDS, "thresholds", unit="threshold"):
         tried = with_thresholds(manifest, dict.fromkeys(manifest.words, threshold))
         misses = judge(_decide_all(spoken[0], tried), spoken[1], manifest.words).by_word
         fired = [detection.keyword for scored in running for detection in _decide_all(scored, tried)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.core.frontend import LogMel
 from detector.core.model import Model
@@ -14,6 +13,7 @@ from training.data.collection import Collection
 from training.data.decode import find_word
 from training.data.items import Split
 from training.evaluate.streams import SELF_NOISE
+from training.progress import progress
 from training.windows.features import compute_features
 
 
@@ -59,7 +59,7 @@ def measure_spread(
     if not chosen:
         raise SettingsError(f"expected clips of {', '.join(manifest.words)} in the {split} split, found none")
     spreads = []
-    for position, word in tqdm(chosen, "shifting", unit="clip", disable=None):
+    for position, word in progress(chosen, "shifting", unit="clip"):
         stream, start = _surround(collection[position], manifest.window_samples, manifest.frontend.sample_rate_hz, rng)
         first = start - n_offsets // 2
         windows = np.lib.stride_tricks.sliding_window_view(stream, manifest.window_samples)[first : first + n_offsets]

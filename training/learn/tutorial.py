@@ -17,7 +17,6 @@ import numpy as np
 import scipy.fft
 from keras import layers
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.cli.bench import cpu_s
 from detector.core.network import Network
@@ -33,6 +32,7 @@ from training.evaluate.intervals import Rate, proportion
 from training.network.devices import needs_jit
 from training.network.epochs import fit_epoch
 from training.network.quantize import convert_to_int8
+from training.progress import progress
 from training.run.files import write_whole
 from training.run.run import EVALUATION_FILE, MODEL_FILE, Epoch, Run
 from training.run.settings import TutorialSettings
@@ -138,7 +138,7 @@ def train_tutorial(run: Run, settings: TutorialSettings, *, cache: Path) -> Tuto
     run.folder.mkdir(parents=True, exist_ok=True)
     for line in describe_collection(collection, sample_rate_hz=RATE_HZ, notes=notes, keywords=settings.words):
         log.info(line)
-    clips = tqdm(range(len(items)), "drawing", unit="picture", disable=None)
+    clips = progress(range(len(items)), "drawing", unit="picture")
     pictures = np.stack([draw(fit_window(collection[k], RATE_HZ)) for k in clips])
     labels = np.array([settings.words.index(item.word) for item in items])
     is_training = splits == Split.TRAINING

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from training.progress import Progress
 from training.run.run import Run
 from training.run.settings import TrainSettings
 from training.windows.features import FeatureStore
@@ -87,12 +87,11 @@ def make_targets(settings: TrainSettings, windows: FeatureStore, teachers: Seque
     if not teachers:
         return labels
     answers = np.zeros_like(labels)
-    with tqdm(
+    with Progress(
         total=len(teachers) * len(windows),
         desc="asking teachers",
         unit="window",
         unit_scale=True,
-        disable=None,
     ) as bar:
         for teacher in teachers:
             model = teacher.load_best()

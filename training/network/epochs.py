@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from training.progress import Lines
 from training.run.run import Epoch
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,9 @@ def fit_epoch(
         Batch size of the measurement: a matter of memory alone.
     """
     title = f"epoch {number}/{n_epochs}"
-    fitted = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=show_epoch(title, len(batches)))
+    callbacks = show_epoch(title, len(batches))
+    counted = batches if callbacks else Counted(batches, title)
+    fitted = model.fit(counted, epochs=1, shuffle=False, verbose=0, callbacks=callbacks)
     measured = model.evaluate(*validation, batch_size=measured_at_once, verbose=0, return_dict=True)
     epoch: Epoch = {"epoch": number}
     epoch |= {name: float(values[-1]) for name, values in fitted.history.items()}
@@ -55,7 +58,25 @@ def fit_epoch(
     return epoch
 
 
-class Progress(keras.callbacks.Callback):  # type: ignore[misc]
+class Counted(keras.utils.PyDataset):  # type: ignore[misc]
+    """The batches of an epoch, counted as they are made: where there is no bar, a line a minute says how many."""
+
+    def __init__(self, batches: keras.utils.PyDataset, title: str) -> None:
+        super().__init__(workers=batches.workers, max_queue_size=batches.max_queue_size)
+        self._batches = batches
+        self._lines = Lines(title, len(batches), "batch")
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.generic]]:
+        """Return a batch."""
+        self._lines.add(1)
+        batch: tuple[NDArray[np.float32], NDArray[np.generic]] = self._batches[step]
+        return batch
+
+
+class Bar(keras.callbacks.Callback):  # type: ignore[misc]
     """A bar on stderr for one epoch."""
 
     def __init__(self, bar: tqdm[NoReturn]) -> None:
@@ -80,4 +101,4 @@ def show_epoch(title: str, n_steps: int) -> list[keras.callbacks.Callback]:
     Not a bar that is disabled: Keras waits for the device after each batch to call it.
     """
     bar = tqdm(total=n_steps, desc=title, disable=None)
-    return [] if bar.disable else [Progress(bar)]
+    return [] if bar.disable else [Bar(bar)]

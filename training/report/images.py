@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.core.frontend import FrontendSettings, LogMel
 from detector.errors import SettingsError
 from training.data.collection import Collection
 from training.data.items import Item
 from training.evaluate.clips import fit_window
+from training.progress import progress
 from training.report.views import mel_db, mfcc, spectrogram_db
 
 SMALLEST_PIXELS = 160
@@ -57,7 +57,7 @@ def write_images(
     if not clips:
         raise SettingsError("expected --data with word clips to make images of, found none")
     written: set[Path] = set()
-    for position, item in tqdm(clips, "drawing", unit="image", disable=None):
+    for position, item in progress(clips, "drawing", unit="image"):
         values = draw(fit_window(collection[position], settings.sample_rate_hz), log_mel).T
         rows, columns = (-(-SMALLEST_PIXELS // n) for n in values.shape)
         file = _name_image(folder / item.split / item.word, item, written)

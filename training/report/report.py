@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.cli import bench
 from detector.core.detector import Detector
@@ -23,6 +22,7 @@ from detector.core.operating import describe_points, pick_points
 from detector.errors import SettingsError
 from training.data.items import Split
 from training.evaluate.clips import ClipReport, choose_clips, fit_word
+from training.progress import progress
 from training.report.figures import curve_figure, draw_mel, learning_figure, to_svg
 from training.run.recordings import find_recordings, open_recordings
 from training.run.run import Run
@@ -128,7 +128,7 @@ def _find_mistakes(settings: TrainSettings, model: Model, *, cache: Path) -> Mis
     except SettingsError:
         return None
     wrong = []
-    for position, truth in tqdm(chosen, "clips", disable=None):
+    for position, truth in progress(chosen, "clips", unit="clip"):
         window = fit_word(collection[position], manifest.window_samples, rate_hz)
         scores = model.score(compute_features(log_mel, window[None], manifest.level)[0])
         answer, own = int(scores.argmax()), manifest.labels.index(truth)

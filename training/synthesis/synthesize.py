@@ -19,10 +19,10 @@ import msgspec
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.errors import SettingsError
 from training.data.decode import find_word
+from training.progress import progress
 from training.run.settings import SynthesisSettings
 from training.synthesis.vocabulary import Vocabulary, read_vocabulary, sort_vocabulary
 from training.synthesis.voices import ESPEAK, LANGUAGES, Voice, describe_engines, find_voices, speak
@@ -139,8 +139,7 @@ def synthesize(settings: SynthesisSettings, out: Path) -> list[str]:
         "plan_sha256": hashlib.sha256(msgspec.json.encode([engines, clips])).hexdigest(),
     }
     _claim_folder(out, summary)
-    progress = tqdm(clips, "speaking", unit="clip", disable=None)
-    n_clips = sum(_write_clip(clip, out) for clip in progress)
+    n_clips = sum(_write_clip(clip, out) for clip in progress(clips, "speaking", unit="clip"))
     if n_clips < len(clips):
         log.warning("left out: %d of %d clips, in which the voice made no sound", len(clips) - n_clips, len(clips))
     summary |= {

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.core.frontend import LogMel
 from detector.core.level import LevelRule, LevelSettings
@@ -29,6 +28,7 @@ from detector.core.network import dequantize, quantize
 from detector.errors import DetectorError
 from training.data.collection import Collection
 from training.data.items import Item, Split
+from training.progress import Progress
 from training.run.settings import TrainSettings
 from training.run.workers import work_for_parent
 from training.windows.composer import WindowComposer
@@ -125,12 +125,11 @@ class FeatureStore:
                     initializer=_start_worker,
                     initargs=(settings, collection, split),
                 ) as pool,
-                tqdm(
+                Progress(
                     total=sum(counts[k] for k in missing),
                     desc=f"composing {split} windows",
                     unit="window",
                     unit_scale=True,
-                    disable=None,
                 ) as bar,
             ):
                 tasks = {pool.submit(_write_shard, k, counts[k], shards[k]): counts[k] for k in missing}
