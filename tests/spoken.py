@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from detector.samples import to_int16
 
 RATE_HZ = 16000
 ROOM_DBFS = -65.0
+VOICES = ("en-us", "en-gb", "en-us+f3", "en-us+m3", "en-gb-scotland")
 
 needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="needs espeak-ng: apt-get install espeak-ng"
@@ -54,3 +56,13 @@ def record(
     clean = np.concatenate([*parts, np.zeros(round(after_s * RATE_HZ))])
     noise = np.random.default_rng(len(clean)).standard_normal(len(clean))
     return to_int16(clean + noise * 10 ** (room_dbfs / 20))
+
+
+def write_takes(folder: Path, text: str, n_takes: int = 5, **room: float) -> list[Path]:
+    """Write takes of a word, each by another voice or at another pace, as "take-1.wav" and so on; return the files."""
+    files = []
+    for k in range(n_takes):
+        word = say(text, voice=VOICES[k % len(VOICES)], words_per_minute=130 + 10 * (k // len(VOICES)))
+        files.append(folder / f"take-{k + 1}.wav")
+        soundfile.write(files[-1], record(word, **room), RATE_HZ)
+    return files

@@ -47,7 +47,7 @@ SPEECH_DB = 0.8
 CORE_SHARE = 0.3
 """Of the heaviest core; lighter ones are noise."""
 NOISE_QUANTILE = 0.9
-LEAST_SHARE = 0.02
+LEAST_SHARE = 0.1
 """Of the loudest frames' excess a frame has to have."""
 BEFORE, AFTER = 15, 25
 """Frames beside the core that are not taken for noise: faint consonants, an echo."""

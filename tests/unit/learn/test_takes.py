@@ -2,7 +2,7 @@
 
 import numpy as np
 import soundfile
-from spoken import RATE_HZ, buzz, record
+from spoken import RATE_HZ, buzz, needs_espeak, record, write_takes
 
 from detector.learn.judge import Fault
 from detector.learn.takes import cut_take, read_takes
@@ -71,3 +71,11 @@ def test_the_channel_that_is_asked_for_is_used(tmp_path):
     assert refusals[0].fault is Fault.NOTHING
     _, refusals = read_takes([file], channel=3)
     assert "expected channel 3" in refusals[0].text
+
+
+@needs_espeak
+def test_takes_of_several_voices_are_all_read(tmp_path):
+    takes, refusals = read_takes(write_takes(tmp_path, "jarvis", before_s=1.5))
+    assert refusals == []
+    assert [take.source for take in takes] == [str(tmp_path / f"take-{k}.wav") for k in range(1, 6)]
+    assert all(take.warnings == () and take.start == 8000 for take in takes)
