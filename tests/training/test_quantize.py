@@ -56,6 +56,16 @@ def test_what_there_are_no_clips_of_is_not_weighed(labels, offsets):
     assert balance(model, windows, labels) == offsets
 
 
+def test_a_kind_that_is_never_recognised_is_not_given_up_for_the_other():
+    """Of a network that takes other words for the keyword, whatever the offset, +6 was the best."""
+    from training.network.quantize import balance
+
+    model = passes_on([0.0, -40.0, -3.0])
+    labels = np.repeat([1, 2], [3, 9])
+    windows = np.eye(3, dtype=np.float32)[labels][:, None, :]
+    assert balance(model, windows, labels) == (0.0, 0.0)
+
+
 def test_a_network_of_16_bit_answers_the_same_in_32(rng):
     import keras
 

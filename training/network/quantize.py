@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -55,7 +55,8 @@ def balance(model: keras.Model, features: NDArray[np.float32], labels: NDArray[n
     offsets to the logits of silence and of all keywords (logit adjustment, Menon et al. 2021), those are taken that
     give the right label the highest probability, in the mean of the labels; of equals the smallest. (To count right
     answers instead would fit the few clips that lie at a border.) Without clips of silence its weight stays;
-    without clips of other words, which the two are weighed against, both do: nothing would hold them back.
+    without clips of other words, which the two are weighed against, both do: nothing would hold them back. Nor are the
+    keywords weighed where the best offset is the last that is tried: one kind is then given up for the other.
 
     Parameters
     ----------
@@ -78,12 +79,17 @@ def balance(model: keras.Model, features: NDArray[np.float32], labels: NDArray[n
         probabilities = scipy.special.softmax(logits + offsets, axis=1)
         return float(np.mean([probabilities[labels == label, label].mean() for label in present]))
 
-    candidates = []
-    for silence in OFFSETS if {0, 1} <= set(present) else (0.0,):
-        for keyword in OFFSETS if 1 in present else (0.0,):
-            offsets = np.array([silence, 0.0, *[keyword] * (n_labels - 2)])
-            candidates.append((mean_probability(offsets), -abs(silence) - abs(keyword), silence, keyword))
-    _, _, silence, keyword = max(candidates)
+    def search(keywords: Sequence[float]) -> tuple[float, float]:
+        candidates = []
+        for silence in OFFSETS if {0, 1} <= set(present) else (0.0,):
+            for keyword in keywords:
+                offsets = np.array([silence, 0.0, *[keyword] * (n_labels - 2)])
+                candidates.append((mean_probability(offsets), -abs(silence) - abs(keyword), silence, keyword))
+        return max(candidates)[2:]
+
+    silence, keyword = search(OFFSETS if 1 in present else (0.0,))
+    if abs(keyword) == OFFSETS[-1]:
+        silence, keyword = search((0.0,))
     layer = model.get_layer("scores")
     kernel, bias = layer.get_weights()
     added = np.array([silence, 0.0, *[keyword] * (n_labels - 2)], dtype=bias.dtype)

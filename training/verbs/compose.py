@@ -102,7 +102,8 @@ def run(options: argparse.Namespace) -> None:
         raise SettingsError(f"expected --gap-s MIN MAX up to {LONGEST_GAP_S:g}, found {least_s:g} {most_s:g}")
     if options.without and not options.speech:
         raise SettingsError("expected --speech with --without: single words are chosen by --only")
-    collection = open_recordings(options, COMPOSED_RATE_HZ)
+    # These may be keywords, whose recordings are divided as for a training where few people speak them.
+    collection = open_recordings(options, COMPOSED_RATE_HZ, (*options.only, *options.without))
     rng = np.random.default_rng(options.seed)
     pieces: list[Piece] = []
     if options.data:
