@@ -12,7 +12,10 @@ from detector.core.folders import find_model
 from detector.core.manifest import encode_manifest, read_manifest
 from detector.core.model import Model
 from training.data.collection import Collection
+from training.data.items import Item, Kind, Split
 from training.data.layouts import index_folders
+from training.evaluate.clips import ClipReport
+from training.evaluate.intervals import proportion
 from training.run.run import Run
 from training.run.settings import DecisionRecipe, TrainSettings
 
@@ -92,3 +95,28 @@ def test_the_golden_waveform_is_that_of_the_models_that_ship(name):
     shipped = read_manifest(find_model(name)).golden[0].decode_samples()
     difference = golden_waveform(16000, 16000).astype(int) - shipped
     assert np.abs(difference).max() <= 1  # sines of another machine may round otherwise
+
+
+@pytest.mark.parametrize(
+    ("speakers", "ending"),
+    [
+        (("anna", "ben"), "mean of the recalls of unknown, yes"),
+        (("espeak-en-us", "flite-slt"), None),  # nobody knows what people would come to
+        (
+            ("anna", "anna"),
+            "; yes on other recordings of a speaker it was trained on: how often others are missed is not known",
+        ),
+    ],
+)
+def test_the_accuracy_of_a_manifest_says_what_it_rests_on(speakers, ending):
+    from training.export.finish import _describe_accuracy
+
+    items = [
+        Item(f"yes/{k}.wav", Kind.WORD, split, word="yes", speaker=speaker)
+        for k, (split, speaker) in enumerate(zip((Split.TRAINING, Split.VALIDATION), speakers, strict=True))
+    ]
+    rates = {label: proportion(7, 8) for label in ("silence", "unknown", "yes")}
+    confusion = [[0, 0, 0], [0, 8, 1], [0, 1, 7]]
+    report = ClipReport(Split.VALIDATION, tuple(rates), proportion(7, 8), rates, rates, proportion(7, 8), confusion)
+    accuracy = _describe_accuracy(report, ("yes",), Collection(items, [np.ones(8, dtype=np.int16)] * 2))
+    assert (accuracy and accuracy.measured_on.endswith(ending)) == (True if ending else None)

@@ -148,6 +148,7 @@ def add_threshold(verb: argparse.ArgumentParser, text: str) -> None:
 def open_recordings(options: argparse.Namespace, sample_rate_hz: int, keywords: Sequence[str] = ()) -> Collection:
     """Return the recordings below the folders that options name, decoded; log what was understood of them."""
     from training.data.collection import Collection
+    from training.data.few import describe_measured
     from training.data.layouts import index_folders
     from training.data.notes import Notes
     from training.data.summary import describe_collection
@@ -168,6 +169,10 @@ def open_recordings(options: argparse.Namespace, sample_rate_hz: int, keywords: 
     )
     for line in describe_collection(collection, sample_rate_hz=sample_rate_hz, notes=notes, keywords=keywords):
         log.info(line)
+    for word, what in describe_measured(
+        keywords, collection.items, getattr(options, "split", Split.VALIDATION)
+    ).items():
+        log.warning("caution: %s is measured on %s", word, what)
     return collection
 
 

@@ -82,7 +82,6 @@ def run(options: argparse.Namespace) -> None:
         skip_words=options.skip_words,
         seed=options.seed,
     )
-    log.info("measured on %s", curve.measured_on)
     points = pick_points(curve, manifest.words, options.false_accepts_per_hour)
     for line in describe_points(curve, points, options.false_accepts_per_hour):
         log.info(line)
