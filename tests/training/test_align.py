@@ -15,6 +15,7 @@ from detector.errors import SettingsError
 pytest.importorskip("tqdm", reason="needs the extra train: pip install 'keyword-detector[train-cpu]'")
 pytest.importorskip("pocketsphinx", reason="needs the extra align: pip install 'keyword-detector[align]'")
 
+from detector.learn.voices import Voice, speak
 from training.align import aligner as aligners
 from training.align import table as tables
 from training.align.aligner import Aligner, Skipped
@@ -22,14 +23,13 @@ from training.align.pronounce import pronounce
 from training.align.table import align, find_utterances
 from training.data.decode import find_word
 from training.data.layouts import index_words
-from training.synthesis.voices import Voice, speak
 
 needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="needs espeak-ng: apt-get install espeak-ng"
 )
 needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="needs flite: apt-get install flite")
 
-VOICE = Voice(name="espeak-en-us", engine="espeak-ng", code="en-us", share=1.0)
+VOICE = Voice(name="espeak-en-us", engine="espeak-ng", code="en-us")
 RATE_HZ = 16000
 SENTENCES = {
     "1-2-0000": "the old man went down to the river",

@@ -9,15 +9,16 @@ import soundfile
 from commands import KEYWORD_TRAINER, assert_one_line, run
 
 from detector.errors import DetectorError, SettingsError
+from detector.learn import voices as engines
+from detector.learn.voices import LANGUAGES, describe_engines, pronounce, speak
 
 pytest.importorskip("tqdm", reason="needs the extra train: pip install 'keyword-detector[train-cpu]'")
 
 from training.data.layouts import index_words
 from training.run.settings import SynthesisSettings
 from training.synthesis import synthesize as synthesis
-from training.synthesis import voices as engines
 from training.synthesis.vocabulary import differs_by_one, read_vocabulary, sort_vocabulary
-from training.synthesis.voices import LANGUAGES, describe_engines, find_voices, pronounce, speak
+from training.synthesis.voices import find_voices
 
 needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="needs espeak-ng: apt-get install espeak-ng"
@@ -265,7 +266,7 @@ def test_an_engine_that_fails_is_an_error(tmp_path, monkeypatch, script, message
     program.chmod(0o755)
     monkeypatch.setattr(engines, "ESPEAK", str(program))
     monkeypatch.setattr(engines, "CLIP_TIMEOUT_S", 0.5)
-    voice = engines.Voice(name="espeak-en-us", engine=str(program), code="en-us", share=1.0)
+    voice = engines.Voice(name="espeak-en-us", engine=str(program), code="en-us")
     with pytest.raises(DetectorError, match=message):
         speak(voice, "no", pace=0.5, pitch=0.5)
 

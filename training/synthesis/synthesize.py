@@ -21,11 +21,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from detector.errors import SettingsError
+from detector.learn.voices import ESPEAK, LANGUAGES, describe_engines, speak
 from training.data.decode import find_word
 from training.progress import progress
 from training.run.settings import SynthesisSettings
 from training.synthesis.vocabulary import Vocabulary, read_vocabulary, sort_vocabulary
-from training.synthesis.voices import ESPEAK, LANGUAGES, Voice, describe_engines, find_voices, speak
+from training.synthesis.voices import Speaker, find_voices
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Clip(msgspec.Struct, frozen=True):
     """One word to say."""
 
     word: str
-    voice: Voice
+    voice: Speaker
     take: int
     """Running number of the voice's clips of the word."""
     pace: float
@@ -78,7 +79,7 @@ def plan_counts(settings: SynthesisSettings, vocabulary: Vocabulary) -> dict[str
     }
 
 
-def plan_clips(counts: Mapping[str, int], voices: Sequence[Voice], seed: int) -> list[Clip]:
+def plan_clips(counts: Mapping[str, int], voices: Sequence[Speaker], seed: int) -> list[Clip]:
     """Draw voice, pace and pitch of every clip; those of a word depend on the word, the voices and the seed alone."""
     shares = np.array([voice.share for voice in voices])
     clips = []

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from detector.errors import SettingsError
+from detector.learn.voices import Phonemes, pronounce
 from training.data.speech import find_words, read_transcripts
-from training.synthesis.voices import Phonemes, pronounce
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
