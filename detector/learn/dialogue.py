@@ -24,6 +24,8 @@ from detector.process.signals import StopFlag
 N_TAKES = 5
 BEFORE_S = 0.5
 """Of the room is in front of every take, so that it is known how loud the room is."""
+ROOM_S = 1.0
+"""In front of what may be the word is judged with it: a noise longer ago is none of its words."""
 QUIET_S = 0.7
 """After a word end a take: twice the longest pause inside one."""
 GIVE_UP_S = 6.0
@@ -187,9 +189,11 @@ class _Dialogue:
             if incoming.has_ended:
                 raise SettingsError(f"{prompt}: expected more sound, found that the source has ended")
             if asked_at is not None:
-                words = find_words(incoming.recorded)
+                # What began before it could be recorded, or was over when the word was asked for, is another sound.
+                n_before = max(0, len(incoming.recorded) - (incoming.n_taken - asked_at))
+                words = [word for word in find_words(incoming.recorded) if word.start > 0 and word.end > n_before]
                 if words and self._is_over(words[0].start, words[-1].end):
-                    return incoming.recorded
+                    return incoming.recorded[max(0, words[0].start - round(ROOM_S * RATE_HZ)) :]
                 if not words and incoming.n_taken - asked_at >= GIVE_UP_S * RATE_HZ:
                     return incoming.recorded[:0]
 

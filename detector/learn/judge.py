@@ -142,10 +142,15 @@ def _describe_nothing(samples: NDArray[np.int16], speech: Speech) -> Verdict:
         text = "expected a word, found digital silence: is the microphone muted, or another one meant?"
     elif not len(speech.bands_db):
         text = f"expected a word, found a recording of {len(samples) / RATE_HZ:.2f} s: record all of the word"
-    else:
-        level = to_db(float(np.median(speech.powers)))
+    elif (loudest_dbfs := to_db(float(np.quantile(speech.powers, 0.95)))) < LEAST_DBFS:
         text = (
-            f"expected a word, found nothing that stands out from the room's {level:.0f} dBFS: say it louder, or "
+            f"expected a word at {LOW_DBFS:g} dBFS or more, found nothing above {loudest_dbfs:.0f} dBFS: come closer "
+            "to the microphone, or raise its level"
+        )
+    else:
+        room_dbfs = to_db(float(np.median(speech.powers)))
+        text = (
+            f"expected a word, found nothing that stands out from the room's {room_dbfs:.0f} dBFS: say it louder, or "
             "closer to the microphone"
         )
     return Verdict(Fault.NOTHING, Severity.REFUSE, text)

@@ -48,9 +48,12 @@ def measure(samples: NDArray[np.int16], speech: Speech, phrase: Burst) -> Measur
     powers = speech.powers
     around = round(AROUND_S * RATE_HZ)
     first, last = phrase.start // HOP, max(phrase.start // HOP + 1, phrase.end // HOP)
-    outside = np.concatenate((powers[: max(0, (phrase.start - around) // HOP)], powers[(phrase.end + around) // HOP :]))
+    is_outside = speech.is_live
+    quietest = powers[is_outside].min(initial=1.0)
+    is_outside[max(0, (phrase.start - around) // HOP) : (phrase.end + around) // HOP] = False
+    outside = powers[is_outside]
     # A dog that barks elsewhere in the recording does not drown the word: the median leaves it out.
-    noise = np.median(outside) if len(outside) > around // HOP else powers.min()
+    noise = np.median(outside) if len(outside) > around // HOP else quietest
     magnitudes = np.abs(samples[phrase.start : phrase.end].astype(np.int32))
     is_full = np.lib.stride_tricks.sliding_window_view(magnitudes, CLIPPED_RUN).min(axis=1) >= FULL_SCALE
     return Measured(

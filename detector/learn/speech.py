@@ -29,6 +29,8 @@ _LOG_MEL = LogMel(_FRONTEND)
 _DB_OF_FEATURE = -5.0 * math.log10(_FRONTEND.floor)
 """Of a feature f above -1: 10 lg(1 + power / floor) dB are _DB_OF_FEATURE (f + 1)."""
 HOP = _FRONTEND.hop_samples
+LEAST_POWER = 10.0**-9.3
+"""Of a frame that is no digital silence: 16 bits that flicker have as much."""
 SMOOTHED = 5
 """Frames whose mean power counts; odd."""
 WORD_FRAMES = 90
@@ -89,6 +91,15 @@ class Speech:
         powers: NDArray[np.float64] = _FRONTEND.floor * (10.0 ** (self.bands_db / 10.0)).sum(axis=1) / 0.96
         return powers
 
+    @property
+    def is_live(self) -> NDArray[np.bool_]:
+        """Whether there is any sound in its frames, shape (n_frames,).
+
+        A gate of a headset, a muted microphone and a sound server that has nothing to deliver leave digital silence.
+        No room is so quiet, and all other frames would stand out from it.
+        """
+        return self.powers > LEAST_POWER
+
 
 def find_speech(samples: NDArray[np.int16]) -> Speech:
     """Find the bursts of speech in a recording at 16 kHz, shape (n,), from 0.1 s on.
@@ -103,16 +114,19 @@ def find_speech(samples: NDArray[np.int16]) -> Speech:
     if len(features) < SMOOTHED:
         return Speech((), np.empty((0, _FRONTEND.n_mels)))
     bands_db = _smooth(_DB_OF_FEATURE * (features + 1.0))
-    loudest = np.quantile(bands_db, 0.98, axis=0) - RANGE_DB
     n_frames = len(bands_db)
-    room = max(0.0, 1.0 - WORD_FRAMES / n_frames)
-    quietest, most = np.quantile(bands_db, (0.1, max(0.1, 0.8 * room)), axis=0)
+    is_outside = Speech((), bands_db).is_live
+    live = bands_db[is_outside]
+    if not len(live):
+        return Speech((), bands_db)
+    loudest = np.quantile(live, 0.98, axis=0) - RANGE_DB
+    room = max(0.0, 1.0 - WORD_FRAMES / len(live))
+    quietest, most = np.quantile(live, (0.1, max(0.1, 0.8 * room)), axis=0)
     guess = np.maximum(np.minimum(most, quietest + VARIES_DB), loudest)
     excess = np.clip(bands_db - guess, -3.0, MOST_DB).mean(axis=1)
     cores = _find_bursts(excess, CORE_DB, 0.05, 1.5)
     if not cores:
         return Speech((), bands_db)
-    is_outside = np.ones(n_frames, dtype=np.bool_)
     heaviest = max(core.weight for core in cores)
     for core in cores:
         if core.weight >= CORE_SHARE * heaviest:
@@ -121,7 +135,7 @@ def find_speech(samples: NDArray[np.int16]) -> Speech:
     if len(outside) >= LEAST_NOISE:
         noise = np.quantile(outside, NOISE_QUANTILE, axis=0)
     else:
-        noise = np.quantile(bands_db, max(0.1, 0.6 * room), axis=0) + 2.0
+        noise = np.quantile(live, max(0.1, 0.6 * room), axis=0) + 2.0
     excess = np.clip(bands_db - np.maximum(noise, loudest) - 1.0, 0.0, MOST_DB).mean(axis=1)
     found = _find_bursts(excess, SPEECH_DB, LEAST_SHARE, 1.0)
     return Speech(

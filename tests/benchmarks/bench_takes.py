@@ -62,14 +62,20 @@ def read_all(folder: Path) -> list[np.ndarray]:
 def measure_bounds(noises: dict[str, list[np.ndarray]], rng: np.random.Generator) -> Iterator[str]:
     """Say words, put them into rooms, and compare what is found with what is known."""
     words = [say(text, voice=voice, words_per_minute=pace) for text in TEXTS for voice in VOICES for pace in PACES]
-    for name, before_s in (("1 s of room around", 1.0), ("cut tight", 0.1)):
+    for name, before_s, silence_s in (
+        ("1 s of room around", 1.0, 0.0),
+        ("0.5 s of room between digital silence", 0.5, 1.0),
+        ("cut tight", 0.1, 0.0),
+    ):
         for kind, snr_db in (("quiet", None), *((kind, snr_db) for kind in noises for snr_db in (20, 10))):
             n_found = 0
             for word in words:
                 take = record(word, before_s=before_s, after_s=before_s)
                 if snr_db is not None:
                     take = add_noise(take, 10 * np.log10(np.mean(word**2)) - snr_db, noises[kind], rng)
-                found, start = judge(take).word, round(before_s * RATE_HZ)
+                silence = np.zeros(round(silence_s * RATE_HZ), dtype=np.int16)
+                found = judge(np.concatenate((silence, take, silence))).word
+                start = round((silence_s + before_s) * RATE_HZ)
                 errors = (found.start - start, found.end - start - len(word)) if found else (RATE_HZ, RATE_HZ)
                 n_found += max(map(abs, errors)) <= WITHIN_S * RATE_HZ
             condition = kind if snr_db is None else f"{kind} {snr_db} dB"

@@ -131,6 +131,16 @@ def test_a_signal_ends_it():
     assert list(takes) == []
 
 
+def test_takes_with_a_room_of_their_own_come_out_of_digital_silence():
+    silence = np.zeros(3 * RATE_HZ // 2, dtype=np.int16)
+    parts = [silence]
+    for word, room_dbfs in zip(WORDS, (-50.0, -70.0, -45.0), strict=True):
+        parts += [record(word, room_dbfs=room_dbfs), silence]
+    takes, lines, _ = converse(np.concatenate(parts))
+    assert [length_of(take) for take in takes] == pytest.approx([0.6, 0.8, 0.6], abs=0.1)
+    assert len(lines) == 6
+
+
 def test_a_loss_in_the_middle_of_a_word_is_no_good_take():
     samples = looped(speak(WORDS[1], WORDS[0], after_s=3.0))
     portaudio = SimulatedPortAudio(samples, faults=[Fault(FaultKind.OVERFLOW, 1.9, 2.0)], clock=Clock(step_s=0.004))

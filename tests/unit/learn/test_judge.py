@@ -35,6 +35,18 @@ def test_words_and_phrases_are_good_in_a_quiet_room_and_cut_tight(text):
     assert judge(record(say(text), before_s=0.05, after_s=0.05)).refused is None
 
 
+@pytest.mark.parametrize("room_dbfs", [-70.0, -50.0])
+def test_a_room_that_begins_and_ends_in_digital_silence_is_no_speech(room_dbfs):
+    silence = np.zeros(RATE_HZ, dtype=np.int16)
+    word = buzz()
+    gated = np.concatenate((silence, record(word, before_s=0.4, after_s=0.6, room_dbfs=room_dbfs), silence))
+    judgement = judge(gated)
+    assert judgement.verdicts == ()
+    assert abs(judgement.word.start - 1.4 * RATE_HZ) < 0.05 * RATE_HZ
+    assert abs(judgement.word.end - 1.4 * RATE_HZ - len(word)) < 0.05 * RATE_HZ
+    assert judgement.word.noise_dbfs == pytest.approx(room_dbfs, abs=1.0)
+
+
 def test_a_tight_clip_of_a_second_is_not_refused_where_the_word_touches_its_edge():
     word = buzz()
     for clip in (record(word, before_s=0.0, after_s=0.4), record(word, before_s=0.4, after_s=0.0)):
@@ -45,7 +57,7 @@ def test_a_tight_clip_of_a_second_is_not_refused_where_the_word_touches_its_edge
     ("gain_db", "severity", "found"), [(-45.0, Severity.REFUSE, "-71"), (-35.0, Severity.WARN, "-61")]
 )
 def test_a_faint_word_is_named_with_its_level(gain_db, severity, found):
-    judgement = judge(at_level(record(buzz(), room_dbfs=-60.0), gain_db))
+    judgement = judge(at_level(record(buzz(), room_dbfs=-44.0), gain_db))
     (faint,) = [verdict for verdict in judgement.verdicts if verdict.fault is Fault.FAINT]
     assert faint.severity is severity
     assert f"expected a word at -55 dBFS or more, found it at {found} dBFS" in faint.text
@@ -101,6 +113,7 @@ def test_a_click_is_no_word():
     [
         (np.zeros(3 * RATE_HZ, dtype=np.int16), "found digital silence"),
         (record(after_s=2.0, room_dbfs=-30.5), "the room's -31 dBFS"),
+        (record(after_s=2.0, room_dbfs=-80.0), "expected a word at -55 dBFS or more, found nothing above -80 dBFS"),
         (np.empty(0, dtype=np.int16), "digital silence"),
         (np.full(300, 1000, dtype=np.int16), "found a recording of 0.02 s"),
     ],
