@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import signal
 import subprocess
 import sys
+import termios
 
 import pytest
 import soundfile
@@ -13,6 +17,8 @@ from spoken import RATE_HZ, needs_espeak, record, say
 
 PROGRAM = """
 import json
+import os
+import signal
 from detector.audio.microphone import Microphone
 from detector.learn.dialogue import record_room, record_takes
 from detector.learn.terminal import Terminal
@@ -47,3 +53,42 @@ def test_takes_played_into_a_microphone_come_out_one_by_one(microphone, tmp_path
         assert abs((last - first) - len(word)) <= 0.1 * RATE_HZ
         assert n_samples > last - first + 0.7 * RATE_HZ
     assert n_room == 8000
+
+
+INTERACTIVE = """
+from detector.process.signals import deferred_stop, end_on_signals
+end_on_signals()
+from detector.audio.microphone import Microphone
+from detector.learn.dialogue import record_takes
+from detector.learn.terminal import Terminal
+
+with deferred_stop() as stop, Terminal() as screen:
+    for take in record_takes(Microphone(sample_rate_hz=16000), "computer", screen=screen, stop=stop):
+        print(take.source)
+print("ended as asked", stop.is_set())
+"""
+
+
+@pytest.mark.microphone
+@pytest.mark.parametrize("end", [b"q", signal.SIGINT], ids=["q", "SIGINT"])
+def test_a_dialogue_at_a_terminal_ends_when_asked_and_gives_the_terminal_back(microphone, end):
+    person, own = os.openpty()
+    before = termios.tcgetattr(own)
+    command = [sys.executable, "-c", INTERACTIVE]
+    with ended(start(command=command, env=microphone.environment, stdin=own, stderr=own)) as process:
+        text = b""
+        while b"take 1 of 5" not in text:
+            assert select.select([person], [], [], WITHIN_S)[0], text
+            text += os.read(person, 4096)
+        assert b"Enter keeps a take, p plays it, r records it again, q quits" in text
+        assert termios.tcgetattr(own) != before
+        if isinstance(end, bytes):
+            os.write(person, end)
+        else:
+            process.send_signal(end)
+        stdout, _ = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 0
+    assert stdout == "ended as asked True\n"
+    assert termios.tcgetattr(own) == before
+    os.close(own)
+    os.close(person)
