@@ -97,6 +97,8 @@ def find_word(samples: NDArray[np.int16], sample_rate_hz: int, *, floor: float =
     """Return where the word of a clip begins and ends, in samples.
 
     The span from the first to the last 10 ms whose energy exceeds the part `floor` of the mean of the three loudest.
+    Composed streams define a word's end so. Where noise lies above that part it finds the whole clip;
+    `detector.learn.speech` then still finds the word.
     """
     step = sample_rate_hz // 100
     n_steps = len(samples) // step
