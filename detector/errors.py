@@ -82,9 +82,11 @@ class CaptureError(DetectorError, OSError):
 
     exit_code = EXIT_CAPTURE
 
-    def __init__(self, reason: CaptureFailure, message: str) -> None:
+    def __init__(self, reason: CaptureFailure, message: str, *, replaced_s: float = 0.0) -> None:
         super().__init__(message)
         self.reason = reason
+        self.replaced_s = replaced_s
+        """Of the last samples so many seconds were not the microphone's: a sound server had put others there."""
 
 
 class ThreadStuckError(DetectorError, RuntimeError):

@@ -161,7 +161,7 @@ class Microphone:
         if self._stream is None or self._device is None:
             raise ValueError("a microphone is read inside its 'with' block")
         if self._replaced is not None:
-            raise CaptureError(CaptureFailure.LOST, self._replaced)
+            raise CaptureError(CaptureFailure.LOST, self._replaced, replaced_s=self._origin.replaced_s)
         try:
             if self._delivery.is_stale(self._clock()):
                 self._stream.abort()  # a sound server keeps for minutes what is not fetched

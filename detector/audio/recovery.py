@@ -21,7 +21,8 @@ class Recovering:
     """The first of some sources that can be opened; when it is lost, or not there yet, it is waited for.
 
     Between two tries passes a time that doubles up to a limit, with jitter, so that several programs do not call a
-    sound server in step. A loss is logged once, and so is its end. One thread only.
+    sound server in step. A loss is logged once, and so is its end. It begins where the source's own samples end, though
+    a sound server put others in their place. One thread only.
     """
 
     is_live = True
@@ -142,7 +143,7 @@ class Recovering:
     def _lose(self, error: CaptureError, tried_s: float) -> None:
         """Note that a source is lost, or still was when it was tried, and plan the next try."""
         if self._lost_since_s is None:
-            self._lost_since_s = self._last_sample_s
+            self._lost_since_s = self._last_sample_s - error.replaced_s
             self._chosen = 0
             self.n_losses += 1
             log.warning("%s; waiting for it to come back", error)

@@ -257,6 +257,7 @@ def test_a_source_that_its_server_replaces_by_zeros_is_lost_and_not_opened_again
         read_on(source, clock, 2.0)
     assert it.value.reason is CaptureFailure.LOST
     assert portaudio.now_s < 1.5
+    assert it.value.replaced_s == pytest.approx(portaudio.now_s - 1.0, abs=2 * STEP_S)
     with pytest.raises(CaptureError, match="expected the source of 'simulated' again, found no source"):
         source.__enter__()
     assert portaudio.n_open == 0

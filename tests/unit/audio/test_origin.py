@@ -82,6 +82,7 @@ def test_a_microphone_that_is_replaced_by_a_dummy_is_lost_after_some_zeros_and_a
     server.origin, server.sources = DUMMY, set()
     at_s, reason = listen(watch, ZEROS, 10.0, 10.0)
     assert at_s < 10.5
+    assert watch.replaced_s == pytest.approx(at_s - 10.0)
     assert reason == "expected samples of 'mic', found it replaced by the monitor of 'auto_null'"
     assert watch.check_return() == "no source but monitors of what is played"
     server.sources = {"mic"}
@@ -121,15 +122,45 @@ def test_music_of_the_speaker_in_the_place_of_the_microphone_is_noticed_by_a_sho
     burst = SOUND.copy()
     burst[100:300] = 0
     assert listen(watch, burst, STEP_S, 10.0) is None
-    assert listen(watch, SOUND, 1.0, 10.04)[1].startswith("expected samples of 'mic', found it replaced")
+    at_s, reason = listen(watch, SOUND, 1.0, 10.04)
+    assert reason.startswith("expected samples of 'mic', found it replaced")
+    assert watch.replaced_s == pytest.approx(at_s - 10.0 - 100 / RATE_HZ)
+
+
+def test_what_comes_after_a_loss_is_not_the_microphone_s_if_the_stream_was_moved_there(watch, server):
+    begin(watch)
+    server.origin, server.sources = SPEAKER, set()
+    assert listen(watch, SOUND, STEP_S, 10.0, has_loss=True) is None
+    at_s, _ = listen(watch, SOUND, 1.0, 10.04)
+    assert watch.replaced_s == pytest.approx(at_s - 10.0)
+
+
+def test_zeros_of_a_muted_microphone_are_its_own_as_far_as_the_server_was_asked(watch, server):
+    begin(watch)
+    assert listen(watch, ZEROS, 30.0, 10.0) is None
+    n_asked = server.n_asked
+    server.origin, server.sources = DUMMY, set()
+    at_s, _ = listen(watch, ZEROS, 120.0, 40.0)
+    assert server.n_asked == n_asked + 1
+    assert at_s - 40.0 <= watch.replaced_s <= 16.1  # the pause between two questions is 16 s by then
+
+
+def test_zeros_of_before_a_stream_was_opened_are_not_counted(watch, server):
+    begin(watch)
+    server.origin, server.sources = DUMMY, set()
+    assert listen(watch, ZEROS, 10.0, 10.0) is not None
+    watch.begin(RATE_HZ, 0.0)
+    at_s, _ = listen(watch, ZEROS, 1.0)
+    assert watch.replaced_s == pytest.approx(at_s)
 
 
 @pytest.mark.parametrize(("origin", "name"), [(OTHER, "other"), (AGAIN, "mic")])
 def test_a_stream_that_is_moved_and_silent_is_opened_anew_once(watch, server, origin, name):
     begin(watch)
     server.origin, server.sources = origin, {name}
-    reason = listen(watch, ZEROS, 2.0, 10.0)[1]
+    at_s, reason = listen(watch, ZEROS, 2.0, 10.0)
     assert reason == f"expected samples of 'mic', found zeros of '{name}' that the stream was moved to"
+    assert watch.replaced_s == pytest.approx(at_s - 10.0)
     assert watch.check_return() is None
     watch.begin(RATE_HZ, 0.0)
     assert listen(watch, ZEROS, 3600.0) is None

@@ -196,6 +196,18 @@ def test_a_microphone_is_opened_again_whatever_happened_to_it(clock, kind):
     assert (source.n_losses, portaudio.n_open) == (1, 0)
 
 
+def test_what_a_sound_server_put_in_the_place_of_the_microphone_is_lost_too(clock):
+    class Replaced(Flaky):
+        def read(self):
+            if not self.is_there:
+                raise CaptureError(CaptureFailure.LOST, "expected samples of mic, found others", replaced_s=3.0)
+            return SOUND
+
+    with recovering(clock, Replaced(clock, (100, 110), (115, 200))) as source:
+        ((when, loss),) = [(when, loss) for when, loss in watch(source, clock, 20) if loss is not None]
+    assert loss == Loss(GapCause.RECONNECT, pytest.approx(when - 110 + 3.0, abs=0.05))
+
+
 def test_what_does_not_fit_any_more_is_waited_for(clock):
     class Ambiguous(Flaky):
         def __enter__(self):
