@@ -6,12 +6,14 @@ PulseAudio, or PipeWire with its session manager, holds a virtual microphone; th
 knows nothing. Ends with 1, and says where and when, unless
 
 - every word that begins two seconds after a fault is over, until the next, is heard, or the ledger or the log say why
-  not; and nothing that was not said;
+  not, or another program that records from the microphone has not got it either: that is counted, and one word in a
+  hundred at most; and nothing that was not said;
 - the daemon's ledger holds a reconnection for each time the microphone went away, which covers that time, and a loss,
   or another reconnection, for each time the daemon stood for more than a second; no other reconnections, but where the
   log says that the server has moved the stream;
 - of 20 faults that take the microphone away 19 are over for the daemon 2.5 s after they are over at the latest;
-- threads and open files of the daemon are as many at the end as at the beginning, and its memory has not grown;
+- threads and open files of the daemon are as many at the end as at the beginning (the fewest of ten counts: one is open
+  for the moment in which the sound server is asked something), and its memory has not grown;
 - what it has recorded can be read by nobody else.
 """
 
@@ -21,6 +23,7 @@ import argparse
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,13 +37,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from listener import Listener, Speaker
+from control import Control
+from listener import HEARD_WITHIN_S, Listener, Speaker
 from room import Word
 from servers import WORLDS, World
 
 BACK_WITHIN_S = 2.0
-HEARD_WITHIN_S = 1.5
-"""After a word's end, at most: the sound server's buffers come on top of the detector's delay."""
 PAUSE_S = (3.0, 5.0)
 """From the first word that is heard after a fault to the next fault."""
 DEAF_S = 15.0
@@ -54,6 +56,8 @@ UNHEARD_AFTER_S = 1.0
 RECOVERED_WITHIN_S = 2.5
 WARM_UP = 40
 """Memory is compared from this fault on: the recorder's ring is full then."""
+COUNTS = 10
+NOT_PLAYED_PART = 0.01
 TOLERANCE_KB = 4096
 LEAKED_KB = 32
 """More for each fault that takes the microphone away: ALSA's plugins leak so much when devices are listed anew."""
@@ -62,8 +66,12 @@ LEAKED_KB = 32
 class Judge:
     """Compares what was said with what was heard."""
 
-    def __init__(self, world: World, listener: Listener, speaker: Speaker) -> None:
+    def __init__(
+        self, world: World, listener: Listener, speaker: Speaker, control: Control, folder: Path | None
+    ) -> None:
+        """Judge; what another program got of a word that was missed goes to `folder`."""
         self._world = world
+        self._control, self._folder = control, folder
         self.failures: list[str] = []
         self.counts: Counter[str] = Counter()
         self.deaf_s: list[float] = []
@@ -83,6 +91,7 @@ class Judge:
 
     def wait_until_back(self, kind: str, over_s: float) -> None:
         """Wait for the first word that is heard after a fault."""
+        self._control.begin()
         while time.monotonic() < over_s + DEAF_S:
             for word in list(self._speaker.said):
                 if word.start_s >= over_s and self._when_heard(word) is not None:
@@ -96,10 +105,10 @@ class Judge:
         for word in list(self._speaker.said):
             if word.start_s >= over_s + BACK_WITHIN_S and word.end_s + HEARD_WITHIN_S <= next_s:
                 is_heard = self._when_heard(word) is not None
-                is_explained = not is_heard and self._is_explained(word)
-                self.counts["heard" if is_heard else "explained" if is_explained else "missed"] += 1
-                if not is_heard and not is_explained:
-                    self.fail(f"'{word.keyword}' {word.start_s - over_s:.1f} s after '{kind}' was not heard")
+                if is_heard or self._is_explained(word):
+                    self.counts["heard" if is_heard else "explained"] += 1
+                else:
+                    self._miss(word, f"'{word.keyword}' {word.start_s - over_s:.1f} s after '{kind}'")
         heard = list(self._listener.heard)
         for at_s, keyword in heard[self._n_heard :]:
             if not self._is_of_a_word(at_s, keyword, began_s, over_s):
@@ -107,6 +116,18 @@ class Judge:
         self._n_heard = len(heard)
         self.counts[kind] += 1
         self._judge_ledger(kind, began_s, over_s)
+
+    def _miss(self, word: Word, what: str) -> None:
+        """Judge a word that was not heard: a failure, if another program got it from the microphone."""
+        if self._control.has(word):
+            self.counts["missed"] += 1
+            self.fail(f"{what} was not heard")
+        else:
+            self.counts["not played"] += 1
+            print(f"{what} was not played as it should have been", flush=True)
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._control.save(self._folder / f"{word.start_s:.0f}-{word.keyword}.wav")
 
     def _judge_ledger(self, kind: str, began_s: float, over_s: float) -> None:
         """Judge what the ledger, or the log, says of the time for which the microphone was not there."""
@@ -118,6 +139,19 @@ class Judge:
                 self.fail(f"'{kind}' lasted for {self._world.away_s:.1f} s, the ledger has {lost_s:.1f} s of it")
         elif kind in self._world.MOVES and not [line for at_s, line in list(self._listener.log) if at_s >= began_s]:
             self.fail(f"nothing was logged of '{kind}'")
+
+    def judge_resources(
+        self, counts: list[tuple[int, int, int]], more: Counter[str], n_lost: int
+    ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """Judge threads, files and kB of all faults; return those at the beginning and at the end.
+
+        `more` are files that only the last count has, `n_lost` is how often the microphone went away.
+        """
+        from_k = min(WARM_UP, len(counts) // 2)
+        first, last = _find_fewest(counts[from_k : from_k + COUNTS]), _find_fewest(counts[-COUNTS:])
+        if first[:2] != last[:2] or last[2] - first[2] > TOLERANCE_KB + LEAKED_KB * n_lost:
+            self.fail(f"threads, files and kB were {first} and are {last}; more than before at the last count: {more}")
+        return first, last
 
     def _is_of_a_word(self, at_s: float, keyword: str, began_s: float, over_s: float) -> bool:
         """Tell whether such a word was said; each is heard once, in time unless a fault held it, or the daemon, up."""
@@ -145,7 +179,7 @@ class Judge:
 
 
 @contextlib.contextmanager
-def _everything(server: str, seed: int) -> Iterator[tuple[World, Listener, Speaker]]:
+def _everything(server: str, seed: int) -> Iterator[tuple[World, Listener, Speaker, Control]]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         settings = folder / "settings.toml"
@@ -157,7 +191,9 @@ def _everything(server: str, seed: int) -> Iterator[tuple[World, Listener, Speak
         stack.callback(listener.process.kill)
         speaker = Speaker(folder, world.environment, world.play)
         stack.callback(speaker.stop)
-        yield world, listener, speaker
+        control = Control(world.environment, world.record)
+        stack.callback(control.stop)
+        yield world, listener, speaker, control
 
 
 def _mount(stack: contextlib.ExitStack, folder: Path) -> None:
@@ -175,30 +211,43 @@ def _find_readable(folder: Path) -> list[str]:
     return [str(file) for file in folder.rglob("*") if file.stat().st_mode & 0o077] if folder.is_dir() else []
 
 
-def main() -> int:
-    """Do it, and judge."""
+def _find_fewest(resources: list[tuple[int, int, int]]) -> tuple[int, int, int]:
+    """Return the fewest threads and files of some counts, and the memory at the last of them."""
+    return min(threads for threads, _, _ in resources), min(files for _, files, _ in resources), resources[-1][2]
+
+
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", choices=WORLDS, default="pulseaudio", help="which (%(default)s)")
     parser.add_argument("--faults", type=int, default=200, help="how many (%(default)s); 200 take half an hour")
     parser.add_argument("--seed", type=int, default=1, help="of the faults (%(default)s)")
     parser.add_argument("--kinds", help="of what may happen to that server (all)")
-    options = parser.parse_args()
+    parser.add_argument(
+        "--keep", type=Path, help="folder for the sound of words that are missed, and for what was recorded then (none)"
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Do it, and judge."""
+    options = _parse()
     rng = random.Random(options.seed)
     kinds = options.kinds.split(",") if options.kinds else list(WORLDS[options.server].kinds())
-    if os.geteuid() != 0:
-        kinds = [kind for kind in kinds if kind != "full"]
+    kinds = [kind for kind in kinds if kind != "full" or os.geteuid() == 0]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and leaves no process behind
     started_s = time.monotonic()
-    with _everything(options.server, options.seed) as (world, listener, speaker):
-        judge = Judge(world, listener, speaker)
+    with _everything(options.server, options.seed) as (world, listener, speaker, control):
+        judge = Judge(world, listener, speaker, control, options.keep)
         began_s = time.monotonic()
         judge.wait_until_back("start", began_s)
         judge.judge("start", began_s, time.monotonic(), time.monotonic())
         resources: list[tuple[int, int, int]] = []
+        files: list[str] = []
         n_stood = n_moved = 0
         for k in range(options.faults):
             kind, length_s = rng.choice(kinds), rng.uniform(0.2, 4.0)
             resources.append(listener.count_resources())
+            files = listener.list_files() if k <= WARM_UP else files
             began_s = time.monotonic()
             world.happen(kind, length_s, listener)
             over_s = time.monotonic()
@@ -210,8 +259,11 @@ def main() -> int:
             if (k + 1) % 20 == 0:
                 print(f"{k + 1} faults, {len(judge.failures)} failures, {resources[-1][2] / 1024:.1f} MB", flush=True)
         resources.append(listener.count_resources())
+        more = Counter(listener.list_files()) - Counter(files)
         readable = _find_readable(listener.disk)
         code = listener.stop()
+        if options.keep is not None and options.keep.is_dir() and listener.disk.is_dir():
+            shutil.copytree(listener.disk, options.keep, dirs_exist_ok=True)
     causes = Counter(gap["cause"] for _, gap in listener.gaps)
     expected = sum(judge.counts[kind] for kind in world.RECONNECTS)
     # A stream that its program left standing is begun anew, or, where the server gave it up, opened anew.
@@ -224,9 +276,9 @@ def main() -> int:
         judge.fail(f"the daemon ended with {code}: {listener.log[-5:]}")
     if readable:
         judge.fail(f"others may read {readable[:5]}")
-    first, last = resources[min(WARM_UP, len(resources) // 2)], resources[-1]
-    if first[:2] != last[:2] or last[2] - first[2] > TOLERANCE_KB + LEAKED_KB * expected:
-        judge.fail(f"threads, files and kB were {first} and are {last}")
+    first, last = judge.judge_resources(resources, more, expected)
+    if judge.counts["not played"] > max(1.0, NOT_PLAYED_PART * judge.counts["heard"]):
+        judge.fail(f"{judge.counts['not played']} words were not played as they should have been: a busy machine?")
     deaf_s, recovery_s = np.array(judge.deaf_s), np.percentile(judge.recovery_s or [0.0], [50, 95, 100])
     if recovery_s[1] > RECOVERED_WITHIN_S:
         judge.fail(f"of 20 recoveries one took {recovery_s[1]:.1f} s")
@@ -234,7 +286,8 @@ def main() -> int:
     print(
         f"{(time.monotonic() - started_s) / 60:.0f} minutes, {options.faults} faults ({happened}); "
         f"ledger {dict(causes)}; {judge.counts['heard']} words heard, {judge.counts['missed']} missed, "
-        f"{judge.counts['explained']} more in a gap or while the machine was late; "
+        f"{judge.counts['explained']} more in a gap or while the machine was late, "
+        f"{judge.counts['not played']} not played; "
         f"samples come {recovery_s[0]:.1f} s after a fault (median; 95 %: {recovery_s[1]:.1f}, most "
         f"{recovery_s[2]:.1f}); "
         f"first word heard after a fault begins {np.median(deaf_s):.1f} s after it, {deaf_s.max():.1f} s at most; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,8 +62,16 @@ class Room:
 
 def threads_and_files(pid: int | str = "self", *, but: Path | None = None) -> tuple[int, int]:
     """Return how many threads and open files a process has, those of a folder not counted."""
-    files = [str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir() if file.is_symlink()]
-    return len(list(Path(f"/proc/{pid}/task").iterdir())), sum(not file.startswith(f"{but}/") for file in files)
+    return len(list(Path(f"/proc/{pid}/task").iterdir())), len(list_files(pid, but=but))
+
+
+def list_files(pid: int | str, *, but: Path | None = None) -> list[str]:
+    """Return what the open files of a process lead to, those in a folder left out."""
+    files = []
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # just closed
+            files.append(str(file.readlink()))
+    return sorted(file for file in files if not file.startswith(f"{but}/"))
 
 
 def resident_kb(pid: int | str = "self") -> int:

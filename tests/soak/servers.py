@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from listener import Listener
-from pipewire import SPEAKER, HungError, PipeWire, running_pipewire
+from pipewire import SOURCE, SPEAKER, HungError, PipeWire, running_pipewire
 from pulse import VirtualMicrophone, virtual_microphone
 
 QUANTA = (256, 512, 1024, 2048, 4096, 8192)
@@ -38,6 +38,8 @@ class World:
     device: str
     play: tuple[str, ...]
     """The command that plays a recording to the microphone."""
+    record: tuple[str, ...]
+    """The command that records from it, as `Control` wants it."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -109,6 +111,7 @@ class PulseAudioWorld(World):
     RECONNECTS = ("kill", "suspend", "unload", "hang")
     device = "pulse"
     play = ("paplay", "--latency-msec=50", "-d", "vspk")
+    record = ("parec", "--latency-msec=50", "-d", "vmic", "--raw", "--rate=16000", "--channels=1", "--format=s16le")
 
     def __init__(self, stack: contextlib.ExitStack, folder: Path, rng: random.Random) -> None:
         super().__init__(rng)
@@ -154,6 +157,7 @@ class PipeWireWorld(World):
     HARMLESS = ("quantum", "rate", "pulse")
     device = "pipewire"
     play = ("pw-cat", "-p", "--target", SPEAKER)
+    record = ("pw-record", "--target", SOURCE, "--rate", "16000", "--channels", "1", "--format", "s16", "-")
 
     def __init__(self, stack: contextlib.ExitStack, folder: Path, rng: random.Random) -> None:
         super().__init__(rng)
