@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from detector.errors import SettingsError
+from detector.errors import AudioFileError, SettingsError
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 DRAFT_NAME = re.compile(r"\.keyword-detector-[0-9a-f]{16}")
@@ -209,6 +209,25 @@ def open_folder(path: Path) -> RecordingFolder:
             why = exc.strerror if isinstance(exc, OSError) else exc
             raise SettingsError(f"expected a folder to record into, found {path}: {why}") from exc
     return folder
+
+
+def find_newest(path: Path) -> Path:
+    """Return the newest recording that was kept in a folder, by the JSON file of the two.
+
+    Raises
+    ------
+    AudioFileError
+        If there is none, or the folder cannot be read.
+    """
+    try:
+        kept = [
+            file for file in path.iterdir() if KEPT_NAME.fullmatch(file.name) and file.with_suffix(".flac").is_file()
+        ]
+        return max(kept, key=lambda file: (file.stat().st_mtime_ns, file.name))
+    except OSError as exc:
+        raise AudioFileError(f"expected a folder that is recorded into, found {path}: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise AudioFileError(f"expected a recording that was kept in {path}, found none") from exc
 
 
 def check_folder(path: Path) -> None:

@@ -50,6 +50,12 @@ class Flight(msgspec.Struct, frozen=True):
     heads: dict[str, HeadSettings] = {}
     """Of models with learnt words, by the models' names: what was learnt since does not change a replay."""
 
+    def find_sample(self, time_s: float, sample_rate_hz: int) -> int:
+        """Return the sample of the recording at a time of the stream; samples that were lost are not in it."""
+        at = round(time_s * sample_rate_hz)
+        n_lost = sum(change.n_skipped or 0 for change in self.changes if change.at_sample < at)
+        return at - self.state.n_samples - n_lost
+
 
 def describe_machine() -> dict[str, str]:
     """Return what scores may depend on: machine and package versions."""

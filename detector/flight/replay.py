@@ -79,10 +79,7 @@ def replay(file: Path, model_name: str | None) -> tuple[Detector, list[Detection
         model.manifest = msgspec.structs.replace(model.manifest, level=flight.level)
     manifest = model.manifest
     path = file.with_suffix(".flac")
-    try:
-        samples = _read_samples(path, manifest.frontend.sample_rate_hz)
-    except (soundfile.SoundFileError, OSError) as exc:
-        raise AudioFileError(f"expected a recording of the flight recorder, found {path} unreadable: {exc}") from exc
+    samples = read_samples(file, manifest.frontend.sample_rate_hz)
     own = {word: limits.threshold for word, limits in manifest.decision.words.items()}
     others = {word: value for word, value in flight.thresholds.items() if own.get(word) != value}
     detector = Detector(model, words=flight.words, thresholds=others)
@@ -112,8 +109,22 @@ def replay(file: Path, model_name: str | None) -> tuple[Detector, list[Detection
     return detector, detections
 
 
-def _read_samples(path: Path, sample_rate_hz: int) -> NDArray[np.int16]:
-    """Return the sound of a kept recording, shape (n,)."""
+def read_samples(file: Path, sample_rate_hz: int) -> NDArray[np.int16]:
+    """Return the sound of a kept recording, shape (n,).
+
+    Raises
+    ------
+    AudioFileError
+        If it cannot be read, or is not what the flight recorder writes.
+    """
+    path = file.with_suffix(".flac")
+    try:
+        return _read_sound(path, sample_rate_hz)
+    except (soundfile.SoundFileError, OSError) as exc:
+        raise AudioFileError(f"expected a recording of the flight recorder, found {path} unreadable: {exc}") from exc
+
+
+def _read_sound(path: Path, sample_rate_hz: int) -> NDArray[np.int16]:
     with soundfile.SoundFile(open_regular(path), closefd=True) as sound:
         if (sound.channels, sound.samplerate) != (1, sample_rate_hz) or sound.frames > MOST_S * sample_rate_hz:
             found = f"{sound.channels} channels of {sound.frames} samples at {sound.samplerate} Hz"

@@ -59,6 +59,7 @@ class KeptWord:
 
     def __init__(self, folder: Path, word: str) -> None:
         self.word = word
+        self.folder = folder
         self.name = name_of(word)
         self.manifest_file = folder / f"{self.name}.json"
         self._network_file = folder / f"{self.name}.tflite"
@@ -141,6 +142,11 @@ class KeptWord:
                     write_index(self._takes / INDEX, old)
                     self._prune()
             raise SettingsError(f"expected to keep '{self.word}' in {self._takes}, found: {exc.strerror}") from exc
+
+    @property
+    def changed_ns(self) -> int:
+        """When the last lesson that can be undone was kept; 0 without one."""
+        return (self._before / INDEX).lstat().st_mtime_ns if is_own(self._before / INDEX) else 0
 
     def undo(self) -> Index:
         """Go back to the lesson before, whose word this is then; return what it was learnt from.
@@ -247,8 +253,8 @@ class KeptWord:
             remove_drafts(folder)
 
 
-def list_words(folders: Iterable[Path]) -> Iterator[tuple[Path, Index]]:
-    """Yield the folder and the index of every learnt word in some folders of models, sorted by name.
+def list_words(folders: Iterable[Path]) -> Iterator[tuple[KeptWord, Index]]:
+    """Yield every learnt word in some folders of models, and its index, sorted by name.
 
     One that cannot be read is logged and left out.
     """
@@ -259,15 +265,8 @@ def list_words(folders: Iterable[Path]) -> Iterator[tuple[Path, Index]]:
             continue
         for file in kept:
             try:
-                yield folder, read_index(file / INDEX)
+                index = read_index(file / INDEX)
             except SettingsError as exc:
                 log.warning("%s", exc)
-
-
-def find_word(word: str, folders: Iterable[Path]) -> KeptWord | None:
-    """Return a learnt word, of the first folder that has it."""
-    for folder in folders:
-        kept = KeptWord(folder, word)
-        if kept.is_learnt:
-            return kept
-    return None
+            else:
+                yield KeptWord(folder, index.word), index

@@ -1,0 +1,89 @@
+"""Detectors that run on this machine, and how to have one read its settings anew.
+
+A process is one where its command line says so; whether it takes SIGHUP for a reload, and not for its end, the kernel
+knows. It is signalled by a descriptor of its own, so that none that has got its number since is hit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+PROCESSES = Path("/proc")
+_UNIT = re.compile(r"(?P<user>/user@\d+\.service/.*)?/(?P<name>keyword-detector(@[^/]+)?)\.service$", re.MULTILINE)
+_CAUGHT = re.compile(r"^SigCgt:\s*([0-9a-f]+)$", re.MULTILINE)
+
+
+class Daemon(NamedTuple):
+    """A process that listens."""
+
+    pid: int
+    can_reload: bool
+    """Whether SIGHUP has it read its settings anew; else it would end it."""
+    unit: str | None
+    """The unit of systemd that it is, as systemctl takes it: "keyword-detector", or with "--user " before it."""
+
+
+def find_daemons() -> Iterator[Daemon]:
+    """Yield the detectors of this machine that this user may look at, lowest number first."""
+    for pid in sorted(int(entry.name) for entry in PROCESSES.iterdir() if entry.name.isdecimal()):
+        daemon = look_at(pid)
+        if daemon is not None:
+            yield daemon
+
+
+def look_at(pid: int) -> Daemon | None:
+    """Return what a process is as a detector that listens; None if it is none, or nobody may know."""
+    with contextlib.suppress(OSError, ValueError):
+        process = PROCESSES / str(pid)
+        if is_listening((process / "cmdline").read_bytes().decode(errors="replace").split("\0")):
+            caught = _CAUGHT.search((process / "status").read_text())
+            unit = _UNIT.search((process / "cgroup").read_text())
+            can_reload = caught is not None and bool(int(caught[1], 16) >> (signal.SIGHUP - 1) & 1)
+            return Daemon(pid, can_reload, f"{'--user ' if unit['user'] else ''}{unit['name']}" if unit else None)
+    return None
+
+
+def is_listening(command: Sequence[str]) -> bool:
+    """Return whether a command line is `keyword-detector listen` or `python -m detector listen`."""
+    if "listen" not in command:
+        return False
+    before = command[: command.index("listen")]
+    return bool(before) and (PurePath(before[-1]).name == "keyword-detector" or before[-2:] == ["-m", "detector"])
+
+
+def find_holder(folder: Path) -> Daemon | None:
+    """Return the detector that has a folder open, as one has that records into it."""
+    try:
+        wanted = folder.stat()
+    except OSError:
+        return None
+    for daemon in find_daemons():
+        with contextlib.suppress(OSError):
+            for descriptor in (PROCESSES / str(daemon.pid) / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if os.path.samestat(descriptor.stat(), wanted):
+                        return daemon
+    return None
+
+
+def request_reload(daemon: Daemon) -> bool:
+    """Have a detector read its settings, and models whose files have changed, anew; return whether it was asked to."""
+    try:
+        process = os.pidfd_open(daemon.pid)
+    except OSError:
+        return False
+    try:
+        if look_at(daemon.pid) != daemon or not daemon.can_reload:
+            return False
+        signal.pidfd_send_signal(process, signal.SIGHUP)
+    except OSError:
+        return False
+    finally:
+        os.close(process)
+    return True
