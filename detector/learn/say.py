@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.errors import DetectorError, SettingsError
 from detector.learn.choir import Utterance, find_choir, plan
@@ -20,6 +21,7 @@ from detector.learn.judge import LONGEST_S, Fault
 from detector.learn.speech import RATE_HZ
 from detector.learn.spelling import check_spelling
 from detector.learn.takes import Refusal, Take, cut_take
+from detector.samples import INT16_SCALE, to_float, to_int16
 
 SYNTHETIC = "synthetic:"
 """Begins the speaker of a take that no person said."""
@@ -29,7 +31,9 @@ TRIES = 2
 LINE_EVERY = 20
 """Takes; of a network's voice a Raspberry Pi makes ten in a minute."""
 AROUND_S = 1.0
-"""Of silence that is put around what a voice says: it may begin and end at once."""
+"""Of a room is put around what a voice says: it may begin and end at once."""
+HISS_RMS = 3.0
+"""Of that room, in steps of 16 bits: digital silence is none, and bounds are found against a room."""
 WORTH = "what voices alone are worth is not known until people have said the word: add recordings of them"
 
 
@@ -115,7 +119,14 @@ def _make_take(utterance: Utterance) -> Take | Refusal:
     samples = utterance.speak()
     if not len(samples):
         return Refusal(name, f"{name}: expected a word, found no sound", Fault.NOTHING)
-    silence = np.zeros(round(AROUND_S * RATE_HZ), dtype=np.int16)
-    found = cut_take(np.concatenate((silence, samples, silence)), name, speaker=f"{SYNTHETIC}{utterance.voice.name}")
+    found = cut_take(put_in_room(samples), name, speaker=f"{SYNTHETIC}{utterance.voice.name}")
     # Nobody can say it better.
     return replace(found, warnings=()) if isinstance(found, Take) else found
+
+
+def put_in_room(samples: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return what a voice says, shape (n,), with a second before and after it, in a room that is nearly silent."""
+    around = round(AROUND_S * RATE_HZ)
+    padded = np.pad(to_float(samples), around)
+    hiss = np.random.default_rng(0).standard_normal(len(padded), dtype=np.float32)
+    return to_int16(padded + HISS_RMS / INT16_SCALE * hiss)
