@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +75,13 @@ def find_choir(language: str, voices_folder: Path | None) -> Choir:
     return Choir((*list_voices(language), *natural), versions)
 
 
-def plan(choir: Choir, text: str, n: int, seed: int) -> Iterator[Utterance]:
-    """Draw, without end, who says a text; by the engines' shares of n, as many voices of each as there are in turn.
+def plan(choir: Choir, texts: Sequence[str], n: int, seed: int) -> Iterator[Utterance]:
+    """Draw, without end, who says each of some texts in turn.
 
-    Every draw depends on the text, the voices, `n` and the seed alone.
+    Engines have their shares of n, and of each engine as many voices as there are speak in turn. Every draw depends on
+    the texts, the voices, `n` and the seed alone.
     """
-    rng = np.random.default_rng([seed, *hashlib.sha256(text.encode()).digest()])
+    rng = np.random.default_rng([seed, *hashlib.sha256("\n".join(texts).encode()).digest()])
     engines: dict[str, list[Voice]] = {}
     for voice in choir.voices:
         engines.setdefault(voice.engine, []).append(voice)
@@ -89,7 +91,7 @@ def plan(choir: Choir, text: str, n: int, seed: int) -> Iterator[Utterance]:
     most[ESPEAK] = n - sum(times for engine, times in most.items() if engine != ESPEAK)
     rows = {engine: [voices[k] for k in rng.permutation(len(voices))] for engine, voices in engines.items()}
     spoken = Counter(dict.fromkeys(engines, 0))
-    while True:
+    for text in cycle(texts):
         # Whoever lags behind its share most, the first at equality.
         total = sum(spoken.values()) + 1
         engine = max(engines, key=lambda name: total * most[name] / n - spoken[name])

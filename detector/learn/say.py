@@ -84,7 +84,7 @@ def say_takes(
     takes: list[Take] = []
     voices = []
     faults: Counter[str] = Counter()
-    for utterance in islice(plan(choir, word, n, seed), TRIES * n):
+    for utterance in islice(plan(choir, [word], n, seed), TRIES * n):
         if len(takes) == n:
             break
         found = _make_take(utterance)

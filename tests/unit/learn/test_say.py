@@ -28,7 +28,7 @@ def make_choir(**counts):
 
 
 def draw(choir, n, **how):
-    drawn = plan(choir, "computer", n, how.get("seed", 0))
+    drawn = plan(choir, ["computer"], n, how.get("seed", 0))
     return [next(drawn) for _ in range(n)]
 
 
@@ -57,7 +57,7 @@ def test_the_seed_and_the_text_decide_the_draw():
     choir = make_choir(espeak=30, flite=4)
     assert draw(choir, 20) == draw(choir, 20)
     assert draw(choir, 20) != draw(choir, 20, seed=1)
-    other = plan(choir, "jarvis", 20, 0)
+    other = plan(choir, ["jarvis"], 20, 0)
     assert [next(other).pace for _ in range(20)] != [utterance.pace for utterance in draw(choir, 20)]
 
 
