@@ -92,8 +92,9 @@ def find_neighbours(word: str, n: int, accents: Sequence[str], rng: np.random.Ge
     """
     folded = word.casefold()
     parts = _spell_parts(folded)
-    changed = list(islice(_spell_changes(folded, rng), TRIED * n))
-    spellings = list(dict.fromkeys((*parts, *changed)))
+    changes = _spell_changes(folded, rng)
+    spellings = list(dict.fromkeys((*parts, *(next(changes) for _ in range(TRIED * n)))))
+    spellings = [spelling for spelling in spellings if spelling != folded and spelling[:1].isalpha()]
     target, *sounds = _sound([folded, *spellings], accents[0])
     most_changes = max(1, len(target) // 3)
     near_parts: dict[str, str] = {}
@@ -123,7 +124,7 @@ def _spell_parts(word: str) -> list[str]:
     spellings = [*words, " ".join(reversed(words))] if len(words) > 1 else []
     for length in range(2, len(word)):
         spellings += [word[:length].strip(), word[-length:].strip()]
-    return [spelling for spelling in dict.fromkeys(spellings) if spelling != word and spelling[:1].isalpha()]
+    return spellings
 
 
 def _spell_changes(word: str, rng: np.random.Generator) -> Iterator[str]:
@@ -134,7 +135,7 @@ def _spell_changes(word: str, rng: np.random.Generator) -> Iterator[str]:
         spelling = list(word)
         for _ in range(rng.integers(1, 3)):
             places = [k for k, letter in enumerate(spelling) if letter.isalpha()]
-            if len(places) < 2:
+            if not places:
                 break
             at = places[rng.integers(len(places))]
             same = kinds[_is_vowel(spelling[at])] or letters
@@ -148,9 +149,7 @@ def _spell_changes(word: str, rng: np.random.Generator) -> Iterator[str]:
                     spelling[at], spelling[at + 1] = spelling[at + 1], spelling[at]
                 case _:
                     spelling[at] = other
-        text = " ".join("".join(spelling).split())
-        if text != word and text[:1].isalpha():
-            yield text
+        yield " ".join("".join(spelling).split())
 
 
 def _letters_like(word: str) -> list[str]:

@@ -94,5 +94,6 @@ def check_spelling(word: str, language: str) -> None:
     if script != LATIN and any(phoneme.startswith(OTHER_VOICE) for phoneme in phonemes):
         raise SettingsError(
             f"expected a word that espeak-ng can read in the language {language}, found '{word}', whose letters it "
-            "names one by one: write it as it sounds, in kana or Latin letters, or record it"
+            "names one by one: name another language with --language, write it as it sounds (in kana, in Latin "
+            "letters), or record it"
         )

@@ -77,6 +77,15 @@ def test_words_in_other_letters_have_neighbours_in_the_same(word, language):
 
 
 @needs_espeak
+@pytest.mark.parametrize("word", ["x", "a", "r2 d2", "hey-ho"])
+def test_short_and_odd_words_have_the_neighbours_that_there_are(word):
+    found, _ = find(word, n=10)
+    assert 0 < len(found) <= 10
+    assert word not in found
+    assert all(spelling[0].isalpha() for spelling in found)
+
+
+@needs_espeak
 def test_neighbours_are_said_in_streams_by_the_voices_of_the_word_the_same_each_time():
     lines = []
     streams = say_neighbours("computer", n=20, progress=lines.append)
