@@ -20,23 +20,18 @@ from training.data.decode import find_word
 from training.data.few import is_voice
 from training.data.items import Split
 from training.run.settings import SILENCE, UNKNOWN, TrainSettings
+from training.windows.acoustics import Acoustics
 from training.windows.augment import (
     Audio,
     add,
     change_speed,
     cut,
-    db_to_factor,
-    equalise,
     fade,
     noise_factor,
     rms,
-    tilt,
 )
-from training.windows.rooms import reverberate, simulate_rooms
 
 FADE_S = 0.005
-COLOURED_RMS = 300.0
-"""Level of noise of a drawn colour, in 16-bit units (-41 dBFS), before it is set against speech."""
 
 
 class Content(enum.IntEnum):
@@ -69,7 +64,6 @@ class WindowComposer:
         spoke."""
         taboo = (*settings.words, *settings.skip_words)
         self._speech = collection.speech(split, without=taboo)
-        self._noise = collection.noises(split)
         windows = settings.windows
         shares = np.array(
             [
@@ -84,10 +78,10 @@ class WindowComposer:
         self._bounds = np.cumsum(shares / shares.sum())[:-1]
         self._n = settings.window_samples
         self._rate_hz = settings.frontend.sample_rate_hz
-        rng = np.random.default_rng(settings.seed)
-        self._hiss = rng.standard_normal(64 * self._n, dtype=np.float32)
-        n_rooms = windows.n_rooms if windows.reverberation else 0
-        self._rooms = simulate_rooms(n_rooms, windows.reverberation_s, self._rate_hz, rng)
+        noises = [collection[k] for k in collection.noises(split)]
+        self._acoustics = Acoustics(
+            windows, noises, n_samples=self._n, sample_rate_hz=self._rate_hz, seed=settings.seed
+        )
 
     def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int16], int]:
         """Draw one window: its samples, shape (window_samples,), and the position of its label."""
@@ -114,7 +108,7 @@ class WindowComposer:
             canvas += self._cut_speech(rng)
         else:
             label = SILENCE
-        finished = self._finish(canvas, rng, is_silent=label == SILENCE)
+        finished = self._acoustics.finish(canvas, rng, is_silent=label == SILENCE)
         return np.clip(np.rint(finished), -32768, 32767).astype(np.int16), labels.index(label)
 
     def _draw_keyword(self, rng: np.random.Generator) -> tuple[str, Audio]:
@@ -184,56 +178,6 @@ class WindowComposer:
             factor = noise_factor(level, rms(sound), rng.uniform(*self.settings.windows.neighbour_db))
             at = start - gap - len(sound) if side < 0 else start + len(word) + gap
             add(canvas, sound * np.float32(factor), at)
-
-    def _finish(self, canvas: Audio, rng: np.random.Generator, *, is_silent: bool) -> Audio:
-        """Add the room and its noise, then what the microphone does: frequency response, level, its own noise."""
-        windows = self.settings.windows
-        speech_rms = rms(canvas) * (self._n / max(1, int(np.count_nonzero(canvas)))) ** 0.5
-        if not is_silent and rng.random() < windows.reverberation:
-            canvas = reverberate(canvas, self._rooms[rng.integers(len(self._rooms))])
-        if is_silent or rng.random() < windows.noise:
-            noise = self._draw_noise(rng)
-            if is_silent:
-                factor = db_to_factor(rng.uniform(*windows.silence_db)) if rng.random() < windows.silence_noise else 0.0
-                canvas = noise * np.float32(factor)
-            else:
-                factor = noise_factor(speech_rms, rms(noise), rng.uniform(*windows.snr_db))
-                canvas = canvas + noise * np.float32(factor)
-        if rng.random() < windows.tilt:
-            canvas = tilt(canvas, rng.uniform(*windows.tilt_range))
-        if rng.random() < windows.equalise:
-            canvas = equalise(
-                canvas,
-                rng,
-                strength_db=windows.equalise_db,
-                sample_rate_hz=self._rate_hz,
-                cut_off=windows.telephone,
-                cut_off_hz=windows.telephone_hz,
-            )
-        canvas = canvas * np.float32(db_to_factor(rng.uniform(*windows.gain_db)))
-        return canvas + cut(self._hiss, self._n, rng) * np.float32(rng.exponential(windows.self_noise_rms))
-
-    def _draw_noise(self, rng: np.random.Generator) -> Audio:
-        windows = self.settings.windows
-        if not self._noise or rng.random() < windows.coloured_noise:
-            spectrum = np.fft.rfft(rng.standard_normal(self._n))
-            slope = rng.uniform(*windows.coloured_slope)
-            spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** slope
-            coloured = np.fft.irfft(spectrum, self._n).astype(np.float32)
-            return coloured * np.float32(COLOURED_RMS / rms(coloured))
-        noise = self._cut_noise(rng)
-        if rng.random() < windows.noise_pair:
-            other = self._cut_noise(rng)
-            noise = noise + other * np.float32(
-                noise_factor(rms(noise), rms(other), rng.uniform(*windows.noise_pair_db))
-            )
-        return noise
-
-    def _cut_noise(self, rng: np.random.Generator) -> Audio:
-        windows = self.settings.windows
-        factor = rng.uniform(*windows.noise_speed_range) if rng.random() < windows.noise_speed else 1.0
-        piece = cut(self._collection[self._noise[rng.integers(len(self._noise))]], math.ceil(self._n * factor) + 1, rng)
-        return piece[: self._n] if factor == 1.0 else change_speed(piece, factor)[: self._n]
 
 
 def _group(collection: Collection, clips: Sequence[int], settings: TrainSettings) -> list[list[int]]:
