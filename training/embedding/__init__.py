@@ -1,0 +1,1 @@
+"""The embedding: a network that hears what many words sound like, distilled from a larger one."""
