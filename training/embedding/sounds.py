@@ -18,7 +18,7 @@ from training.data.speech import find_words, read_transcripts
 from training.embedding.settings import EmbeddingSettings
 from training.synthesis.voices import Voice, speak
 from training.windows.acoustics import Acoustics
-from training.windows.augment import Audio, add, change_speed, cut, db_to_factor, fade, noise_factor, rms
+from detector.learn.augment import Audio, add, change_speed, cut, db_to_factor, fade, noise_factor, rms
 
 FADE_S = 0.005
 MARGIN_S = 0.05

@@ -21,7 +21,7 @@ from training.data.collection import Collection
 from training.data.decode import find_word
 from training.data.items import Split, holds_any_word
 from training.run.files import write_whole
-from training.windows.augment import Audio, add, cut, fade, noise_factor, rms
+from detector.learn.augment import Audio, add, cut, fade, noise_factor, rms
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.windows.augment import Audio, change_speed, cut, db_to_factor, equalise, noise_factor, rms, tilt
+from detector.learn.augment import Audio, change_speed, cut, db_to_factor, equalise, noise_factor, rms, tilt
 from training.windows.rooms import reverberate, simulate_rooms
 from training.windows.settings import WindowSettings
 

@@ -21,7 +21,7 @@ from training.data.few import is_voice
 from training.data.items import Split
 from training.run.settings import SILENCE, UNKNOWN, TrainSettings
 from training.windows.acoustics import Acoustics
-from training.windows.augment import (
+from detector.learn.augment import (
     Audio,
     add,
     change_speed,

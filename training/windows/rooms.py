@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
 from detector.errors import SettingsError
-from training.windows.augment import Audio
+from detector.learn.augment import Audio
 
 SMALLEST_M, LARGEST_M = (2.5, 2.5, 2.3), (8.0, 6.0, 3.5)
 """Range of a room's length, width and height, in metres."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.windows.augment import (
+from detector.learn.augment import (
     change_speed,
     cut,
     db_to_factor,
