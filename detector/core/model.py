@@ -54,7 +54,9 @@ class Model:
         self.size_bytes = len(flatbuffer)
 
     @classmethod
-    def of_parts(cls, manifest: Manifest, parts: Iterable[Part], *, size_bytes: int) -> Self:
+    def of_parts(
+        cls, manifest: Manifest, parts: Iterable[Part], *, size_bytes: int, readout: Readout | None = None
+    ) -> Self:
         """Return the model of several verified pairs, and of a manifest that describes them as one (`combine`).
 
         Raises
@@ -64,7 +66,7 @@ class Model:
         """
         model = cls.__new__(cls)
         model.manifest = manifest
-        model.readout = Readout(parts)
+        model.readout = readout or Readout(parts)
         model.size_bytes = size_bytes
         return model
 

@@ -82,7 +82,7 @@ class ExampleMaker:
         is_whole = rng.random() >= PARTS
         if not is_whole:
             kept = round(len(word) * rng.uniform(*PART))
-            word = word[:kept] if rng.random() < 0.6 else word[-kept:]  # noqa: PLR2004 - mostly its beginning
+            word = word[:kept] if rng.random() < 0.6 else word[-kept:]
         if rng.random() < SPEED:
             word = change_speed(word, rng.uniform(*SPEED_RANGE))
         word = fade(word, round(FADE_S * RATE_HZ))
@@ -121,7 +121,7 @@ class ExampleMaker:
         return canvas * np.float32(gain) + rng.standard_normal(len(canvas), dtype=np.float32) * np.float32(HISS_RMS)
 
     def _draw_noise(self, n_samples: int, rng: np.random.Generator) -> Audio:
-        if len(self._room) >= RATE_HZ and rng.random() < 0.5:  # noqa: PLR2004 - as often as not
+        if len(self._room) >= RATE_HZ and rng.random() < 0.5:
             return cut(self._room, n_samples, rng)
         spectrum = np.fft.rfft(rng.standard_normal(n_samples))
         spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** rng.uniform(*COLOURS)

@@ -1,13 +1,12 @@
-"""The head of a learnt word: one logistic unit behind the embeddings of the last two seconds.
+"""The head of a learnt word, fitted: one logistic unit behind the embeddings of the last two seconds.
 
-Its input is the embeddings of several windows, `TAP_STRIDES` strides apart. The loss of a sequence of embeddings is
-that of a convolution over it, so that no window's input is ever written out: a bank of half an hour costs what its
-embeddings do, a few MB.
+Its input is the embeddings of several windows, a tap apart. The loss over a passage of embeddings is that of a
+convolution, so that no window's input is ever written out: a bank of an hour costs what its embeddings do, a few MB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,83 +15,85 @@ from numpy.typing import NDArray
 Values = NDArray[np.float32]
 
 N_TAPS = 5
-TAP_STRIDES = 4
-"""Strides from one tap to the next."""
 PENALTY = 0.02
 """Of the squared weights, against losses whose weights sum to one. Chosen on words that were left out of training."""
-N_ITERATIONS = 120
+WORD_SHARE = 0.5
+"""What the windows with the word count in all, however many there are."""
+N_ITERATIONS = 100
 N_PAIRS = 10
 """Steps that L-BFGS remembers."""
-SUFFICIENT_DECREASE, MOST_HALVINGS = 1e-4, 20
+SUFFICIENT_DECREASE, MOST_HALVINGS, FLAT = 1e-4, 20, 1e-6
 
 
-@dataclass(frozen=True)
-class Sequence_:
-    """Embeddings one tap apart, shape (n, n_outputs), and for each what the head shall say, and how much that counts."""
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """Embeddings one tap apart, shape (n, n_outputs), what the head shall say of each, and how much that counts."""
 
     embeddings: Values
     targets: Values
     """1 for the word, 0 for none."""
     weights: Values
-    """0 where it does not matter, or the taps reach before the sequence."""
+    """0 where it does not matter."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Head:
     """Weights, shape (n_taps, n_outputs), the newest window first, and the bias."""
 
     weights: Values
     bias: float
 
-    def logits(self, embeddings: Values, tap_strides: int = TAP_STRIDES) -> Values:
-        """Return the logit of each window of a stream of embeddings, shape (n, n_outputs) -> (n,).
-
-        What precedes the first is its repetition.
-        """
-        return convolve(embeddings, self.weights, tap_strides) + np.float32(self.bias)
-
-
-def convolve(embeddings: Values, weights: Values, tap_strides: int) -> Values:
-    """Return sum over taps k of embeddings[n - k * tap_strides] . weights[k], shape (n,)."""
-    products = embeddings @ weights.T
-    total = products[:, 0].copy()
-    for k in range(1, len(weights)):
-        shift = k * tap_strides
-        total[shift:] += products[: max(0, len(total) - shift), k]
-        total[:shift] += products[0, k]
-    return total
+    def logits(self, embeddings: Values, silence: Values, tap_strides: int = 1) -> Values:
+        """Return the logits of a stream's windows, shape (n, n_outputs) -> (n,); `silence` is what precedes it."""
+        products = embeddings @ self.weights.T
+        before = self.weights @ silence
+        logits = products[:, 0] + np.float32(self.bias)
+        for k in range(1, len(self.weights)):
+            shift = k * tap_strides
+            logits[shift:] += products[: max(0, len(logits) - shift), k]
+            logits[:shift] += before[k]
+        return logits
 
 
-def fit_head(sequences: Sequence[Sequence_], *, penalty: float = PENALTY, start: Head | None = None, word_share: float = 0.5) -> Head:
-    """Fit a head by logistic regression; word and no word count the same in all, however many windows each has.
+def fit_head(
+    passages: Sequence[Passage],
+    silence: Values,
+    *,
+    penalty: float = PENALTY,
+    word_share: float = WORD_SHARE,
+    start: Head | None = None,
+) -> Head:
+    """Fit a head by logistic regression.
 
     Minimises the weighted mean of log(1 + exp(-y logit)) plus penalty / 2 times the squared weights by L-BFGS (Nocedal
     1980), from `start` where one is given. The same input gives the same head.
+
+    Parameters
+    ----------
+    passages : sequence of Passage
+    silence : ndarray, shape (n_outputs,)
+        The embedding of silence, which precedes every passage.
     """
-    embeddings = np.concatenate([sequence.embeddings for sequence in sequences])
-    targets = np.concatenate([sequence.targets for sequence in sequences])
-    weights = np.concatenate([sequence.weights for sequence in sequences])
-    is_word = targets > 0.5  # noqa: PLR2004 - half way
-    for kind, share in ((is_word, word_share), (~is_word, 1.0 - word_share)):
-        weights[kind] *= share / max(float(weights[kind].sum()), 1e-12)
-    firsts = np.concatenate(([0], np.cumsum([len(sequence.embeddings) for sequence in sequences])[:-1]))
+    embeddings = np.concatenate([silence[None], *[passage.embeddings for passage in passages]])
+    targets = np.concatenate([[0.0], *[passage.targets for passage in passages]]).astype(np.float32)
+    weights = np.concatenate([[0.0], *[passage.weights for passage in passages]]).astype(np.float32)
+    signs = np.where(targets > 0.0, np.float32(1.0), np.float32(-1.0))
+    for sign, share in ((1.0, word_share), (-1.0, 1.0 - word_share)):
+        of_kind = signs == sign
+        weights[of_kind] *= share / max(float(weights[of_kind].sum()), 1e-12)
+    lengths = [len(passage.embeddings) for passage in passages]
+    firsts = np.concatenate(([0], np.repeat(1 + np.cumsum([0, *lengths[:-1]]), lengths)))
+    rows = np.arange(len(embeddings))
+    sources = [np.where(rows - k >= firsts, rows - k, 0) for k in range(N_TAPS)]
     n_outputs = embeddings.shape[1]
-    # A tap that reaches before its sequence would read the one before: its first embedding stands there instead.
-    positions = np.arange(len(embeddings))
-    first_of = np.repeat(firsts, [len(sequence.embeddings) for sequence in sequences])
-    sources = np.stack([np.maximum(positions - k, first_of) for k in range(N_TAPS)])
 
     def loss(flat: Values) -> tuple[float, Values]:
-        tap_weights = flat[:-1].reshape(N_TAPS, n_outputs)
-        products = embeddings @ tap_weights.T
-        logits = products[positions, 0] + flat[-1]
-        for k in range(1, N_TAPS):
-            logits += products[sources[k], k]
-        signed = np.where(is_word, logits, -logits)
+        products = embeddings @ flat[:-1].reshape(N_TAPS, n_outputs).T
+        signed = signs * (sum(products[sources[k], k] for k in range(N_TAPS)) + flat[-1])
         value = float(np.dot(weights, np.logaddexp(0.0, -signed))) + 0.5 * penalty * float(np.dot(flat[:-1], flat[:-1]))
-        slope = weights * (1.0 / (1.0 + np.exp(np.minimum(signed, 60.0)))) * np.where(is_word, -1.0, 1.0)
-        spread = np.stack([np.bincount(sources[k], slope, len(embeddings)) for k in range(N_TAPS)], axis=1)
-        gradient = (embeddings.T @ spread.astype(np.float32)).T.reshape(-1) + penalty * flat[:-1]
+        slope = -signs * weights / (1.0 + np.exp(np.minimum(signed, 60.0)))
+        spread = np.stack([np.bincount(source, slope, len(rows)) for source in sources]).astype(np.float32)
+        gradient = (spread @ embeddings).reshape(-1) + np.float32(penalty) * flat[:-1]
         return value, np.append(gradient, slope.sum()).astype(np.float32)
 
     begin = np.zeros(N_TAPS * n_outputs + 1, dtype=np.float32)
@@ -102,22 +103,12 @@ def fit_head(sequences: Sequence[Sequence_], *, penalty: float = PENALTY, start:
     return Head(best[:-1].reshape(N_TAPS, n_outputs), float(best[-1]))
 
 
-def _minimise(loss, at: Values) -> Values:  # type: ignore[no-untyped-def]
-    """Minimise a convex function by L-BFGS with a step that is halved until it descends."""
+def _minimise(loss: Callable[[Values], tuple[float, Values]], at: Values) -> Values:
+    """Minimise a convex function by L-BFGS, with steps that are halved until they descend."""
     value, gradient = loss(at)
     pairs: list[tuple[Values, Values, float]] = []
     for _ in range(N_ITERATIONS):
-        direction = gradient.copy()
-        kept = []
-        for step, change, inverse in reversed(pairs):
-            share = inverse * float(np.dot(step, direction))
-            direction -= np.float32(share) * change
-            kept.append(share)
-        if pairs:
-            step, change, _ = pairs[-1]
-            direction *= np.float32(np.dot(step, change) / np.dot(change, change))
-        for (step, change, inverse), share in zip(pairs, reversed(kept), strict=True):
-            direction += step * np.float32(share - inverse * float(np.dot(change, direction)))
+        direction = _find_direction(gradient, pairs)
         descent = float(np.dot(gradient, direction))
         size = 1.0 if pairs else 1.0 / max(1.0, float(np.abs(gradient).sum()))
         for _ in range(MOST_HALVINGS):
@@ -131,9 +122,23 @@ def _minimise(loss, at: Values) -> Values:  # type: ignore[no-untyped-def]
         step, change = there - at, new_gradient - gradient
         curvature = float(np.dot(step, change))
         if curvature > 0.0:
-            pairs = [*pairs[-N_PAIRS + 1 :], (step, change, 1.0 / curvature)]
-        is_flat = value - new_value < 1e-7 * max(1.0, abs(value))
+            pairs = [*pairs[1 - N_PAIRS :], (step, change, 1.0 / curvature)]
+        is_flat = value - new_value < FLAT * max(1e-3, abs(value))
         at, value, gradient = there, new_value, new_gradient
         if is_flat:
             break
     return at
+
+
+def _find_direction(gradient: Values, pairs: Sequence[tuple[Values, Values, float]]) -> Values:
+    """Return the gradient times an estimate of the inverse Hessian, by the two loops of L-BFGS."""
+    direction, shares = gradient.copy(), []
+    for step, change, inverse in reversed(pairs):
+        shares.append(inverse * float(np.dot(step, direction)))
+        direction -= np.float32(shares[-1]) * change
+    if pairs:
+        step, change, _ = pairs[-1]
+        direction *= np.float32(np.dot(step, change) / np.dot(change, change))
+    for (step, change, inverse), share in zip(pairs, reversed(shares), strict=True):
+        direction += np.float32(share - inverse * float(np.dot(change, direction))) * step
+    return direction

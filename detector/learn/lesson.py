@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from detector.learn.embedding import Embedder
 from detector.learn.examples import HEARD_S, RATE_HZ, SURE_S, Example
-from detector.learn.head import Sequence_
+from detector.learn.head import Passage
 
 FULL_S = 1.0
 """Windows that end earlier are padded, and not learnt from."""
 
 
-def from_example(example: Example, embedder: Embedder) -> list[Sequence_]:
-    """Return the sequences of an example, one for each stride between two taps."""
+def from_example(example: Example, embedder: Embedder) -> list[Passage]:
+    """Return the passages of an example, one for each stride between two taps."""
     embeddings = embedder.embed(example.samples)
     ends = embedder.first_end + embedder.stride * np.arange(len(embeddings))
     is_word = (ends >= example.end) & (ends <= example.end + round(HEARD_S * RATE_HZ)) & example.is_whole
@@ -23,8 +23,8 @@ def from_example(example: Example, embedder: Embedder) -> list[Sequence_]:
     return _divide(embeddings, is_word, weights, embedder.tap_strides)
 
 
-def from_negative(samples: NDArray[np.int16], embedder: Embedder) -> list[Sequence_]:
-    """Return the sequences of a stream without the word."""
+def from_negative(samples: NDArray[np.int16], embedder: Embedder) -> list[Passage]:
+    """Return the passages of a stream without the word."""
     embeddings = embedder.embed(samples)
     ends = embedder.first_end + embedder.stride * np.arange(len(embeddings))
     return _divide(embeddings, np.zeros(len(ends), bool), ends >= FULL_S * RATE_HZ, embedder.tap_strides)
@@ -32,9 +32,9 @@ def from_negative(samples: NDArray[np.int16], embedder: Embedder) -> list[Sequen
 
 def _divide(
     embeddings: NDArray[np.float32], is_word: NDArray[np.bool_], counts: NDArray[np.bool_], tap_strides: int
-) -> list[Sequence_]:
+) -> list[Passage]:
     return [
-        Sequence_(
+        Passage(
             embeddings[phase::tap_strides],
             is_word[phase::tap_strides].astype(np.float32),
             counts[phase::tap_strides].astype(np.float32),

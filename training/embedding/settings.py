@@ -16,6 +16,8 @@ from training.windows.settings import Pauses, Range, WindowSettings, check_numbe
 
 WINDOW_FRAMES = 49
 """Frames that one embedding is computed from: all of a second at a hop of 20 ms."""
+TAP_S = 0.24
+"""From one window that a head looks at to the one before."""
 STEP_FRAMES = 4
 """Frames from one embedding to the next, where a longer sound is given."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import DetectorError, SettingsError
+from detector.learn.augment import Audio, add, change_speed, cut, db_to_factor, fade, noise_factor, rms
 from training.data.collection import Collection
 from training.data.decode import find_word
 from training.data.items import Split
@@ -18,7 +19,6 @@ from training.data.speech import find_words, read_transcripts
 from training.embedding.settings import EmbeddingSettings
 from training.synthesis.voices import Voice, speak
 from training.windows.acoustics import Acoustics
-from detector.learn.augment import Audio, add, change_speed, cut, db_to_factor, fade, noise_factor, rms
 
 FADE_S = 0.005
 MARGIN_S = 0.05

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.core.model import find_interpreter
 from detector.core.native import native_messages_to_log
+from detector.core.network import find_interpreter
 from detector.errors import SettingsError
 
 PACKAGE = "pyopen_wakeword"

@@ -15,10 +15,10 @@ from detector.audio.resample import resample
 from detector.core.detector import Detector
 from detector.errors import SettingsError
 from detector.events import Detection
+from detector.learn.augment import Audio, db_to_factor, rms
 from detector.samples import INT16_SCALE, to_int16
 from training.evaluate.judge import StreamReport
 from training.evaluate.streams import Truth, noise_bed
-from detector.learn.augment import Audio, db_to_factor, rms
 from training.progress import Progress
 from training.windows.rooms import reverberate, simulate_room
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from detector.errors import AudioFileError, SettingsError
 from detector.files import read_file
+from detector.learn.augment import Audio, add, cut, fade, noise_factor, rms
 from detector.types import NotNegative
 from training.data.collection import Collection
 from training.data.decode import find_word
 from training.data.items import Split, holds_any_word
 from training.run.files import write_whole
-from detector.learn.augment import Audio, add, cut, fade, noise_factor, rms
 
 log = logging.getLogger(__name__)
 

@@ -28,6 +28,7 @@ EXPECTED_OPS = frozenset(
         "ADD",
         "AVERAGE_POOL_2D",
         "MAX_POOL_2D",
+        "PAD",
     }
 )
 """Operations with int8 kernels in every TFLite runtime. Anything else means that a layer did not convert as meant."""

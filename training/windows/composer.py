@@ -15,12 +15,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.collection import Collection
-from training.data.decode import find_word
-from training.data.few import is_voice
-from training.data.items import Split
-from training.run.settings import SILENCE, UNKNOWN, TrainSettings
-from training.windows.acoustics import Acoustics
 from detector.learn.augment import (
     Audio,
     add,
@@ -30,6 +24,12 @@ from detector.learn.augment import (
     noise_factor,
     rms,
 )
+from training.data.collection import Collection
+from training.data.decode import find_word
+from training.data.few import is_voice
+from training.data.items import Split
+from training.run.settings import SILENCE, UNKNOWN, TrainSettings
+from training.windows.acoustics import Acoustics
 
 FADE_S = 0.005
 

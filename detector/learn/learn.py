@@ -1,0 +1,255 @@
+"""From takes of a word to a model that detects it, and a report of how well. Reads top to bottom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.core.head import HeadSettings, WordHead
+from detector.core.manifest import DecisionSettings, Manifest, OperatingCurve, OperatingPoint, WordDecision
+from detector.errors import SettingsError
+from detector.learn.bank import Kind, to_passage
+from detector.learn.examples import RATE_HZ, ExampleMaker
+from detector.learn.head import Head, Passage, fit_head
+from detector.learn.lesson import from_example, from_negative
+from detector.learn.rates import Tail, find_peaks, wilson
+from detector.learn.resources import Resources
+from detector.learn.takes import Take
+
+FEWEST_TAKES = 3
+N_EXAMPLES = 150
+"""Streams that are made of all takes together."""
+WORDS_PER_HOUR = 1600.0
+"""Single words that somebody says who says nothing else."""
+WORD_ACCEPTS = 3.0
+"""False accepts among them that count as much as one in running speech."""
+FALSE_ALARM_WEIGHT = 10.0
+"""What a window of a false alarm counts, against one of the bank."""
+RATES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""False accepts an hour that the operating curve has points for."""
+QUIET_BEFORE_S, QUIET_AFTER_S = 1.0, 0.7
+FAR_BELOW = 2.0
+"""A take whose logit is so far below the threshold, when the others alone are learnt from, is unlike them."""
+REFRACTORY_S = 1.0
+DIGITS = 6
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What is expected of a learnt word. Rates are None where they are not known."""
+
+    word: str
+    n_takes: int
+    n_speakers: int
+    threshold: float
+    misses: float | None
+    misses_interval: tuple[float, float] | None
+    misses_basis: str
+    false_accepts_per_hour: float
+    false_accepts_per_hour_interval: tuple[float, float]
+    false_accepts_basis: str
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What came of some takes."""
+
+    manifest: Manifest
+    flatbuffer: bytes
+    report: Report
+    unlike: tuple[str, ...]
+    """A line for each take that does not sound like the others."""
+
+
+def learn(
+    word: str,
+    takes: Sequence[Take],
+    *,
+    resources: Resources,
+    false_alarms: Sequence[NDArray[np.int16]] = (),
+    room: Sequence[NDArray[np.int16]] = (),
+    false_accepts_per_hour: float = 0.5,
+    progress: Callable[[str], None] | None = None,
+) -> Lesson:
+    """Learn a word from takes of it. The same input gives the same model.
+
+    Parameters
+    ----------
+    word : str
+        As it shall be reported, and as it may stand in what the bank's speakers say.
+    takes : sequence of Take
+        Three at least.
+    resources : Resources
+    false_alarms, room : sequence of ndarray of int16
+        Streams of 16 kHz in which the word is not: where it was detected nevertheless, and what it is said in.
+    false_accepts_per_hour : float
+        In running speech; sets the threshold.
+    progress : callable, optional
+        Is given what is being done, in a few words.
+
+    Raises
+    ------
+    SettingsError
+        If there are too few takes.
+    """
+    if len(takes) < FEWEST_TAKES:
+        raise SettingsError(f"expected {FEWEST_TAKES} takes of '{word}' or more, found {len(takes)}")
+    say = progress or (lambda _text: None)
+    embedding, rng = resources.embedding, np.random.default_rng(0)
+    say("listening to the takes in other rooms, in noise, in sentences")
+    maker = ExampleMaker(speech=resources.speech, room=np.concatenate([np.empty(0, dtype=np.int16), *room]))
+    passages: list[list[Passage]] = [[] for _ in takes]
+    for example in maker.make(takes, N_EXAMPLES, rng):
+        passages[example.take] += from_example(example, embedding)
+    say("listening to what it is not")
+    network = resources.model.network
+    negatives = [to_passage(entry, network) for entry in resources.bank.select(is_learnt_from=True, without=word)]
+    for sound in room:
+        negatives += from_negative(sound, embedding)
+    for sound in false_alarms:
+        negatives += [_weigh(passage, FALSE_ALARM_WEIGHT) for passage in from_negative(sound, embedding)]
+    learner = _Learner(resources, word, negatives)
+    say("fitting")
+    head = learner.fit(passages)
+    speech, words = learner.count(head)
+    logit = _choose(speech, words, false_accepts_per_hour)
+    say("leaving out one take after another")
+    margins = learner.leave_out(takes, passages, head, false_accepts_per_hour)
+    missed = sum(margin < 0.0 for margin in margins)
+    far = [k for k, margin in enumerate(margins) if margin < -FAR_BELOW]
+    unlike = tuple(
+        f"{takes[k].source} does not sound like the rest: say it again?" for k in far if len(far) <= len(takes) // 3
+    )
+    speakers = {take.speaker for take in takes}
+    report = Report(
+        word=word,
+        n_takes=len(takes),
+        n_speakers=len(speakers),
+        threshold=0.5,
+        misses=missed / len(takes),
+        misses_interval=wilson(missed, len(takes)),
+        misses_basis=f"{missed} of {len(takes)} takes missed when it was learnt from the others, as they were recorded",
+        false_accepts_per_hour=speech.rate(logit),
+        false_accepts_per_hour_interval=speech.interval(logit),
+        false_accepts_basis=f"{speech.hours:.2f} h of read English speech of people that nothing was learnt from",
+    )
+    manifest = _describe(resources.manifest, word, takes, head, logit, speech, words, margins, report)
+    return Lesson(manifest, resources.flatbuffer, report, unlike)
+
+
+class _Learner:
+    """Fits heads for one word and counts what they would accept falsely."""
+
+    def __init__(self, resources: Resources, word: str, negatives: list[Passage]) -> None:
+        self._resources = resources
+        self._negatives = negatives
+        self._silence = resources.embedding.silence
+        kinds, bank = (Kind.SPEECH, Kind.WORD), resources.bank
+        held = [bank.select(is_learnt_from=False, kinds=[kind], without=word) for kind in kinds]
+        network = resources.model.network
+        self._held = [[network.dequantize(entry.outputs) for entry in entries] for entries in held]
+
+    def fit(self, passages: Sequence[Sequence[Passage]], start: Head | None = None) -> Head:
+        """Fit a head to the examples of some takes."""
+        return fit_head([*self._negatives, *(passage for of in passages for passage in of)], self._silence, start=start)
+
+    def count(self, head: Head) -> tuple[Tail, Tail]:
+        """Return how often running speech and single words that nothing is fitted to reach a logit, an hour."""
+        tap_s = self._resources.bank.tap_s
+        seen = 1.0 / self._resources.embedding.tap_strides
+        speech, words = (
+            [find_peaks(head.logits(embeddings, self._silence), tap_s) for embeddings in entries]
+            for entries in self._held
+        )
+        hours = sum(len(embeddings) for embeddings in self._held[0]) * tap_s / 3600.0
+        return (
+            Tail([peak for peaks in speech for peak in peaks], max(hours, 1e-3), seen=seen**0.5),
+            Tail([peaks[0] for peaks in words if peaks], max(1, len(words)) / WORDS_PER_HOUR, seen=seen**0.5),
+        )
+
+    def leave_out(
+        self, takes: Sequence[Take], passages: Sequence[Sequence[Passage]], head: Head, false_accepts_per_hour: float
+    ) -> list[float]:
+        """Return how far above the threshold each take is for a head that is fitted to the others."""
+        margins = []
+        for k, take in enumerate(takes):
+            others = self.fit([of for j, of in enumerate(passages) if j != k], head)
+            logits = others.logits(*self._hear(take), self._resources.embedding.tap_strides)
+            margins.append(float(logits.max()) - _choose(*self.count(others), false_accepts_per_hour))
+        return margins
+
+    def _hear(self, take: Take) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        before, after = (np.zeros(round(s * RATE_HZ), dtype=np.int16) for s in (QUIET_BEFORE_S, QUIET_AFTER_S))
+        return self._resources.embedding.embed(np.concatenate((before, take.samples, after))), self._silence
+
+
+def _choose(speech: Tail, words: Tail, false_accepts_per_hour: float) -> float:
+    """Return the threshold, as a logit, at which neither speech nor single words exceed what is permitted."""
+    return max(speech.logit(false_accepts_per_hour), words.logit(WORD_ACCEPTS * false_accepts_per_hour))
+
+
+def _weigh(passage: Passage, factor: float) -> Passage:
+    return Passage(passage.embeddings, passage.targets, passage.weights * np.float32(factor))
+
+
+def _logistic(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
+
+
+def _describe(
+    template: Manifest,
+    word: str,
+    takes: Sequence[Take],
+    head: Head,
+    logit: float,
+    speech: Tail,
+    words: Tail,
+    margins: Sequence[float],
+    report: Report,
+) -> Manifest:
+    """Return the manifest: scores are shifted so that the threshold is one half."""
+    assert template.head is not None
+    points = []
+    for rate in sorted(RATES):
+        shifted = _choose(speech, words, rate) - logit
+        missed = sum(margin < shifted for margin in margins)
+        points.append(
+            OperatingPoint(
+                threshold=round(_logistic(shifted), DIGITS),
+                false_accepts_per_hour=round(speech.rate(logit + shifted), 3),
+                false_accepts_per_hour_interval=speech.interval(logit + shifted),
+                miss_rate=missed / len(margins),
+                miss_rate_interval=wilson(missed, len(margins)),
+            )
+        )
+    duration_s = float(np.median([take.end - take.start for take in takes])) / RATE_HZ
+    return msgspec.structs.replace(
+        template,
+        name=word,
+        words=(word,),
+        labels=(word,),
+        decision=DecisionSettings(
+            smoothing_windows=1,
+            refractory_s=REFRACTORY_S,
+            words={word: WordDecision(threshold=0.5, rearm=0.25, duration_s=round(duration_s, 2))},
+        ),
+        head=HeadSettings(
+            taps=template.head.taps,
+            words={
+                word: WordHead(
+                    bias=round(head.bias - logit, DIGITS),
+                    weights=[round(float(weight), DIGITS) for weight in head.weights.reshape(-1)],
+                )
+            },
+        ),
+        operating_curve=OperatingCurve(
+            measured_on=f"{report.false_accepts_basis}; misses: {report.misses_basis}",
+            hours=speech.hours,
+            words={word: points},
+        ),
+        training={"learnt": msgspec.to_builtins(report)},
+    )
