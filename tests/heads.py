@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from detector import Model
-from detector.core.head import HeadSettings, WordHead
+from detector.core.head import HeadSettings, Unit
 from detector.core.manifest import DecisionSettings, Manifest, WordDecision, encode_manifest
 
 LIKE = {"ja": "yes", "nein": "no"}
@@ -21,7 +21,7 @@ def make_head(
     """Return heads that score high when the shipped network has scored another word high in one of the strides."""
     labels = ("silence", "unknown", "yes", "no")
     row = {word: [12.0 * (label == like[word]) for label in labels] for word in words}
-    return HeadSettings(taps=taps, words={word: WordHead(bias=-6.0, weights=row[word] * len(taps)) for word in words})
+    return HeadSettings(taps=taps, words={word: (Unit(bias=-6.0, weights=row[word] * len(taps)),) for word in words})
 
 
 def make_manifest(model: Model, name: str, words: Sequence[str], **changes: object) -> Manifest:

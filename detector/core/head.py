@@ -1,8 +1,10 @@
 """The head: words of a person's own, as numbers on the outputs of a network that knows no words.
 
 Such a network, an embedding, makes a few dozen numbers of each window. A word is longer than a window sees it well, so
-that its head looks at the embeddings of several windows, the newest and some before it: its score is the logistic
-function of their weighted sum. All of it is numbers in a manifest, so that a learnt word is data, and runs nothing.
+that its head looks at the embeddings of several windows, the newest and some before it. A head has a few units, one
+for each way in which a word is met, alone, in a sentence, in noise: a unit's score is the logistic function of a
+weighted sum of the embeddings, the word's score that of its highest unit. All of it is numbers in a manifest, so that a
+learnt word is data, and runs nothing.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ from numpy.typing import NDArray
 
 LONGEST_TAP = 50
 """Strides that a head may look back."""
+MOST_UNITS = 16
 Weight = Annotated[float, msgspec.Meta(ge=-1e4, le=1e4)]
 EXACT_BITS = 53
 """Whole numbers of up to this many bits are exact in double precision, and so are their sums."""
 
 
-class WordHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a word's score follows from embeddings."""
+class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One way of scoring a word from embeddings."""
 
     bias: Weight
     weights: list[Weight]
@@ -36,7 +39,8 @@ class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     taps: tuple[Annotated[int, msgspec.Meta(ge=0, le=LONGEST_TAP)], ...]
     """Which embeddings are looked at, in strides before the newest one: 0, then further back."""
-    words: dict[str, WordHead]
+    words: dict[str, Annotated[tuple[Unit, ...], msgspec.Meta(min_length=1, max_length=MOST_UNITS)]]
+    """The units of each word's head."""
 
     def __post_init__(self) -> None:
         """Reject taps out of order, and numbers that do not fit them or are none.
@@ -48,14 +52,15 @@ class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         """
         if self.taps[:1] != (0,) or any(later <= tap for tap, later in itertools.pairwise(self.taps)):
             raise ValueError(f"taps of a head must begin with 0 and ascend, found {list(self.taps)}")
-        for word, head in self.words.items():
-            if not head.weights or len(head.weights) % len(self.taps):
-                raise ValueError(
-                    f"the head of '{word}' must have as many weights for each of {len(self.taps)} taps, "
-                    f"found {len(head.weights)} in all"
-                )
-            if not all(map(math.isfinite, (head.bias, *head.weights))):
-                raise ValueError(f"the head of '{word}' must have finite numbers, found others")
+        for word, units in self.words.items():
+            for unit in units:
+                if not unit.weights or len(unit.weights) % len(self.taps):
+                    raise ValueError(
+                        f"the head of '{word}' must have as many weights for each of {len(self.taps)} taps, "
+                        f"found {len(unit.weights)} in all"
+                    )
+                if not all(map(math.isfinite, (unit.bias, *unit.weights))):
+                    raise ValueError(f"the head of '{word}' must have finite numbers, found others")
 
     @property
     def n_strides(self) -> int:
@@ -71,38 +76,42 @@ class Head:
     rounding changes each by less than 10^-10 of the largest.
     """
 
-    def __init__(self, taps: Sequence[int], words: Sequence[WordHead], *, scale: float, zero_point: int) -> None:
+    def __init__(self, taps: Sequence[int], words: Sequence[Sequence[Unit]], *, scale: float, zero_point: int) -> None:
         """Take the heads of words with the same taps and as many weights.
 
         Parameters
         ----------
         taps : sequence of int
             As of `HeadSettings`.
-        words : sequence of WordHead
+        words : sequence of sequence of Unit
+            One or more units for each word.
         scale, zero_point
             Of the network's outputs: what an int8 value stands for is scale x (value - zero_point).
         """
-        rows = [_to_whole_numbers(word) for word in words]
+        units = [unit for of_word in words for unit in of_word]
+        bounds = np.cumsum([0, *map(len, words)]).tolist()
+        self._firsts, self._lasts = bounds[:-1], bounds[1:]
+        rows = [_to_whole_numbers(unit) for unit in units]
         self._taps = -1 - np.array(taps)
         self._weights = np.stack([row for row, _ in rows])
-        self._units = [math.ldexp(float(scale), exponent) for _, exponent in rows]
+        self._steps = [math.ldexp(float(scale), exponent) for _, exponent in rows]
         sums = self._weights.sum(axis=1).tolist()
         self._biases = [
-            word.bias - zero_point * total * unit for word, total, unit in zip(words, sums, self._units, strict=True)
+            unit.bias - zero_point * total * step for unit, total, step in zip(units, sums, self._steps, strict=True)
         ]
 
     def score(self, outputs: NDArray[np.int8]) -> list[float]:
         """Return the words' scores in [0, 1] for outputs of shape (n_strides, n_outputs), the latest last."""
         sums = self._weights @ outputs[self._taps].reshape(-1).astype(np.float64)
-        return [
-            _logistic(total * unit + bias)
-            for total, unit, bias in zip(sums.tolist(), self._units, self._biases, strict=True)
+        logits = [
+            total * step + bias for total, step, bias in zip(sums.tolist(), self._steps, self._biases, strict=True)
         ]
+        return [_logistic(max(logits[first:last])) for first, last in zip(self._firsts, self._lasts, strict=True)]
 
 
-def _to_whole_numbers(word: WordHead) -> tuple[NDArray[np.float64], int]:
+def _to_whole_numbers(unit: Unit) -> tuple[NDArray[np.float64], int]:
     """Return weights as whole numbers, and the exponent of 2 that they are in units of."""
-    weights = np.array(word.weights, dtype=np.float64)
+    weights = np.array(unit.weights, dtype=np.float64)
     largest = math.frexp(float(np.abs(weights).max()))[1]
     n_bits = EXACT_BITS - 9 - len(weights).bit_length()  # times an int8, and a bit for rounding up; summed
     return np.rint(np.ldexp(weights, n_bits - largest)), largest - n_bits

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.core.head import Head, HeadSettings, WordHead
+from detector.core.head import Head, HeadSettings, Unit
 from detector.core.manifest import Manifest
 from detector.core.network import Network
 from detector.errors import ModelMismatchError
@@ -50,7 +50,7 @@ class Readout:
         """Where in the outputs those of each network are, by its checksum."""
         self.n_outputs = sum(network.n_outputs for network in self._networks)
         self._plain: list[tuple[slice, slice, Network]] = []
-        heads: dict[tuple[str, tuple[int, ...]], dict[int, WordHead]] = {}
+        heads: dict[tuple[str, tuple[int, ...]], dict[int, tuple[Unit, ...]]] = {}
         self._n_labels = 0
         self.n_strides = 1
         """Strides whose outputs the scores follow from."""
@@ -118,9 +118,10 @@ def push(outputs: NDArray[np.int8], latest: NDArray[np.int8], n_strides: int = 1
 
 def _check_head(head: HeadSettings, name: str, network: Network) -> None:
     expected = len(head.taps) * network.n_outputs
-    for word, numbers in head.words.items():
-        if len(numbers.weights) != expected:
-            raise ModelMismatchError(
-                f"expected {expected} weights for '{word}' of {name}, {len(head.taps)} taps of a network with "
-                f"{network.n_outputs} outputs, found {len(numbers.weights)}"
-            )
+    for word, units in head.words.items():
+        for unit in units:
+            if len(unit.weights) != expected:
+                raise ModelMismatchError(
+                    f"expected {expected} weights for '{word}' of {name}, {len(head.taps)} taps of a network with "
+                    f"{network.n_outputs} outputs, found {len(unit.weights)}"
+                )

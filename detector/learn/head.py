@@ -1,4 +1,4 @@
-"""The head of a learnt word, fitted: one logistic unit behind the embeddings of the last two seconds.
+"""A unit of a learnt word's head, fitted: a logistic function of the embeddings of the last two seconds.
 
 Its input is the embeddings of several windows, a tap apart. The loss over a passage of embeddings is that of a
 convolution, so that no window's input is ever written out: a bank of an hour costs what its embeddings do, a few MB.
@@ -27,7 +27,7 @@ SUFFICIENT_DECREASE, MOST_HALVINGS, FLAT = 1e-4, 20, 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Passage:
-    """Embeddings one tap apart, shape (n, n_outputs), what the head shall say of each, and how much that counts."""
+    """Embeddings one tap apart, shape (n, n_outputs), what the unit shall say of each, and how much that counts."""
 
     embeddings: Values
     targets: Values
@@ -37,7 +37,7 @@ class Passage:
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
+class FittedUnit:
     """Weights, shape (n_taps, n_outputs), the newest window first, and the bias."""
 
     weights: Values
@@ -55,15 +55,15 @@ class Head:
         return logits
 
 
-def fit_head(
+def fit_unit(
     passages: Sequence[Passage],
     silence: Values,
     *,
     penalty: float = PENALTY,
     word_share: float = WORD_SHARE,
-    start: Head | None = None,
-) -> Head:
-    """Fit a head by logistic regression.
+    start: FittedUnit | None = None,
+) -> FittedUnit:
+    """Fit a unit by logistic regression.
 
     Minimises the weighted mean of log(1 + exp(-y logit)) plus penalty / 2 times the squared weights by L-BFGS (Nocedal
     1980), from `start` where one is given. The same input gives the same head.
@@ -100,7 +100,7 @@ def fit_head(
     if start is not None:
         begin[:-1], begin[-1] = start.weights.reshape(-1), start.bias
     best = _minimise(loss, begin)
-    return Head(best[:-1].reshape(N_TAPS, n_outputs), float(best[-1]))
+    return FittedUnit(best[:-1].reshape(N_TAPS, n_outputs), float(best[-1]))
 
 
 def _minimise(loss: Callable[[Values], tuple[float, Values]], at: Values) -> Values:

@@ -10,20 +10,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.core.head import HeadSettings, WordHead
+from detector.core.head import HeadSettings, Unit
 from detector.core.manifest import DecisionSettings, Manifest, OperatingCurve, OperatingPoint, WordDecision
 from detector.errors import SettingsError
 from detector.learn.bank import Kind, to_passage
-from detector.learn.examples import RATE_HZ, ExampleMaker
-from detector.learn.head import Head, Passage, fit_head
+from detector.learn.examples import MANNERS, RATE_HZ, ExampleMaker
+from detector.learn.head import FittedUnit, Passage, fit_unit
 from detector.learn.lesson import from_example, from_negative
 from detector.learn.rates import Tail, find_peaks, wilson
 from detector.learn.resources import Resources
 from detector.learn.takes import Take
 
 FEWEST_TAKES = 3
-N_EXAMPLES = 150
-"""Streams that are made of all takes together."""
+EQUAL_RATE = 0.5
+"""False accepts an hour at which the units of a head are equally strict."""
 WORDS_PER_HOUR = 1600.0
 """Single words that somebody says who says nothing else."""
 WORD_ACCEPTS = 3.0
@@ -52,6 +52,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     false_accepts_per_hour: float
     false_accepts_per_hour_interval: tuple[float, float]
     false_accepts_basis: str
+
+
+Lessons = Sequence[Sequence[Passage]]
+"""What is learnt of one manner, by take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +104,6 @@ def learn(
         raise SettingsError(f"expected {FEWEST_TAKES} takes of '{word}' or more, found {len(takes)}")
     say = progress or (lambda _text: None)
     embedding, rng = resources.embedding, np.random.default_rng(0)
-    say("listening to the takes in other rooms, in noise, in sentences")
-    maker = ExampleMaker(speech=resources.speech, room=np.concatenate([np.empty(0, dtype=np.int16), *room]))
-    passages: list[list[Passage]] = [[] for _ in takes]
-    for example in maker.make(takes, N_EXAMPLES, rng):
-        passages[example.take] += from_example(example, embedding)
     say("listening to what it is not")
     network = resources.model.network
     negatives = [to_passage(entry, network) for entry in resources.bank.select(is_learnt_from=True, without=word)]
@@ -113,12 +112,20 @@ def learn(
     for sound in false_alarms:
         negatives += [_weigh(passage, FALSE_ALARM_WEIGHT) for passage in from_negative(sound, embedding)]
     learner = _Learner(resources, word, negatives)
+    maker = ExampleMaker(speech=resources.speech, room=np.concatenate([np.empty(0, dtype=np.int16), *room]))
+    lessons = []
+    for manner in MANNERS:
+        say(f"listening to the takes: {manner.name}")
+        passages: list[list[Passage]] = [[] for _ in takes]
+        for example in maker.make(takes, manner, rng):
+            passages[example.take] += from_example(example, embedding)
+        lessons.append(passages)
     say("fitting")
-    head = learner.fit(passages)
+    head = learner.fit(lessons)
     speech, words = learner.count(head)
     logit = _choose(speech, words, false_accepts_per_hour)
     say("leaving out one take after another")
-    margins = learner.leave_out(takes, passages, head, false_accepts_per_hour)
+    margins = learner.leave_out(takes, lessons, head, false_accepts_per_hour)
     missed = sum(margin < 0.0 for margin in margins)
     far = [k for k, margin in enumerate(margins) if margin < -FAR_BELOW]
     unlike = tuple(
@@ -153,17 +160,22 @@ class _Learner:
         network = resources.model.network
         self._held = [[network.dequantize(entry.outputs) for entry in entries] for entries in held]
 
-    def fit(self, passages: Sequence[Sequence[Passage]], start: Head | None = None) -> Head:
-        """Fit a head to the examples of some takes."""
-        return fit_head([*self._negatives, *(passage for of in passages for passage in of)], self._silence, start=start)
+    def fit(self, lessons: Sequence[Lessons], start: Sequence[FittedUnit] | None = None) -> list[FittedUnit]:
+        """Fit a unit to the examples of each manner, and shift them to be as strict as each other: 0 is the default."""
+        units = []
+        for k, passages in enumerate(lessons):
+            given = [*self._negatives, *(passage for of in passages for passage in of)]
+            unit = fit_unit(given, self._silence, start=None if start is None else start[k])
+            shift = _choose(*self.count([unit]), EQUAL_RATE)
+            units.append(FittedUnit(unit.weights, unit.bias - shift))
+        return units
 
-    def count(self, head: Head) -> tuple[Tail, Tail]:
+    def count(self, head: Sequence[FittedUnit]) -> tuple[Tail, Tail]:
         """Return how often running speech and single words that nothing is fitted to reach a logit, an hour."""
         tap_s = self._resources.bank.tap_s
         seen = 1.0 / self._resources.embedding.tap_strides
         speech, words = (
-            [find_peaks(head.logits(embeddings, self._silence), tap_s) for embeddings in entries]
-            for entries in self._held
+            [find_peaks(self.logits(head, embeddings), tap_s) for embeddings in entries] for entries in self._held
         )
         hours = sum(len(embeddings) for embeddings in self._held[0]) * tap_s / 3600.0
         return (
@@ -171,20 +183,33 @@ class _Learner:
             Tail([peaks[0] for peaks in words if peaks], max(1, len(words)) / WORDS_PER_HOUR, seen=seen**0.5),
         )
 
+    def logits(
+        self, head: Sequence[FittedUnit], embeddings: NDArray[np.float32], tap_strides: int = 1
+    ) -> NDArray[np.float32]:
+        """Return the logits of a stream's windows, shape (n, n_outputs) -> (n,): each that of the highest unit."""
+        logits: NDArray[np.float32] = np.max(
+            [unit.logits(embeddings, self._silence, tap_strides) for unit in head], axis=0
+        )
+        return logits
+
     def leave_out(
-        self, takes: Sequence[Take], passages: Sequence[Sequence[Passage]], head: Head, false_accepts_per_hour: float
+        self,
+        takes: Sequence[Take],
+        lessons: Sequence[Lessons],
+        head: Sequence[FittedUnit],
+        false_accepts_per_hour: float,
     ) -> list[float]:
         """Return how far above the threshold each take is for a head that is fitted to the others."""
         margins = []
         for k, take in enumerate(takes):
-            others = self.fit([of for j, of in enumerate(passages) if j != k], head)
-            logits = others.logits(*self._hear(take), self._resources.embedding.tap_strides)
+            others = self.fit([[*passages[:k], *passages[k + 1 :]] for passages in lessons], head)
+            logits = self.logits(others, self._hear(take), self._resources.embedding.tap_strides)
             margins.append(float(logits.max()) - _choose(*self.count(others), false_accepts_per_hour))
         return margins
 
-    def _hear(self, take: Take) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _hear(self, take: Take) -> NDArray[np.float32]:
         before, after = (np.zeros(round(s * RATE_HZ), dtype=np.int16) for s in (QUIET_BEFORE_S, QUIET_AFTER_S))
-        return self._resources.embedding.embed(np.concatenate((before, take.samples, after))), self._silence
+        return self._resources.embedding.embed(np.concatenate((before, take.samples, after)))
 
 
 def _choose(speech: Tail, words: Tail, false_accepts_per_hour: float) -> float:
@@ -204,7 +229,7 @@ def _describe(
     template: Manifest,
     word: str,
     takes: Sequence[Take],
-    head: Head,
+    head: Sequence[FittedUnit],
     logit: float,
     speech: Tail,
     words: Tail,
@@ -240,9 +265,12 @@ def _describe(
         head=HeadSettings(
             taps=template.head.taps,
             words={
-                word: WordHead(
-                    bias=round(head.bias - logit, DIGITS),
-                    weights=[round(float(weight), DIGITS) for weight in head.weights.reshape(-1)],
+                word: tuple(
+                    Unit(
+                        bias=round(unit.bias - logit, DIGITS),
+                        weights=[round(float(weight), DIGITS) for weight in unit.weights.reshape(-1)],
+                    )
+                    for unit in head
                 )
             },
         ),

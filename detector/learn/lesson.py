@@ -17,8 +17,8 @@ def from_example(example: Example, embedder: Embedder) -> list[Passage]:
     """Return the passages of an example, one for each stride between two taps."""
     embeddings = embedder.embed(example.samples)
     ends = embedder.first_end + embedder.stride * np.arange(len(embeddings))
-    is_word = (ends >= example.end) & (ends <= example.end + round(HEARD_S * RATE_HZ)) & example.is_whole
-    is_none = (ends <= example.end - round(SURE_S * RATE_HZ)) | (not example.is_whole)
+    is_word = (ends >= example.end) & (ends <= example.end + round(HEARD_S * RATE_HZ))
+    is_none = ends <= example.end - round(SURE_S * RATE_HZ)
     weights = (is_word | is_none) & (ends >= FULL_S * RATE_HZ)
     return _divide(embeddings, is_word, weights, embedder.tap_strides)
 

@@ -17,7 +17,7 @@ from detector import Detector, load_model
 from detector.cli.bench import cpu_s, measure
 from detector.core.decision import Decision
 from detector.core.frontend import LogMel, StreamingLogMel
-from detector.core.head import Head, WordHead
+from detector.core.head import Head, Unit
 from detector.core.manifest import DecisionSettings, WordDecision
 from detector.core.readout import push
 from detector.events import Scored
@@ -65,7 +65,7 @@ def head_us(n_words: int) -> float:
     """Return what learnt words add to a hop beside their network: keeping its outputs, scores, the decision."""
     rng, labels = np.random.default_rng(0), [f"word {k}" for k in range(n_words)]
     outputs = rng.integers(-128, 128, (17, 96)).astype(np.int8)
-    words = [WordHead(bias=0.0, weights=rng.normal(size=5 * 96).tolist()) for _ in labels]
+    words = [[Unit(bias=0.0, weights=rng.normal(size=5 * 96).tolist()) for _ in range(3)] for _ in labels]
     head = Head((0, 4, 8, 12, 16), words, scale=0.03, zero_point=0)
     limits = WordDecision(threshold=1.0, rearm=0.5, duration_s=0.5)
     settings = DecisionSettings(smoothing_windows=2, refractory_s=1.0, words=dict.fromkeys(labels, limits))

@@ -15,6 +15,7 @@ from detector.learn.augment import fade, rms
 from detector.learn.bank import Bank, Entry, Kind, write_bank
 from detector.learn.embedding import Embedding
 from detector.learn.resources import BANK_FILE, EMBEDDING, SPEECH_FILE
+from detector.learn.voices import speak
 from detector.samples import INT16_SCALE, to_int16
 from training.data.collection import Collection
 from training.data.decode import find_word
@@ -22,7 +23,7 @@ from training.data.items import Split
 from training.embedding.settings import TAP_S, EmbeddingSettings
 from training.embedding.sounds import read_texts
 from training.progress import progress
-from training.synthesis.voices import find_voices, speak
+from training.synthesis.voices import find_voices
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from detector.core.frontend import LogMel
 from detector.core.golden import GoldenVector
-from detector.core.head import HeadSettings, WordHead
+from detector.core.head import HeadSettings, Unit
 from detector.core.manifest import FORMAT_VERSION, DecisionSettings, Manifest, WordDecision, encode_manifest
 from detector.core.network import Network
 from detector.learn.head import N_TAPS
@@ -80,7 +80,7 @@ def describe(flatbuffer: bytes, settings: EmbeddingSettings, history: list[dict[
         level=settings.level,
         head=HeadSettings(
             taps=tuple(k * n_strides for k in range(N_TAPS)),
-            words={NOTHING: WordHead(bias=-60.0, weights=[0.0] * (N_TAPS * N_OUTPUTS))},
+            words={NOTHING: (Unit(bias=-60.0, weights=[0.0] * (N_TAPS * N_OUTPUTS)),)},
         ),
         training={"settings": _without_folders(settings), "history": history},
     )

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from detector.errors import DetectorError, SettingsError
 from detector.learn.augment import Audio, add, change_speed, cut, db_to_factor, fade, noise_factor, rms
+from detector.learn.voices import speak
 from training.data.collection import Collection
 from training.data.decode import find_word
 from training.data.items import Split
 from training.data.layouts import index_folders
 from training.data.speech import find_words, read_transcripts
 from training.embedding.settings import EmbeddingSettings
-from training.synthesis.voices import Voice, speak
+from training.synthesis.voices import Speaker
 from training.windows.acoustics import Acoustics
 
 FADE_S = 0.005
@@ -86,7 +87,7 @@ class SoundComposer:
         collection: Collection,
         split: Split,
         *,
-        voices: Sequence[Voice],
+        voices: Sequence[Speaker],
         texts: tuple[Sequence[str], Sequence[str]],
     ) -> None:
         self._sounds = settings.sounds

@@ -278,7 +278,8 @@ def test_what_several_detected_is_replayed_to_the_bit_whatever_was_learnt_since(
     assert [detection.keyword for detection in detections] == [d["keyword"] for d in described["detections"]]
     assert again.thresholds["ja"] == 0.8
 
-    silent = {word: msgspec.structs.replace(head, bias=-100.0) for word, head in learnt.manifest.head.words.items()}
+    heads = learnt.manifest.head.words
+    silent = {word: (msgspec.structs.replace(unit, bias=-100.0),) for word, (unit,) in heads.items()}
     changed = msgspec.structs.replace(learnt.manifest.head, words=silent)
     write_pair(own, msgspec.structs.replace(learnt.manifest, head=changed), flatbuffer)
     assert replay(file, None)[1] == detections

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector import Detector, load_model
-from detector.core.head import Head, HeadSettings, WordHead
+from detector.core.head import Head, HeadSettings, Unit
 from detector.core.manifest import read_manifest
 from detector.core.model import Model
 from detector.core.scorer import Scorer
@@ -40,8 +40,8 @@ def test_a_score_is_the_logistic_function_of_the_weighted_outputs(data, n_taps, 
     size = 10.0 ** data.draw(st.integers(-6, 3))
     weights = rng.normal(size=(n_taps, n_outputs)).clip(-9, 9) * size
     outputs = rng.integers(-128, 128, (n_taps, n_outputs)).astype(np.int8)
-    word = WordHead(bias=0.25, weights=weights.reshape(-1).tolist())
-    head = Head(tuple(range(n_taps)), [word], scale=0.03, zero_point=zero)
+    word = Unit(bias=0.25, weights=weights.reshape(-1).tolist())
+    head = Head(tuple(range(n_taps)), [[word]], scale=0.03, zero_point=zero)
     logit = math.fsum((0.03 * (outputs[::-1].astype(float) - zero) * weights).reshape(-1)) + 0.25
     (found,) = head.score(outputs)
     assert found == pytest.approx(0.5 * (1.0 + math.tanh(logit / 2)), rel=1e-6, abs=1e-12)
@@ -49,16 +49,24 @@ def test_a_score_is_the_logistic_function_of_the_weighted_outputs(data, n_taps, 
 
 def test_scores_beyond_what_a_number_holds_are_0_and_1():
     row = np.full((1, 500), 127, dtype=np.int8)
-    heads = [WordHead(bias=0.0, weights=[weight] * 500) for weight in (1e4, -1e4, 0.0, 5e-324)]
+    heads = [[Unit(bias=0.0, weights=[weight] * 500)] for weight in (1e4, -1e4, 0.0, 5e-324)]
     assert Head((0,), heads, scale=1.0, zero_point=0).score(row) == [1.0, 0.0, 0.5, 0.5]
 
 
 def test_a_word_scores_the_same_to_the_bit_alone_and_beside_others(rng):
-    words = [WordHead(bias=0.1, weights=rng.normal(size=480).tolist()) for _ in range(7)]
+    words = [[Unit(bias=0.1, weights=rng.normal(size=480).tolist()) for _ in range(1 + k % 3)] for k in range(7)]
     outputs = rng.integers(-128, 128, (17, 96)).astype(np.int8)
     taps = (0, 4, 8, 12, 16)
     together = Head(taps, words, scale=0.031, zero_point=-3).score(outputs)
     assert [Head(taps, [word], scale=0.031, zero_point=-3).score(outputs)[0] for word in words] == together
+
+
+def test_a_word_scores_as_its_highest_unit(rng):
+    units = [Unit(bias=float(k), weights=rng.normal(size=40).tolist()) for k in range(3)]
+    for _ in range(20):
+        outputs = rng.integers(-128, 128, (5, 8)).astype(np.int8)
+        alone = Head(range(5), [[unit] for unit in units], scale=0.01, zero_point=2).score(outputs)
+        assert Head(range(5), [units], scale=0.01, zero_point=2).score(outputs) == [max(alone)]
 
 
 # ---- streams
@@ -167,7 +175,7 @@ def _head(**changes):
         ({"head": _head(taps=[0, -4, 8])}, r"`int` >= 0"),
         ({"head": _head(taps=[0, 4.5, 8])}, "Expected `int`, got `float`"),
         ({"head": _head(words={})}, "head.words must name exactly the words"),
-        ({"head": _head(words={"ja": {"bias": 0.0, "weights": [0.0] * 12}})}, "head.words must name exactly"),
+        ({"head": _head(words={"ja": [{"bias": 0.0, "weights": [0.0] * 12}]})}, "head.words must name exactly"),
         ({"head": _head(code="import os")}, "unknown field `code`"),
         ({"head": []}, "Expected `object"),
         ({"labels": ["silence", "unknown", "ja", "nein"]}, "the labels must be the words, found silence, unknown"),
@@ -202,7 +210,7 @@ def test_a_head_that_contradicts_itself_or_its_manifest_is_refused(learnt, tmp_p
     ],
 )
 def test_numbers_of_a_head_that_are_none_are_refused_in_one_line(learnt, tmp_path, word, message):
-    text = _damage(learnt.manifest, head=_head(words={"ja": "HERE", "nein": "HERE"})).replace('"HERE"', word)
+    text = _damage(learnt.manifest, head=_head(words={"ja": ["HERE"], "nein": ["HERE"]})).replace('"HERE"', word)
     file = tmp_path / "m.json"
     file.write_text(text)
     with pytest.raises(ModelFormatError, match=message) as raised:
@@ -213,11 +221,11 @@ def test_numbers_of_a_head_that_are_none_are_refused_in_one_line(learnt, tmp_pat
 def test_numbers_that_are_none_are_refused_where_a_head_is_made():
     for number in (math.nan, math.inf):
         with pytest.raises(ValueError, match="the head of 'ja' must have finite numbers"):
-            HeadSettings(taps=(0,), words={"ja": WordHead(bias=0.0, weights=[0.0, number])})
+            HeadSettings(taps=(0,), words={"ja": (Unit(bias=0.0, weights=[0.0, number]),)})
 
 
 def test_a_head_for_another_network_is_refused_with_both_counts(learnt, flatbuffer):
-    words = {word: WordHead(bias=0.0, weights=[0.0] * 15) for word in ("ja", "nein")}
+    words = {word: (Unit(bias=0.0, weights=[0.0] * 15),) for word in ("ja", "nein")}
     manifest = msgspec.structs.replace(learnt.manifest, head=HeadSettings(taps=(0, 4, 8), words=words))
     with pytest.raises(
         ModelMismatchError,
