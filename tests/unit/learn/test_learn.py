@@ -1,0 +1,127 @@
+"""Learning, on an embedding that stands in for the shipped one: what a network of four numbers hears."""
+
+import msgspec
+import numpy as np
+import pytest
+from heads import make_manifest
+
+from detector import Detector, Model
+from detector.core.folders import find_model
+from detector.core.head import HeadSettings, Unit
+from detector.errors import SettingsError
+from detector.learn.bank import Bank, Entry, Kind
+from detector.learn.embedding import Embedding
+from detector.learn.examples import RATE_HZ
+from detector.learn.head import N_TAPS
+from detector.learn.learn import learn
+from detector.learn.resources import Resources
+from detector.learn.takes import Take
+
+TAPS = tuple(4 * k for k in range(N_TAPS))
+
+
+@pytest.fixture(scope="module")
+def flatbuffer():
+    return find_model("yes-no").with_suffix(".tflite").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def resources(model, flatbuffer):
+    """The shipped network as an embedding, and a bank of noise that counts as many hours."""
+    head = HeadSettings(taps=TAPS, words={"word": (Unit(bias=-60.0, weights=[0.0] * 4 * N_TAPS),)})
+    stand_in = Model(make_manifest(model, "embedding", ["word"], head=head), flatbuffer)
+    embedding = Embedding(stand_in)
+    rng = np.random.default_rng(0)
+    entries = []
+    for k in range(24):
+        noise = rng.standard_normal(6 * RATE_HZ) * 10.0 ** rng.uniform(1, 3.5)
+        outputs = embedding.outputs(noise.astype(np.int16))[k % 4 :: 4]
+        entries.append(Entry((Kind.SPEECH, Kind.WORD)[k % 2], k % 3 == 0, "", outputs))
+    return Resources(stand_in, flatbuffer, embedding, Bank(entries, tap_s=60.0), np.empty(0, dtype=np.int16))
+
+
+@pytest.fixture(scope="module")
+def takes(demo_samples, demo_truth):
+    """The word "yes" of the demo, as it is said there several times."""
+    taken = []
+    for word in demo_truth:
+        if word["word"] == "yes":
+            start, end = round(word["start_s"] * RATE_HZ), round(word["end_s"] * RATE_HZ)
+            first = max(0, start - RATE_HZ // 2)
+            samples = demo_samples[first : end + RATE_HZ // 2]
+            taken.append(Take(samples=samples, start=start - first, end=end - first, source=f"take {len(taken) + 1}"))
+    return taken
+
+
+@pytest.fixture(scope="module")
+def lesson(resources, takes):
+    return learn("ja", takes, resources=resources, false_accepts_per_hour=4.0)
+
+
+def test_an_embedding_is_what_the_scorer_of_a_learnt_word_hears(resources, demo_samples):
+    samples = demo_samples[: 5 * RATE_HZ]
+    embeddings = resources.embedding.embed(samples)
+    assert embeddings.shape[1] == 4
+    rng = np.random.default_rng(1)
+    unit = Unit(bias=-0.5, weights=rng.normal(size=4 * N_TAPS).tolist())
+    head = HeadSettings(taps=TAPS, words={"word": (unit,)})
+    with_head = resources.model.with_heads({"embedding": head})
+    scores = [event.scores[0] for event in Detector(with_head).events(samples)]
+    padded = np.concatenate((np.tile(resources.embedding.silence, (TAPS[-1], 1)), embeddings))
+    weights = np.array(unit.weights).reshape(N_TAPS, 4)
+    logits = [
+        sum(float(padded[TAPS[-1] + n - tap] @ row) for tap, row in zip(TAPS, weights, strict=True)) - 0.5
+        for n in range(len(embeddings))
+    ]
+    np.testing.assert_allclose(scores, 1.0 / (1.0 + np.exp(-np.array(logits))), atol=1e-5)
+
+
+def test_what_is_learnt_is_a_pair_that_detects_the_word(lesson, demo_samples, takes):
+    model = Model(lesson.manifest, lesson.flatbuffer)
+    detector = Detector(model)
+    found = [*detector.feed(demo_samples), *detector.finish()]
+    assert {detection.keyword for detection in found} == {"ja"}
+    assert len(found) >= len(takes)
+    assert lesson.manifest.words == lesson.manifest.labels == ("ja",)
+
+
+def test_the_same_takes_give_the_same_model(lesson, resources, takes):
+    assert learn("ja", takes, resources=resources, false_accepts_per_hour=4.0).manifest == lesson.manifest
+
+
+def test_the_report_says_what_figures_rest_on(lesson, takes):
+    report = lesson.report
+    assert (report.word, report.n_takes) == ("ja", len(takes))
+    low, high = report.misses_interval
+    assert 0.0 <= low <= report.misses <= high <= 1.0
+    assert high - low > 0.3, "a few takes tell little"
+    assert "takes missed when it was learnt from the others" in report.misses_basis
+    assert report.false_accepts_per_hour_interval[1] > report.false_accepts_per_hour
+    assert msgspec.json.decode(msgspec.json.encode(report), type=type(report)) == report
+
+
+def test_a_stricter_rate_gives_a_higher_threshold(lesson):
+    points = lesson.manifest.operating_curve.words["ja"]
+    rates = [point.false_accepts_per_hour for point in points]
+    assert rates == sorted(rates)
+    assert [point.threshold for point in points] == sorted((point.threshold for point in points), reverse=True)
+    assert 0.5 in [point.threshold for point in points]
+
+
+def test_a_false_alarm_scores_lower_once_it_is_learnt_from(resources, takes, lesson):
+    rng = np.random.default_rng(5)
+    take = takes[0]
+    alarm = (take.samples + rng.standard_normal(len(take.samples)) * 30).astype(np.int16)
+    sound = np.concatenate((np.zeros(RATE_HZ, dtype=np.int16), alarm, np.zeros(RATE_HZ, dtype=np.int16)))
+    again = learn("ja", takes, resources=resources, false_alarms=[sound], false_accepts_per_hour=4.0)
+
+    def highest(manifest):
+        model = Model(manifest, lesson.flatbuffer)
+        return max(event.scores[0] for event in Detector(model).events(sound) if hasattr(event, "scores"))
+
+    assert highest(again.manifest) < highest(lesson.manifest)
+
+
+def test_fewer_than_three_takes_are_too_few(resources, takes):
+    with pytest.raises(SettingsError, match="expected 3 takes of 'ja' or more, found 2"):
+        learn("ja", takes[:2], resources=resources)
