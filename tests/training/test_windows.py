@@ -221,10 +221,10 @@ def test_training_and_validation_share_no_speaker_and_no_noise(made):
         positions = [
             *np.concatenate([clips for groups in composer._clips.values() for clips in groups]),
             *composer._speech,
-            *composer._noise,
+            *composer._acoustics._noises,
         ]
         used[split] = {collection.items[position].speaker for position in positions}
-        assert min(len(composer._clips["up"][0]), len(composer._speech), len(composer._noise)) > 0
+        assert min(len(composer._clips["up"][0]), len(composer._speech), len(composer._acoustics._noises)) > 0
     assert used[Split.TRAINING].isdisjoint(used[Split.VALIDATION])
 
 

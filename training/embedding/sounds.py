@@ -99,9 +99,13 @@ class SoundComposer:
         self._running, self._listed = texts
         self._voices = voices if self._running or self._listed else ()
         self._voice_shares = np.cumsum([voice.share for voice in self._voices])
-        noises = [collection[position] for position in collection.noises(split)]
         self._acoustics = Acoustics(
-            settings.windows, noises, n_samples=self._n, sample_rate_hz=self._rate_hz, seed=settings.seed
+            settings.windows,
+            collection,
+            collection.noises(split),
+            n_samples=self._n,
+            sample_rate_hz=self._rate_hz,
+            seed=settings.seed,
         )
         sounds = settings.sounds
         shares = [

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detector.learn.augment import Audio, change_speed, cut, db_to_factor, equalise, noise_factor, rms, tilt
+from training.data.collection import Collection
 from training.windows.rooms import reverberate, simulate_rooms
 from training.windows.settings import WindowSettings
 
@@ -22,14 +22,16 @@ class Acoustics:
     def __init__(
         self,
         settings: WindowSettings,
-        noises: Sequence[NDArray[np.int16]],
+        collection: Collection,
+        noises: Sequence[int],
         *,
         n_samples: int,
         sample_rate_hz: int,
         seed: int,
     ) -> None:
-        """Simulate the rooms; `noises` are recordings to cut noise out of, none: it is made."""
+        """Simulate the rooms; `noises` are positions of recordings to cut noise out of, none: it is made."""
         self._settings = settings
+        self._collection = collection
         self._noises = noises
         self._n = n_samples
         self._rate_hz = sample_rate_hz
@@ -85,5 +87,7 @@ class Acoustics:
     def _cut_noise(self, rng: np.random.Generator) -> Audio:
         windows = self._settings
         factor = rng.uniform(*windows.noise_speed_range) if rng.random() < windows.noise_speed else 1.0
-        piece = cut(self._noises[int(rng.integers(len(self._noises)))], math.ceil(self._n * factor) + 1, rng)
+        piece = cut(
+            self._collection[self._noises[int(rng.integers(len(self._noises)))]], math.ceil(self._n * factor) + 1, rng
+        )
         return piece[: self._n] if factor == 1.0 else change_speed(piece, factor)[: self._n]

@@ -78,9 +78,13 @@ class WindowComposer:
         self._bounds = np.cumsum(shares / shares.sum())[:-1]
         self._n = settings.window_samples
         self._rate_hz = settings.frontend.sample_rate_hz
-        noises = [collection[k] for k in collection.noises(split)]
         self._acoustics = Acoustics(
-            windows, noises, n_samples=self._n, sample_rate_hz=self._rate_hz, seed=settings.seed
+            windows,
+            collection,
+            collection.noises(split),
+            n_samples=self._n,
+            sample_rate_hz=self._rate_hz,
+            seed=settings.seed,
         )
 
     def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int16], int]:
