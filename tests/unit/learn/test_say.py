@@ -36,9 +36,9 @@ def draw(choir, n, **how):
     ("counts", "n", "expected"),
     [
         ({"espeak": 100}, 60, {"espeak-ng": 60}),
-        ({"espeak": 100, "flite": 4}, 60, {"espeak-ng": 51, "flite": 9}),
-        ({"espeak": 100, "flite": 4, "piper": 10}, 60, {"espeak-ng": 21, "flite": 9, "piper": 30}),
-        ({"espeak": 100, "flite": 4, "piper": 1}, 60, {"espeak-ng": 43, "flite": 9, "piper": 8}),
+        ({"espeak": 100, "flite": 4}, 60, {"espeak-ng": 30, "flite": 30}),
+        ({"espeak": 100, "flite": 4, "piper": 10}, 60, {"espeak-ng": 18, "flite": 21, "piper": 21}),
+        ({"espeak": 100, "flite": 4, "piper": 1}, 60, {"espeak-ng": 29, "flite": 21, "piper": 10}),
         ({"espeak": 40, "piper": 900}, 100, {"espeak-ng": 50, "piper": 50}),
     ],
 )
@@ -66,7 +66,7 @@ def test_a_word_is_said_by_many_voices_the_same_each_time():
     lines = []
     takes = say_takes("computer", n=24, progress=lines.append)
     assert len(takes) == 24
-    assert len({take.speaker for take in takes}) >= 20
+    assert len({take.speaker for take in takes}) >= 16
     for take in takes:
         assert take.speaker.startswith(f"{SYNTHETIC}espeak-en") or take.speaker.startswith(f"{SYNTHETIC}flite-")
         assert take.source == f"voice {take.speaker.removeprefix(SYNTHETIC)}"
@@ -78,7 +78,7 @@ def test_a_word_is_said_by_many_voices_the_same_each_time():
     assert not all(np.array_equal(one.samples, another.samples) for one, another in zip(takes, other, strict=True))
     assert lines[0] == "having 'computer' said by voices"
     assert lines[1] == "'computer' said 20 of 24 times"
-    assert lines[2].startswith("'computer' said 24 times by 2")
+    assert lines[2].startswith("'computer' said 24 times by ")
     assert "of espeak-ng 1." in lines[2]
     assert ("of flite 2." in lines[2]) is (shutil.which("flite") is not None)
     assert lines[3:] == [WORTH]
