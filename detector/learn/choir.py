@@ -18,8 +18,8 @@ from detector.learn.voices import ESPEAK, Voice, describe_engines, list_voices, 
 
 NATURAL_SHARE = (0.0, 0.5, 0.35)
 """Of what is said, for each natural engine where there are none, one or two: more than their share of the voices. With
-0.5 for flite in the place of 0.15, a head on Google's speech embedding missed 4 and 17 % in the place of 14 and 42 % of 120
-recordings of people's "happy" and of "zero" (means of three draws of 60 takes, at one false accept an hour)."""
+0.5 for flite in the place of 0.15, a head on Google's speech embedding missed 4 and 17 % in the place of 14 and 42 % of
+120 recordings of people's "happy" and of "zero" (means of three draws of 60 takes, at one false accept an hour)."""
 MOST_OF_ONE = 10
 """Times that a natural voice speaks, of which there may be one or two; espeak-ng takes over."""
 ENDINGS = ("", "", "!", "?")

@@ -3,8 +3,8 @@
 No list of words is needed: the word's own spelling is changed by a letter or two, or cut, and what espeak-ng makes of
 that is compared with what it makes of the word. So they can be spoken by every voice, in any language.
 
-They have their price. Heads on Google's speech embedding, fitted to 60 takes of voices, missed 12 to 35 points more of 120
-recordings of people's "happy" and of "zero", at the same false accepts of other words, when they were fitted to 60
+They have their price. Heads on Google's speech embedding, fitted to 60 takes of voices, missed 12 to 35 points more of
+120 recordings of people's "happy" and of "zero", at the same false accepts of other words, when they were fitted to 60
 neighbours as much as to other negatives; at a third of that weight 4 to 15 points, at a tenth 2. So weigh them lightly.
 """
 
