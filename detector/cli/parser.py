@@ -12,6 +12,7 @@ from typing import Any
 from detector import __version__
 from detector.audio.pcm import normalise_name
 from detector.cli.arguments import Parser, parse_channel, parse_path
+from detector.cli.learning import VERBS, add_learning, run_learning
 from detector.cli.options import AddPair, Several, add_option, name_keys, take_given
 from detector.cli.sources import check_source
 from detector.errors import EXIT_INTERNAL, EXIT_OK, DetectorError, SettingsError
@@ -33,6 +34,7 @@ examples:
   keyword-detector listen --threshold 0.9 --threshold no=0.95
   keyword-detector listen --model yes-no,computer  several models together
   keyword-detector check --device USB              settings, model and microphone
+  keyword-detector learn computer                  a word of your own: asks for it at the microphone
 
 exit codes: 0 ended as asked; 2 command line cannot be parsed; 66 a recording is missing or not audio;
 69 microphone missing or lost; 70 internal failure; 78 settings or model do not fit
@@ -140,6 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("schema", "the JSON Schema of a settings file"),
     ):
         answers.add_argument(f"--{answer}", action="store_const", dest="answer", const=answer, help=text)
+    add_learning(add)
     verb = add("bench", "measure what detection costs on this machine", shared)
     verb.add_argument("--seconds", type=float, default=60.0, metavar="S", help="audio to measure on (default: 60)")
     return parser
@@ -189,6 +192,8 @@ def _run_verb(options: dict[str, Any]) -> int:
         from detector.cli.replay import replay_file
 
         return replay_file(options["file"], options["model"], as_json=options["json"])
+    if verb in VERBS:
+        return run_learning(verb, options)
     return _run_with_settings(verb, options)
 
 

@@ -88,7 +88,12 @@ def find_worse(
     ):
         if new.rate is not None and old.rate is not None and old.interval is not None and new.rate > old.interval[1]:
             lines.append(
-                f"worse: {factor * new.rate:.2g} {unit} {name} expected, {factor * old.rate:.2g} "
-                f"({factor * old.interval[0]:.2g}-{factor * old.interval[1]:.2g}) before"
+                f"worse: {show(factor * new.rate)} {unit} {name} expected, {show(factor * old.rate)} "
+                f"({show(factor * old.interval[0])}-{show(factor * old.interval[1])}) before"
             )
     return lines
+
+
+def show(value: float) -> str:
+    """Return a figure with two digits, or all before the point."""
+    return f"{value:.0f}" if value >= 10.0 else f"{value:.2g}"

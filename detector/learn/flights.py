@@ -20,6 +20,8 @@ from detector.learn.takes import AROUND_S, Refusal, Take, cut_take
 
 BEFORE_S, AFTER_S = 3.0, 0.24
 """Of what is around a false detection: all that its score followed from, which is two seconds and its average."""
+LEAST_BEFORE_S = 1.2
+"""A window, and some more."""
 CONTEXT_S = 2.0
 """A head looks back so far."""
 LATE_S = 0.12
@@ -47,9 +49,16 @@ def find_detections(flight: Flight, words: Sequence[str]) -> list[Detection]:
 
 
 def cut_false_alarm(file: Path, flight: Flight, samples: NDArray[np.int16], detection: Detection) -> Sound:
-    """Return what a word was detected in, of the samples of a recording, shape (n,)."""
+    """Return what a word was detected in, of the samples of a recording, shape (n,).
+
+    It begins after the detection before, which may have been a right one, as far as a second and more is left.
+    """
     at = flight.find_sample(detection.time_s, RATE_HZ)
-    first = max(0, at - round(BEFORE_S * RATE_HZ))
+    first = at - round(BEFORE_S * RATE_HZ)
+    for other in flight.detections:
+        if other.keyword == detection.keyword and other.time_s < detection.time_s:
+            first = max(first, flight.find_sample(other.time_s, RATE_HZ))
+    first = max(0, min(first, at - round(LEAST_BEFORE_S * RATE_HZ)))
     return Sound(samples[first : max(0, at) + round(AFTER_S * RATE_HZ)].copy(), _name(file, at))
 
 

@@ -1,6 +1,6 @@
-"""Detectors that run on this machine, and how to have one read its settings anew.
+"""Detectors that run on this machine, and how to have one read its settings anew, or keep what it has just heard.
 
-A process is one where its command line says so; whether it takes SIGHUP for a reload, and not for its end, the kernel
+A process is one where its command line says so; whether it takes a signal as a request, and not as its end, the kernel
 knows. It is signalled by a descriptor of its own, so that none that has got its number since is hit.
 """
 
@@ -23,10 +23,19 @@ class Daemon(NamedTuple):
     """A process that listens."""
 
     pid: int
-    can_reload: bool
-    """Whether SIGHUP has it read its settings anew; else it would end it."""
+    caught: int
+    """The signals that it takes as requests, a bit each; others would end it."""
     unit: str | None
     """The unit of systemd that it is, as systemctl takes it: "keyword-detector", or with "--user " before it."""
+
+    @property
+    def can_reload(self) -> bool:
+        """Whether it reads its settings anew when it is asked to."""
+        return self.takes(signal.SIGHUP)
+
+    def takes(self, number: signal.Signals) -> bool:
+        """Return whether it takes a signal as a request."""
+        return bool(self.caught >> (number - 1) & 1)
 
 
 def find_daemons() -> Iterator[Daemon]:
@@ -44,8 +53,8 @@ def look_at(pid: int) -> Daemon | None:
         if is_listening((process / "cmdline").read_bytes().decode(errors="replace").split("\0")):
             caught = _CAUGHT.search((process / "status").read_text())
             unit = _UNIT.search((process / "cgroup").read_text())
-            can_reload = caught is not None and bool(int(caught[1], 16) >> (signal.SIGHUP - 1) & 1)
-            return Daemon(pid, can_reload, f"{'--user ' if unit['user'] else ''}{unit['name']}" if unit else None)
+            name = f"{'--user ' if unit['user'] else ''}{unit['name']}" if unit else None
+            return Daemon(pid, int(caught[1], 16) if caught else 0, name)
     return None
 
 
@@ -74,14 +83,24 @@ def find_holder(folder: Path) -> Daemon | None:
 
 def request_reload(daemon: Daemon) -> bool:
     """Have a detector read its settings, and models whose files have changed, anew; return whether it was asked to."""
+    return _signal(daemon, signal.SIGHUP)
+
+
+def request_keep(daemon: Daemon) -> bool:
+    """Have a detector that records keep what is around this moment; return whether it was asked to."""
+    return _signal(daemon, signal.SIGUSR2)
+
+
+def _signal(daemon: Daemon, number: signal.Signals) -> bool:
     try:
         process = os.pidfd_open(daemon.pid)
     except OSError:
         return False
     try:
-        if look_at(daemon.pid) != daemon or not daemon.can_reload:
+        now = look_at(daemon.pid)
+        if now is None or not now.takes(number):
             return False
-        signal.pidfd_send_signal(process, signal.SIGHUP)
+        signal.pidfd_send_signal(process, number)
     except OSError:
         return False
     finally:

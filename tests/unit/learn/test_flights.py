@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from heads import make_manifest, write_pair
@@ -63,6 +64,13 @@ def test_a_false_alarm_is_what_the_detection_followed_from(word, demo_samples, t
     at = round(found[-1].time_s * RATE_HZ) - n_lost
     np.testing.assert_array_equal(sound.samples, demo_samples[at - 48000 : at + 3840])
     assert count(word, Material(false_alarms=(sound,))) == Counts(0, 0, 1, 1)
+
+
+def test_a_detection_before_is_no_part_of_a_false_alarm(word, demo_samples, tmp_path):
+    file, flight, samples, found = record(word, demo_samples[: round(9.5 * RATE_HZ)], tmp_path)
+    near = msgspec.structs.replace(found[-1], time_s=found[0].time_s + 2.0)
+    sound = cut_false_alarm(file, msgspec.structs.replace(flight, detections=[found[0], near]), samples, near)
+    assert len(sound.samples) == round((2.0 + AFTER_S) * RATE_HZ)
 
 
 def test_a_recording_without_the_word_says_what_is_in_it(word, demo_samples, tmp_path):

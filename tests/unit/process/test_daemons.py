@@ -9,7 +9,15 @@ import sys
 import pytest
 from commands import end, start, wait_until_listening, wait_until_says
 
-from detector.process.daemons import Daemon, find_daemons, find_holder, is_listening, look_at, request_reload
+from detector.process.daemons import (
+    Daemon,
+    find_daemons,
+    find_holder,
+    is_listening,
+    look_at,
+    request_keep,
+    request_reload,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +39,7 @@ def test_a_detector_is_known_by_its_command_line(command, is_one):
 def test_a_process_that_is_none_is_not_signalled():
     with subprocess.Popen([sys.executable, "-c", "input()", "listen"], stdin=subprocess.PIPE) as process:
         assert look_at(process.pid) is None
-        assert not request_reload(Daemon(process.pid, can_reload=True, unit=None))
+        assert not request_reload(Daemon(process.pid, caught=-1, unit=None))
         process.communicate(b"\n")
         assert process.returncode == 0
 
@@ -63,7 +71,7 @@ def test_a_detector_that_a_hangup_would_end_is_left_alone(tmp_path):
     )
     wait_until_listening(process)
     found = find_holder(tmp_path)
-    assert found == Daemon(process.pid, can_reload=False, unit=None)
-    assert not request_reload(found)
-    assert not request_reload(found._replace(can_reload=True))
+    assert (found.pid, found.can_reload) == (process.pid, False)
+    assert not request_reload(found._replace(caught=-1))
+    assert request_keep(found)
     end(process)
