@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ def correct(settings: Settings, options: CorrectOptions) -> int:
         words = [kept for kept in words if kept.word == word]
     if not words:
         wanted = f"no '{options.word}'" if options.word else "none"
-        raise SettingsError(f"expected a learnt word, found {wanted}: 'keyword-detector learn WORD' learns one")
+        sudo = "" if os.geteuid() == 0 else "; those of the system's service need sudo"
+        raise SettingsError(f"expected a learnt word, found {wanted}: 'keyword-detector learn WORD' learns one{sudo}")
     if options.undo:
         return _undo(settings, words, options)
     file, last_s = _find_flight(settings, options)

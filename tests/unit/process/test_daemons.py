@@ -9,6 +9,7 @@ import sys
 import pytest
 from commands import end, start, wait_until_listening, wait_until_says
 
+from detector.process import daemons
 from detector.process.daemons import (
     Daemon,
     find_daemons,
@@ -75,3 +76,30 @@ def test_a_detector_that_a_hangup_would_end_is_left_alone(tmp_path):
     assert not request_reload(found._replace(caught=-1))
     assert request_keep(found)
     end(process)
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/keyword-detector.service\n", "keyword-detector"),
+        (
+            "0::/system.slice/system-keyword\\x2ddetector.slice/keyword-detector@kitchen.service\n",
+            "keyword-detector@kitchen",
+        ),
+        (
+            "0::/user.slice/user-1000.slice/user@1000.service/app.slice/keyword-detector.service\n",
+            "--user keyword-detector",
+        ),
+        ("0::/user.slice/user-1000.slice/session-2.scope\n", None),
+        ("12:pids:/docker/1234\n0::/\n", None),
+    ],
+)
+def test_a_unit_of_systemd_is_known_by_its_group(tmp_path, monkeypatch, cgroup, unit):
+    monkeypatch.setattr(daemons, "PROCESSES", tmp_path)
+    (tmp_path / "42").mkdir()
+    (tmp_path / "self").mkdir()
+    (tmp_path / "42/cmdline").write_bytes(b"python3\0/opt/bin/keyword-detector\0listen\0--config\0a.toml\0")
+    (tmp_path / "42/status").write_text("Name:\tpython3\nSigCgt:\t0000000000000a01\n")
+    (tmp_path / "42/cgroup").write_text(cgroup)
+    (found,) = find_daemons()
+    assert (found.pid, found.unit, found.can_reload) == (42, unit, True)
