@@ -18,6 +18,8 @@ from detector.learn.takes import Take
 
 RATE_HZ = 16000
 DEMO = Path(__file__).parent / "recordings/demo.flac"
+ODD = "odd"
+"""Whose takes are unlike those of others."""
 YES_S = (3.26, 8.23)
 """Where the demo has a "yes" each."""
 
@@ -54,7 +56,10 @@ def learn(
         false_accepts_per_hour_interval=(0.0, 2.0),
         false_accepts_basis="0.5 h of speech",
     )
-    return Lesson(manifest, find_network().read_bytes(), report, ())
+    unlike = tuple(
+        f"{take.source} does not sound like the rest: say it again?" for take in takes if take.speaker == ODD
+    )
+    return Lesson(manifest, find_network().read_bytes(), report, unlike)
 
 
 def find_network() -> Path:

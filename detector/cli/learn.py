@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from detector.audio.files import find_recordings
 from detector.audio.recordings import Recording
 from detector.cli.arguments import print_json, print_lines
+from detector.cli.asking import ask, ask_again
 from detector.cli.learnt import forget, list_learnt, undo
 from detector.cli.lessons import (
     choose_folder,
@@ -24,7 +26,7 @@ from detector.cli.lessons import (
 from detector.cli.sources import check_source
 from detector.core import folders
 from detector.errors import EXIT_OK, AudioFileError, DetectorError, SettingsError
-from detector.learn.dialogue import N_TAKES, record_room, record_takes
+from detector.learn.dialogue import N_TAKES
 from detector.learn.learn import FEWEST_TAKES
 from detector.learn.material import Material, Sound
 from detector.learn.naming import check_word
@@ -34,10 +36,7 @@ from detector.learn.speech import RATE_HZ
 from detector.learn.spelling import guess_language
 from detector.learn.store import locked
 from detector.learn.takes import Take, read_takes
-from detector.learn.terminal import Terminal
 from detector.learn.words import KeptWord, list_words
-from detector.process.signals import deferred_stop
-from detector.process.stderr import hide_native_messages
 from detector.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -153,16 +152,19 @@ def _learn(
     resources: Resources,
     options: LearnOptions,
 ) -> int:
+    again = None
     if files or options.say:
         more = Material(tuple(_read(kept.word, files, settings, options)), room=room)
     else:
-        asked = _ask(kept.word, settings, options)
+        room_s = 60.0 if options.room_s is None else options.room_s
+        asked = ask(kept.word, settings, n_takes=options.takes or N_TAKES, room_s=room_s, speaker=options.speaker)
         if asked is None:
             log.warning("nothing was learnt")
             return EXIT_OK
         more = asked + Material(room=room)
+        again = partial(ask_again, kept.word, settings)
     with locked(kept.folder):
-        outcome = teach(kept, more, resources=resources, false_accepts_per_hour=options.rate)
+        outcome = teach(kept, more, resources=resources, false_accepts_per_hour=options.rate, again=again)
         if settings.json:
             print_json(outcome)
             return EXIT_OK
@@ -225,25 +227,6 @@ def _say(word: str, options: LearnOptions) -> list[Take]:
         voices = folders.USER_FOLDER.with_name(VOICES)
     language = options.language or guess_language(word, locale)
     return say_takes(word, language=language, voices_folder=voices, progress=log.info)
-
-
-def _ask(word: str, settings: Settings, options: LearnOptions) -> Material | None:
-    """Ask for takes at the microphone, then for the room; None if asked to stop."""
-    from detector.audio.microphone import Microphone
-
-    if settings.log_level != "debug":
-        hide_native_messages()
-    source = Microphone(settings.device, sample_rate_hz=RATE_HZ, channel=settings.channel)
-    n_takes = options.takes or N_TAKES
-    room_s = 60.0 if options.room_s is None else options.room_s
-    with deferred_stop() as stop, Terminal() as screen:
-        takes = list(record_takes(source, word, screen=screen, stop=stop, n_takes=n_takes, speaker=options.speaker))
-        room = np.empty(0, dtype=np.int16)
-        if room_s and not stop.is_set():
-            room = record_room(source, screen=screen, stop=stop, room_s=room_s)
-        if stop.is_set():
-            return None
-    return Material(tuple(takes), room=(Sound(room, "the room"),) if len(room) else ())
 
 
 def _expand(names: Iterator[Path] | Sequence[Path]) -> Iterator[Path]:

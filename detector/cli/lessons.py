@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The process that took the word over."""
 
 
-def teach(kept: KeptWord, more: Material, *, resources: Resources, false_accepts_per_hour: float | None) -> Outcome:
+def teach(
+    kept: KeptWord,
+    more: Material,
+    *,
+    resources: Resources,
+    false_accepts_per_hour: float | None,
+    again: Callable[[Material, Sequence[str]], Material | None] | None = None,
+) -> Outcome:
     """Learn a word from all that is kept of it and more, keep that, and report what became worse; in a locked folder.
+
+    Where takes are unlike the others, `again` is given what is new and a line on each, and may return other material.
 
     Raises
     ------
@@ -74,18 +83,13 @@ def teach(kept: KeptWord, more: Material, *, resources: Resources, false_accepts
     """
     index = kept.read_index() if kept.is_learnt else None
     rate = false_accepts_per_hour or (index.false_accepts_per_hour if index else 0.5)
-    material = (kept.read() if index else Material()) + more
-    lesson: Lesson = learn_from(
-        kept.word,
-        material.takes,
-        resources=resources,
-        false_alarms=[sound.samples for sound in material.false_alarms],
-        room=[sound.samples for sound in material.room],
-        false_accepts_per_hour=rate,
-        progress=log.info,
-    )
-    for line in lesson.unlike:
-        log.warning("%s", line)
+    known = kept.read() if index else Material()
+    lesson = _study(kept.word, known + more, resources, rate)
+    other = again(more, lesson.unlike) if again is not None and lesson.unlike else None
+    if other is not None:
+        more = other
+        lesson = _study(kept.word, known + more, resources, rate)
+    material = known + more
     counts = count(Model(lesson.manifest, lesson.flatbuffer), material)
     report = msgspec.to_builtins(lesson.report)
     before, worse = None, []
@@ -107,6 +111,21 @@ def teach(kept: KeptWord, more: Material, *, resources: Resources, false_accepts
         counts_before=before,
         worse=worse,
     )
+
+
+def _study(word: str, material: Material, resources: Resources, false_accepts_per_hour: float) -> Lesson:
+    lesson = learn_from(
+        word,
+        material.takes,
+        resources=resources,
+        false_alarms=[sound.samples for sound in material.false_alarms],
+        room=[sound.samples for sound in material.room],
+        false_accepts_per_hour=false_accepts_per_hour,
+        progress=log.info,
+    )
+    for line in lesson.unlike:
+        log.warning("%s", line)
+    return lesson
 
 
 def describe(outcome: Outcome) -> list[str]:

@@ -1,0 +1,61 @@
+"""Takes that are unlike the others are asked for once more."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import lessons
+import pytest
+from spoken import buzz, record
+
+from detector.cli.asking import ask_again, find_unlike, replace_takes
+from detector.cli.lessons import teach
+from detector.learn.material import Material
+from detector.learn.takes import cut_take
+from detector.learn.words import KeptWord
+from detector.settings import Settings
+
+UNLIKE = ["take 2 does not sound like the rest: say it again?"]
+
+
+@pytest.fixture
+def material():
+    takes = tuple(cut_take(record(buzz(100.0 + 20.0 * k)), f"take {k + 1}") for k in range(3))
+    return Material((takes[0], dataclasses.replace(takes[1], speaker=lessons.ODD), takes[2]))
+
+
+def test_a_take_is_replaced_in_its_place_and_by_its_name(material):
+    odd = find_unlike(material, UNLIKE)
+    assert odd == [material.takes[1]]
+    new = cut_take(record(buzz(150.0)), "take 1")
+    replaced = replace_takes(material, odd, [new]).takes
+    assert [take.source for take in replaced] == ["take 1", "take 2", "take 3"]
+    assert (replaced[0], replaced[2]) == (material.takes[0], material.takes[2])
+    assert replaced[1].samples is new.samples
+    assert find_unlike(material, []) == []
+
+
+def test_nobody_is_asked_where_nobody_watches(material):
+    assert ask_again("computer", Settings(), material, UNLIKE) is None
+
+
+def test_a_lesson_is_repeated_with_the_take_that_was_said_again(material, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("detector.cli.lessons.learn_from", lessons.learn)
+    asked = []
+
+    def again(more, unlike):
+        asked.append((more, unlike))
+        return dataclasses.replace(more, takes=tuple(dataclasses.replace(take, speaker="me") for take in more.takes))
+
+    kept = KeptWord(tmp_path, "computer")
+    teach(kept, material, resources="none", false_accepts_per_hour=None, again=again)
+    assert asked == [(material, tuple(UNLIKE))]
+    assert [take.speaker for take in kept.read().takes] == ["me"] * 3
+    assert UNLIKE[0] in caplog.text
+
+
+def test_a_take_that_nobody_says_again_is_kept(material, tmp_path, monkeypatch):
+    monkeypatch.setattr("detector.cli.lessons.learn_from", lessons.learn)
+    kept = KeptWord(tmp_path, "computer")
+    teach(kept, material, resources="none", false_accepts_per_hour=None, again=lambda *_: None)
+    assert [take.speaker for take in kept.read().takes] == [None, lessons.ODD, None]
