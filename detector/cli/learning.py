@@ -19,9 +19,9 @@ SERVICE_SETTINGS = Path("/etc/keyword-detector.toml")
 """Of the system's service: where a recording is looked for that nobody names."""
 
 LEARN = """\
-Learns a word of your own from a few takes of it, on this machine, in less than a minute: a model that 'listen' and
-'detect' take by its name. Without recordings it asks for takes at the microphone, judges each at once, and then
-records a minute of the room. Takes are kept beside the model, for you alone to read; nothing leaves the machine.
+Learns a word of your own from a few takes of it, on this machine: a model that 'listen' and 'detect' take by its
+name. Without recordings it asks for takes at the microphone, judges each at once, and then records a minute of the
+room. Takes are kept beside the model, for you alone to read; nothing leaves the machine.
 """
 LEARN_EXAMPLES = """\
 examples:
@@ -47,7 +47,7 @@ Learns a word that was said and missed, from a recording of the flight recorder:
 """
 CORRECTION = """\
 
-It is kept beside the model, and learning again takes seconds. All that was kept before is detected in again: what got
+It is kept beside the model, and the word is learnt again. All that was kept before is detected in again: what got
 worse is reported. A detector that records into that folder takes the word over without losing a sample, if its
 settings name it. Nothing leaves the machine. --undo goes one step back.
 """
