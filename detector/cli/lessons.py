@@ -216,7 +216,7 @@ def _can_stand_beside(kept: KeptWord) -> bool:
 
 def _name(kept: KeptWord) -> str:
     """Return what `--model` takes for a word: its name where that is looked up, else its path."""
-    return kept.name if folders.is_own(kept.manifest_file) else str(kept.manifest_file.with_suffix(""))
+    return kept.name if folders.is_own(kept.manifest_file) else str(kept.manifest_file.absolute().with_suffix(""))
 
 
 def _count(n: int, noun: str) -> str:

@@ -90,6 +90,13 @@ def test_a_word_learnt_from_recordings_is_detected_by_its_name(models, takes, de
     assert set(keywords(detected.stdout)) == {"hey computer"}
 
 
+def test_a_folder_that_is_not_looked_into_is_named_in_full(models, takes, tmp_path, monkeypatch, demo_file):
+    monkeypatch.chdir(tmp_path)
+    finished = call("learn", "computer", *takes, "--folder", ".")
+    assert f"listen         keyword-detector listen --model {tmp_path}/computer" in finished.stdout.splitlines()
+    assert set(keywords(call("detect", demo_file, "--model", tmp_path / "computer", "--json").stdout)) == {"computer"}
+
+
 def test_what_was_learnt_is_listed(models, computer):
     assert "computer: 3 takes, 0 false alarms" in call("learn").stdout
     (word,) = json.loads(call("learn", "--json").stdout)["words"]
