@@ -8,12 +8,16 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.core.detector import Detector
 from detector.core.model import Model
+from detector.learn.flights import AFTER_S
 from detector.learn.material import Material
 from detector.learn.speech import RATE_HZ
 
+EARLY_S = 0.5
+"""Before the false detection another model may detect the same."""
 BEFORE_S = 2.0
 """Of silence are detected in before a take or a false alarm, as far as a head looks back."""
 
@@ -34,16 +38,18 @@ def count(model: Model, material: Material) -> Counts:
     detector = Detector(model)
     silence = np.zeros(round(BEFORE_S * RATE_HZ), dtype=np.int16)
 
-    def fires(samples: np.typing.NDArray[np.int16]) -> bool:
+    def find(samples: NDArray[np.int16]) -> list[float]:
+        """Return where a word is detected, in seconds from the first sample."""
         detector.reset()
-        return bool(detector.feed(np.concatenate((silence, samples))) + detector.finish())
+        return [found.time_s - BEFORE_S for found in detector.feed(np.concatenate((silence, samples)))]
 
-    return Counts(
-        len(material.takes),
-        sum(fires(take.samples) for take in material.takes),
-        len(material.false_alarms),
-        sum(fires(sound.samples) for sound in material.false_alarms),
+    n_detected = sum(bool(find(take.samples) or detector.finish()) for take in material.takes)
+    # What begins in the midst of speech may be taken for a word: where the false alarm was is what counts.
+    n_fired = sum(
+        any(time_s >= len(sound.samples) / RATE_HZ - AFTER_S - EARLY_S for time_s in find(sound.samples))
+        for sound in material.false_alarms
     )
+    return Counts(len(material.takes), n_detected, len(material.false_alarms), n_fired)
 
 
 @dataclass(frozen=True)

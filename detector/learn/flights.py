@@ -18,8 +18,9 @@ from detector.learn.material import Sound
 from detector.learn.speech import RATE_HZ, Burst
 from detector.learn.takes import AROUND_S, Refusal, Take, cut_take
 
-BEFORE_S, AFTER_S = 3.0, 0.24
-"""Of what is around a false detection: all that its score followed from, which is two seconds and its average."""
+BEFORE_S, AFTER_S = 3.0, 0.6
+"""Of what is around a false detection: all that its score followed from, which is two seconds and its average, and the
+rest of what was said: cut off in its midst it would be another word."""
 LEAST_BEFORE_S = 1.2
 """A window, and some more."""
 CONTEXT_S = 2.0

@@ -62,7 +62,7 @@ def test_a_false_alarm_is_what_the_detection_followed_from(word, demo_samples, t
     assert sound.source.startswith(f"{file.stem} at ")
     assert len(sound.samples) == round((BEFORE_S + AFTER_S) * RATE_HZ)
     at = round(found[-1].time_s * RATE_HZ) - n_lost
-    np.testing.assert_array_equal(sound.samples, demo_samples[at - 48000 : at + 3840])
+    np.testing.assert_array_equal(sound.samples, demo_samples[at - 48000 : at + 9600])
     assert count(word, Material(false_alarms=(sound,))) == Counts(0, 0, 1, 1)
 
 
