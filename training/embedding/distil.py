@@ -1,7 +1,7 @@
 """The distillation: the student learns to give what the teacher gives, sound by sound. Reads top to bottom.
 
 A folder holds `settings.json`, `scaling.npz` (mean and spread of each of the teacher's numbers), `history.jsonl` (one
-line an epoch), `checkpoint.keras` (weights and optimiser, to go on from) and, at the end, `student.keras`.
+line an epoch) and `checkpoint.keras` (weights and optimiser, to go on from).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import keras
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.errors import SettingsError
 from training.embedding.pool import VALIDATION_SHARD, Shard, make_shards
@@ -22,12 +21,13 @@ from training.embedding.settings import EmbeddingSettings
 from training.embedding.student import build_student
 from training.embedding.teacher import N_OUTPUTS
 from training.network.devices import describe_devices, needs_jit
+from training.progress import progress
 from training.run.files import write_whole
 
 log = logging.getLogger(__name__)
 
 SETTINGS_FILE, SCALING_FILE, HISTORY_FILE = "settings.json", "scaling.npz", "history.jsonl"
-CHECKPOINT_FILE, STUDENT_FILE = "checkpoint.keras", "student.keras"
+CHECKPOINT_FILE = "checkpoint.keras"
 WARMUP_STEPS = 500
 MEASURED_AT_ONCE = 24
 
@@ -76,12 +76,14 @@ def distil(
     training = [Shard(made, number) for number in range(settings.n_shards)]
     scaling = _find_scaling(folder, training[0])
     features, targets = Shard(made, VALIDATION_SHARD).open()
-    history = _read_history(folder)
+    history = read_history(folder)
     n_steps = len(SoundBatches(training, scaling, settings, 0))
     keras.utils.set_random_seed(settings.seed)
-    if history:
+    if history and (folder / CHECKPOINT_FILE).is_file():
         model = keras.saving.load_model(folder / CHECKPOINT_FILE)
+        history = history[: int(model.optimizer.iterations) // n_steps]
     else:
+        history = []
         model = build_student(settings.channels, settings.frontend.n_mels, N_OUTPUTS, n_frames=None)
         n_all = settings.epochs * n_steps
         n_warmup = min(WARMUP_STEPS, n_all // 10)
@@ -93,18 +95,18 @@ def distil(
     log.info("student: %d parameters, %d steps an epoch", model.count_params(), n_steps)
     for epoch in range(len(history), settings.epochs):
         batches = SoundBatches(training, scaling, settings, epoch)
-        steps = tqdm(range(len(batches)), f"epoch {epoch + 1}/{settings.epochs}", disable=None)
+        steps = progress(range(len(batches)), f"epoch {epoch + 1}/{settings.epochs}", unit="step")
         losses = [float(model.train_on_batch(*batches[step])) for step in steps]
         explained = measure(model, features, targets, scaling)
         entry = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "validation_r2": explained}
         log.info("epoch %d/%d: loss %.4f, validation R2 %.4f", epoch + 1, settings.epochs, entry["loss"], explained)
         history.append(entry)
+        lines = "".join(json.dumps(line) + "\n" for line in history)
+        write_whole({folder / HISTORY_FILE: lines.encode()})
+        # The checkpoint comes last, and says itself how far it is: an epoch that it lacks is trained again.
         partial = folder / f"partial-{CHECKPOINT_FILE}"
         model.save(partial)
         partial.replace(folder / CHECKPOINT_FILE)
-        lines = "".join(json.dumps(line) + "\n" for line in history)
-        write_whole({folder / HISTORY_FILE: lines.encode()})
-    model.save(folder / STUDENT_FILE)
 
 
 def measure(model: keras.Model, features: NDArray[np.float16], targets: NDArray[np.float16], scaling: Scaling) -> float:
@@ -140,6 +142,7 @@ def _find_scaling(folder: Path, shard: Shard) -> Scaling:
     return stored["mean"], stored["spread"]
 
 
-def _read_history(folder: Path) -> list[dict[str, float]]:
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """Return what each epoch came to."""
     file = folder / HISTORY_FILE
     return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []

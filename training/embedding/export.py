@@ -16,8 +16,11 @@ from detector.core.manifest import FORMAT_VERSION, DecisionSettings, Manifest, W
 from detector.core.network import Network
 from detector.learn.head import N_TAPS
 from detector.learn.resources import EMBEDDING
-from training.embedding.pool import Shard
+from training.embedding.bank import make_bank
+from training.embedding.distil import CHECKPOINT_FILE, read_history
+from training.embedding.pool import Shard, fingerprint
 from training.embedding.settings import TAP_S, WINDOW_FRAMES, EmbeddingSettings
+from training.embedding.sounds import open_recordings
 from training.embedding.student import build_student
 from training.embedding.teacher import N_OUTPUTS
 from training.export.finish import golden_waveform
@@ -27,6 +30,14 @@ from training.run.files import write_whole
 N_REPRESENTATIVE = 1000
 NOTHING = "word"
 """The word of the embedding's own pair; it is never detected."""
+
+
+def export_run(run: Path, folder: Path, settings: EmbeddingSettings, *, shards: Path, cache: Path) -> None:
+    """Quantise what a distillation has come to, and write its pair, bank and speech into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = keras.saving.load_model(run / CHECKPOINT_FILE, compile=False)
+    export_embedding(folder, model, settings, Shard(shards / fingerprint(settings), 0), read_history(run))
+    make_bank(folder, settings, open_recordings(settings, cache))
 
 
 def export_embedding(

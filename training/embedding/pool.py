@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from detector.core.frontend import LogMel
 from training.data.items import Split
 from training.embedding.settings import STEP_FRAMES, WINDOW_FRAMES, EmbeddingSettings
 from training.embedding.sounds import SoundComposer, open_recordings, read_texts
 from training.embedding.teacher import HOP_SAMPLES, SPAN_SAMPLES, Teacher
+from training.progress import progress
 from training.synthesis.voices import find_voices
 
 log = logging.getLogger(__name__)
@@ -68,9 +68,7 @@ def make_shards(settings: EmbeddingSettings, folder: Path, *, cache: Path, teach
         n_workers, mp_context=context, initializer=_prepare, initargs=(settings, cache, teacher)
     ) as pool:
         jobs = [pool.submit(_make_shard, folder, number) for number in missing]
-        for n_done, job in enumerate(
-            tqdm(as_completed(jobs), "sounds", len(jobs), unit="shard", disable=None), start=1
-        ):
+        for n_done, job in enumerate(progress(as_completed(jobs), "sounds", len(jobs), unit="shard"), start=1):
             job.result()
             log.info("composed %d of %d shards", n_done, len(jobs))
     return folder

@@ -37,6 +37,12 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         "--shards", type=Path, metavar="DIR", help="folder of composed sounds, several GB (default: shards in --cache)"
     )
     verb.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder; one that was interrupted goes on")
+    verb.add_argument(
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="then write it, quantised, and its bank into a folder (models/learn)",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -49,12 +55,16 @@ def run(options: argparse.Namespace) -> None:
     teacher = options.teacher or find_teacher()
     import_keras()
     from training.embedding.distil import distil
+    from training.embedding.export import export_run
 
+    shards = options.shards or options.cache / "shards"
     distil(
         options.out,
         settings,
-        shards=options.shards or options.cache / "shards",
+        shards=shards,
         cache=options.cache,
         teacher=teacher,
         n_workers=options.workers,
     )
+    if options.export is not None:
+        export_run(options.out, options.export, settings, shards=shards, cache=options.cache)
