@@ -201,7 +201,7 @@ def how_to_reload(daemon: Daemon) -> str:
 
 def _describe(figure: Figure, factor: float, unit: str) -> str:
     if figure.rate is None:
-        return f"not known: {figure.basis}" if figure.basis else "not known"
+        return f"not known: {figure.basis.removeprefix('not known: ')}".removesuffix(": ")
     low, high = figure.interval or (figure.rate, figure.rate)
     return f"{show(factor * figure.rate)}{unit} ({show(factor * low)}-{show(factor * high)}): {figure.basis}"
 

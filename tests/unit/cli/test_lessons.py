@@ -1,4 +1,4 @@
-"""Takes that are unlike the others are asked for once more."""
+"""Takes that are unlike the others are asked for once more; what is said of a lesson."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from spoken import buzz, record
 
 from detector.cli.asking import ask_again, find_unlike, replace_takes
-from detector.cli.lessons import teach
+from detector.cli.lessons import describe_figures, teach
 from detector.learn.material import Material
 from detector.learn.takes import cut_take
 from detector.learn.words import KeptWord
@@ -59,3 +59,19 @@ def test_a_take_that_nobody_says_again_is_kept(material, tmp_path, monkeypatch):
     kept = KeptWord(tmp_path, "computer")
     teach(kept, material, resources="none", false_accepts_per_hour=None, again=lambda *_: None)
     assert [take.speaker for take in kept.read().takes] == [None, lessons.ODD, None]
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        ({"misses": 0.1, "misses_interval": [0.01, 0.345], "misses_basis": "1 of 10"}, "10 % (1-34): 1 of 10"),
+        (
+            {"misses": None, "misses_interval": None, "misses_basis": "not known: nobody said it"},
+            "not known: nobody said it",
+        ),
+        ({"misses": None, "misses_basis": "nobody said it"}, "not known: nobody said it"),
+        ({}, "not known"),
+    ],
+)
+def test_what_is_expected_has_an_interval_and_what_it_rests_on_or_is_not_known(report, line):
+    assert describe_figures(report)[0] == f"misses         {line}"
