@@ -34,6 +34,7 @@ LONGEST = [
     "end_to_end/test_notebooks.py",
     "end_to_end/test_listen.py",
     "end_to_end/test_load.py",
+    "end_to_end/test_learn.py",
     "training/test_architectures.py",
     "training/test_tutorial.py",
     "end_to_end/test_soak.py",
