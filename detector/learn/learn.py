@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,26 +13,20 @@ from numpy.typing import NDArray
 from detector.core.head import HeadSettings, Unit
 from detector.core.manifest import DecisionSettings, Manifest, OperatingCurve, OperatingPoint, WordDecision
 from detector.errors import SettingsError
-from detector.learn.bank import Kind, to_passage
+from detector.learn.bank import to_passage
 from detector.learn.examples import MANNERS, RATE_HZ, ExampleMaker
-from detector.learn.head import FittedUnit, Passage, fit_unit
+from detector.learn.head import FittedUnit, Passage
+from detector.learn.learner import Learner, choose
 from detector.learn.lesson import from_example, from_negative
-from detector.learn.rates import Tail, find_peaks, wilson
+from detector.learn.rates import Tail, wilson
 from detector.learn.resources import Resources
 from detector.learn.takes import Take
 
 FEWEST_TAKES = 3
-EQUAL_RATE = 0.5
-"""False accepts an hour at which the units of a head are equally strict."""
-WORDS_PER_HOUR = 1600.0
-"""Single words that somebody says who says nothing else."""
-WORD_ACCEPTS = 3.0
-"""False accepts among them that count as much as one in running speech."""
 FALSE_ALARM_WEIGHT = 10.0
 """What a window of a false alarm counts, against one of the bank."""
 RATES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False accepts an hour that the operating curve has points for."""
-QUIET_BEFORE_S, QUIET_AFTER_S = 1.0, 0.7
 FAR_BELOW = 2.0
 """A take whose logit is so far below the threshold, when the others alone are learnt from, is unlike them."""
 REFRACTORY_S = 1.0
@@ -52,10 +46,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     false_accepts_per_hour: float
     false_accepts_per_hour_interval: tuple[float, float]
     false_accepts_basis: str
-
-
-Lessons = Sequence[Sequence[Passage]]
-"""What is learnt of one manner, by take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +101,7 @@ def learn(
         negatives += from_negative(sound, embedding)
     for sound in false_alarms:
         negatives += [_weigh(passage, FALSE_ALARM_WEIGHT) for passage in from_negative(sound, embedding)]
-    learner = _Learner(resources, word, negatives)
+    learner = Learner(resources, word, negatives)
     maker = ExampleMaker(speech=resources.speech, room=np.concatenate([np.empty(0, dtype=np.int16), *room]))
     lessons = []
     for manner in MANNERS:
@@ -123,98 +113,37 @@ def learn(
     say("fitting")
     head = learner.fit(lessons)
     speech, words = learner.count(head)
-    logit = _choose(speech, words, false_accepts_per_hour)
+    logit = choose(speech, words, false_accepts_per_hour)
     say("leaving out one take after another")
     margins = learner.leave_out(takes, lessons, head, false_accepts_per_hour)
-    missed = sum(margin < 0.0 for margin in margins)
-    far = [k for k, margin in enumerate(margins) if margin < -FAR_BELOW]
+    missed = sum(margin < 0.0 for margin in margins.values())
+    far = [k for k, margin in margins.items() if margin < -FAR_BELOW]
     unlike = tuple(
-        f"{takes[k].source} does not sound like the rest: say it again?" for k in far if len(far) <= len(takes) // 3
+        f"{takes[k].source} does not sound like the rest: say it again?" for k in far if len(far) <= len(margins) // 3
     )
-    speakers = {take.speaker for take in takes}
     report = Report(
         word=word,
         n_takes=len(takes),
-        n_speakers=len(speakers),
+        n_speakers=len({take.speaker for take in takes}),
         threshold=0.5,
-        misses=missed / len(takes),
-        misses_interval=wilson(missed, len(takes)),
-        misses_basis=f"{missed} of {len(takes)} takes missed when it was learnt from the others, as they were recorded",
+        misses=missed / len(margins) if margins else None,
+        misses_interval=wilson(missed, len(margins)) if margins else None,
+        misses_basis=_describe_basis(takes, margins, missed),
         false_accepts_per_hour=speech.rate(logit),
         false_accepts_per_hour_interval=speech.interval(logit),
         false_accepts_basis=f"{speech.hours:.2f} h of read English speech of people that nothing was learnt from",
     )
-    manifest = _describe(resources.manifest, word, takes, head, logit, speech, words, margins, report)
+    manifest = _describe(resources.manifest, word, takes, head, logit, speech, words, list(margins.values()), report)
     return Lesson(manifest, resources.flatbuffer, report, unlike)
 
 
-class _Learner:
-    """Fits heads for one word and counts what they would accept falsely."""
-
-    def __init__(self, resources: Resources, word: str, negatives: list[Passage]) -> None:
-        self._resources = resources
-        self._negatives = negatives
-        self._silence = resources.embedding.silence
-        kinds, bank = (Kind.SPEECH, Kind.WORD), resources.bank
-        held = [bank.select(is_learnt_from=False, kinds=[kind], without=word) for kind in kinds]
-        network = resources.model.network
-        self._held = [[network.dequantize(entry.outputs) for entry in entries] for entries in held]
-
-    def fit(self, lessons: Sequence[Lessons], start: Sequence[FittedUnit] | None = None) -> list[FittedUnit]:
-        """Fit a unit to the examples of each manner, and shift them to be as strict as each other: 0 is the default."""
-        units = []
-        for k, passages in enumerate(lessons):
-            given = [*self._negatives, *(passage for of in passages for passage in of)]
-            unit = fit_unit(given, self._silence, start=None if start is None else start[k])
-            shift = _choose(*self.count([unit]), EQUAL_RATE)
-            units.append(FittedUnit(unit.weights, unit.bias - shift))
-        return units
-
-    def count(self, head: Sequence[FittedUnit]) -> tuple[Tail, Tail]:
-        """Return how often running speech and single words that nothing is fitted to reach a logit, an hour."""
-        tap_s = self._resources.bank.tap_s
-        seen = 1.0 / self._resources.embedding.tap_strides
-        speech, words = (
-            [find_peaks(self.logits(head, embeddings), tap_s) for embeddings in entries] for entries in self._held
-        )
-        hours = sum(len(embeddings) for embeddings in self._held[0]) * tap_s / 3600.0
-        return (
-            Tail([peak for peaks in speech for peak in peaks], max(hours, 1e-3), seen=seen**0.5),
-            Tail([peaks[0] for peaks in words if peaks], max(1, len(words)) / WORDS_PER_HOUR, seen=seen**0.5),
-        )
-
-    def logits(
-        self, head: Sequence[FittedUnit], embeddings: NDArray[np.float32], tap_strides: int = 1
-    ) -> NDArray[np.float32]:
-        """Return the logits of a stream's windows, shape (n, n_outputs) -> (n,): each that of the highest unit."""
-        logits: NDArray[np.float32] = np.max(
-            [unit.logits(embeddings, self._silence, tap_strides) for unit in head], axis=0
-        )
-        return logits
-
-    def leave_out(
-        self,
-        takes: Sequence[Take],
-        lessons: Sequence[Lessons],
-        head: Sequence[FittedUnit],
-        false_accepts_per_hour: float,
-    ) -> list[float]:
-        """Return how far above the threshold each take is for a head that is fitted to the others."""
-        margins = []
-        for k, take in enumerate(takes):
-            others = self.fit([[*passages[:k], *passages[k + 1 :]] for passages in lessons], head)
-            logits = self.logits(others, self._hear(take), self._resources.embedding.tap_strides)
-            margins.append(float(logits.max()) - _choose(*self.count(others), false_accepts_per_hour))
-        return margins
-
-    def _hear(self, take: Take) -> NDArray[np.float32]:
-        before, after = (np.zeros(round(s * RATE_HZ), dtype=np.int16) for s in (QUIET_BEFORE_S, QUIET_AFTER_S))
-        return self._resources.embedding.embed(np.concatenate((before, take.samples, after)))
-
-
-def _choose(speech: Tail, words: Tail, false_accepts_per_hour: float) -> float:
-    """Return the threshold, as a logit, at which neither speech nor single words exceed what is permitted."""
-    return max(speech.logit(false_accepts_per_hour), words.logit(WORD_ACCEPTS * false_accepts_per_hour))
+def _describe_basis(takes: Sequence[Take], margins: Mapping[int, float], missed: int) -> str:
+    if not margins:
+        return "not known: nobody but synthesisers has said it"
+    several = len({takes[k].speaker for k in margins}) > 1
+    others = "other speakers" if several else "the others"
+    by_one = "" if several else "; of other speakers nothing is known"
+    return f"{missed} of {len(margins)} takes missed when it was learnt from {others}, as they were recorded{by_one}"
 
 
 def _weigh(passage: Passage, factor: float) -> Passage:
@@ -240,14 +169,14 @@ def _describe(
     assert template.head is not None
     points = []
     for rate in sorted(RATES):
-        shifted = _choose(speech, words, rate) - logit
+        shifted = choose(speech, words, rate) - logit
         missed = sum(margin < shifted for margin in margins)
         points.append(
             OperatingPoint(
                 threshold=round(_logistic(shifted), DIGITS),
                 false_accepts_per_hour=round(speech.rate(logit + shifted), 3),
                 false_accepts_per_hour_interval=speech.interval(logit + shifted),
-                miss_rate=missed / len(margins),
+                miss_rate=missed / len(margins) if margins else 0.0,
                 miss_rate_interval=wilson(missed, len(margins)),
             )
         )

@@ -20,11 +20,9 @@ from detector.learn.choir import Utterance, find_choir, plan
 from detector.learn.judge import LONGEST_S, Fault
 from detector.learn.speech import RATE_HZ
 from detector.learn.spelling import check_spelling
-from detector.learn.takes import Refusal, Take, cut_take
+from detector.learn.takes import SYNTHETIC, Refusal, Take, cut_take
 from detector.samples import INT16_SCALE, to_float, to_int16
 
-SYNTHETIC = "synthetic:"
-"""Begins the speaker of a take that no person said."""
 N_TAKES = 60
 TRIES = 2
 """Times as many takes as are wanted are tried, at most."""

@@ -18,6 +18,8 @@ from detector.types import Channel
 AROUND_S = 0.5
 """Of what was recorded before and after a word is kept with it."""
 BLOCK_S = 1.0
+SYNTHETIC = "synthetic:"
+"""Begins the speaker of a take that no person said."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +38,11 @@ class Take:
     """Who said it, where that is known."""
     warnings: tuple[str, ...] = ()
     """What is not good about it, a line each, its source in front."""
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether a synthesiser said it."""
+        return self.speaker is not None and self.speaker.startswith(SYNTHETIC)
 
 
 @dataclass(frozen=True, slots=True)

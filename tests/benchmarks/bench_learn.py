@@ -23,7 +23,8 @@ import soundfile
 
 from detector.core.head import Head
 from detector.learn.augment import add, cut, fade, noise_factor, rms
-from detector.learn.learn import WORDS_PER_HOUR, learn
+from detector.learn.learn import learn
+from detector.learn.learner import WORDS_PER_HOUR
 from detector.learn.rates import find_peaks, wilson
 from detector.learn.resources import open_resources
 from detector.learn.takes import read_takes

@@ -1,5 +1,7 @@
 """Learning, on an embedding that stands in for the shipped one: what a network of four numbers hears."""
 
+import dataclasses
+
 import msgspec
 import numpy as np
 import pytest
@@ -127,3 +129,16 @@ def test_a_false_alarm_scores_lower_once_it_is_learnt_from(resources, takes, les
 def test_fewer_than_three_takes_are_too_few(resources, takes):
     with pytest.raises(SettingsError, match="expected 3 takes of 'ja' or more, found 2"):
         learn("ja", takes[:2], resources=resources)
+
+
+def test_of_what_synthesisers_alone_have_said_misses_are_not_known(resources, takes):
+    said = [dataclasses.replace(take, speaker=f"synthetic:{k}") for k, take in enumerate(takes)]
+    report = learn("ja", said, resources=resources, false_accepts_per_hour=4.0).report
+    assert (report.misses, report.misses_interval) == (None, None)
+    assert report.misses_basis == "not known: nobody but synthesisers has said it"
+
+
+def test_speakers_are_left_out_whole_and_it_is_said_so(resources, takes):
+    said = [dataclasses.replace(take, speaker=name) for take, name in zip(takes, "aabb", strict=True)]
+    basis = learn("ja", said, resources=resources, false_accepts_per_hour=4.0).report.misses_basis
+    assert "of 4 takes missed when it was learnt from other speakers" in basis
