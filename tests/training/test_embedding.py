@@ -16,7 +16,7 @@ from training.embedding.teacher import HOP_SAMPLES, N_OUTPUTS, SPAN_SAMPLES, Tea
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore")]  # TensorFlow's own warnings
 
-RECIPE = Path(__file__).parents[2] / "models" / "recipes" / "embedding.toml"
+RECIPE = Path(__file__).parents[2] / "models" / "learn" / "embedding.toml"
 CHANNELS = (4, 4, 4, 4)
 
 

@@ -15,7 +15,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     add_cache(verb)
     verb.add_argument(
-        "--recipe", type=Path, required=True, metavar="TOML", help="settings, as models/recipes/embedding.toml"
+        "--recipe", type=Path, required=True, metavar="TOML", help="settings, as models/learn/embedding.toml"
     )
     verb.add_argument(
         "--root",
