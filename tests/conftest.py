@@ -22,6 +22,7 @@ from pulse import VirtualMicrophone, missing_programs, virtual_microphone
 from supervisor import Supervisor
 
 from detector import Detector, Model, load_model
+from detector.core import folders
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
@@ -92,6 +93,17 @@ def no_process_is_left() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     return Path(os.environ["KEYWORD_DETECTOR_DATA"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_models_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """See that what somebody has learnt on this machine is not among the models that tests list and choose from."""
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("home")
+        patch.setenv("XDG_DATA_HOME", str(home))
+        patch.setattr(folders, "USER_FOLDER", home / folders.PLACE)
+        patch.setattr(folders, "FOLDERS", (home / folders.PLACE, *folders.SHIPPED_FOLDERS))
+        yield
 
 
 @pytest.fixture(scope="session")

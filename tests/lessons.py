@@ -13,7 +13,8 @@ from detector import load_model
 from detector.core.folders import SHIPPED_FOLDERS
 from detector.core.head import HeadSettings, Unit
 from detector.errors import SettingsError
-from detector.learn.learn import Lesson, Report
+from detector.learn.learn import Lesson
+from detector.learn.report import Report
 from detector.learn.takes import Take
 
 RATE_HZ = 16000

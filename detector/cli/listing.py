@@ -13,6 +13,7 @@ from detector.core.folders import is_own
 from detector.core.folders import list_models as find_models
 from detector.core.manifest import ClipAccuracy, read_manifest
 from detector.errors import EXIT_OK, CaptureError, CaptureFailure, DetectorError
+from detector.learn.report import Report, read_report
 from detector.process.stderr import hide_native_messages
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ class Listed(msgspec.Struct, frozen=True):
     """Those of the model itself: the score from which on each word is reported."""
     size_bytes: int
     clip_accuracy: ClipAccuracy | None
+    learnt: Report | None
+    """What is expected of a learnt word."""
     has_operating_curve: bool
     """Whether `--false-accepts-per-hour` works with it."""
     cautions: tuple[str, ...]
@@ -70,6 +73,8 @@ def list_models(*, as_json: bool) -> int:
         if model.clip_accuracy is not None:
             low, high = model.clip_accuracy.interval
             figures = f"{100 * model.clip_accuracy.accuracy:.1f} % of clips right ({100 * low:.1f}-{100 * high:.1f} %)"
+        elif model.learnt is not None:
+            figures = _describe_learnt(model.learnt)
         figures = "; caution: ".join((figures, *model.cautions))
         if is_own(Path(model.path)):
             figures += f"; in {Path(model.path).parent}"
@@ -80,6 +85,16 @@ def list_models(*, as_json: bool) -> int:
         for name, words, size, figures in rows
     )
     return EXIT_OK
+
+
+def _describe_learnt(report: Report) -> str:
+    misses = "misses not known"
+    if report.misses is not None and report.misses_interval is not None:
+        low, high = report.misses_interval
+        misses = f"misses {100 * report.misses:.0f} % ({100 * low:.0f}-{100 * high:.0f} %)"
+    low, high = report.false_accepts_per_hour_interval
+    accepts = f"false accepts {report.false_accepts_per_hour:.1f} an hour ({low:.1f}-{high:.0f})"
+    return f"learnt from {report.n_takes} takes: {misses}, {accepts} expected"
 
 
 def _read_models() -> Iterator[Listed]:
@@ -96,6 +111,7 @@ def _read_models() -> Iterator[Listed]:
             thresholds={word: manifest.decision.words[word].threshold for word in manifest.words},
             size_bytes=size_bytes,
             clip_accuracy=manifest.clip_accuracy,
+            learnt=read_report(manifest.training),
             has_operating_curve=manifest.operating_curve is not None,
             cautions=manifest.cautions,
             path=str(file),

@@ -19,6 +19,7 @@ from detector.learn.head import FittedUnit, Passage
 from detector.learn.learner import Learner, choose
 from detector.learn.lesson import from_example, from_negative
 from detector.learn.rates import Tail, wilson
+from detector.learn.report import KEY, Report
 from detector.learn.resources import Resources
 from detector.learn.takes import Take
 
@@ -31,21 +32,6 @@ FAR_BELOW = 2.0
 """A take whose logit is so far below the threshold, when the others alone are learnt from, is unlike them."""
 REFRACTORY_S = 1.0
 DIGITS = 6
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What is expected of a learnt word. Rates are None where they are not known."""
-
-    word: str
-    n_takes: int
-    n_speakers: int
-    threshold: float
-    misses: float | None
-    misses_interval: tuple[float, float] | None
-    misses_basis: str
-    false_accepts_per_hour: float
-    false_accepts_per_hour_interval: tuple[float, float]
-    false_accepts_basis: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,5 +194,5 @@ def _describe(
             hours=speech.hours,
             words={word: points},
         ),
-        training={"learnt": msgspec.to_builtins(report)},
+        training={KEY: msgspec.to_builtins(report)},
     )

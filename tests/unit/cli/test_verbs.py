@@ -78,6 +78,7 @@ def test_models_are_listed_as_json_with_their_numbers(keyword_detector, pair, mo
                 "thresholds": {word: manifest["decision"]["words"][word]["threshold"] for word in ("yes", "no")},
                 "size_bytes": file.with_suffix(".tflite").stat().st_size,
                 "clip_accuracy": manifest["clip_accuracy"],
+                "learnt": None,
                 "has_operating_curve": True,
                 "cautions": [],
                 "path": str(file),
@@ -652,3 +653,29 @@ def test_ones_own_models_are_listed_with_their_folder(keyword_detector, learnt):
     lines = {line.split()[0]: line for line in keyword_detector("models").out.splitlines()}
     assert lines["mine"].endswith(f" kB  not measured; in {learnt.parent}")
     assert "; in " not in lines["yes-no"]
+
+
+def test_of_a_learnt_word_it_is_listed_what_its_lesson_expects(keyword_detector, learnt):
+    file = learnt.parent / "mine.json"
+    manifest = json.loads(file.read_text())
+    report = {
+        "word": "mine",
+        "n_takes": 5,
+        "n_speakers": 1,
+        "threshold": 0.5,
+        "misses": 0.2,
+        "misses_interval": [0.036, 0.624],
+        "misses_basis": "",
+        "false_accepts_per_hour": 0.5,
+        "false_accepts_per_hour_interval": [0.0, 12.5],
+        "false_accepts_basis": "",
+    }
+    expected = "learnt from 5 takes: misses 20 % (4-62 %), false accepts 0.5 an hour (0.0-12) expected"
+    for changes, shown in (
+        ({}, expected),
+        ({"misses": None, "misses_interval": None}, expected.replace("misses 20 % (4-62 %)", "misses not known")),
+        ({"n_takes": "many"}, "not measured"),
+    ):
+        file.write_text(json.dumps(manifest | {"training": {"learnt": report | changes}}))
+        lines = {line.split()[0]: line for line in keyword_detector("models").out.splitlines()}
+        assert lines["mine"].endswith(f" kB  {shown}; in {learnt.parent}")

@@ -1,0 +1,33 @@
+"""What is expected of a learnt word, as its lesson reported it and its manifest keeps it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+KEY = "learnt"
+"""Of a manifest's `training`."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What is expected of a learnt word. Rates are None where they are not known."""
+
+    word: str
+    n_takes: int
+    n_speakers: int
+    threshold: float
+    misses: float | None
+    misses_interval: tuple[float, float] | None
+    misses_basis: str
+    false_accepts_per_hour: float
+    false_accepts_per_hour_interval: tuple[float, float]
+    false_accepts_basis: str
+
+
+def read_report(training: dict[str, Any]) -> Report | None:
+    """Return the report in a manifest's `training`; None where there is none, or no valid one."""
+    try:
+        return msgspec.convert(training.get(KEY), Report)
+    except msgspec.ValidationError:
+        return None
