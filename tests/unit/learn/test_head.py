@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import scipy.optimize
 
 from detector.learn.head import N_TAPS, FittedUnit, Passage, fit_unit
 
@@ -27,6 +26,7 @@ def test_a_unit_finds_what_tells_the_word_at_the_tap_where_it_is(rng):
 
 
 def test_the_optimum_is_that_of_another_optimiser(rng):
+    optimize = pytest.importorskip("scipy.optimize", reason="needs pip install scipy")
     passages, silence = make_passages(rng), rng.normal(size=6).astype(np.float32)
     penalty = 0.02
     unit = fit_unit(passages, silence, penalty=penalty)
@@ -44,7 +44,7 @@ def test_the_optimum_is_that_of_another_optimiser(rng):
         return float(weights @ np.logaddexp(0.0, -signed) + 0.5 * penalty * w[:-1] @ w[:-1])
 
     ours = np.append(unit.weights.reshape(-1), unit.bias).astype(float)
-    best = scipy.optimize.minimize(loss, np.zeros(len(ours)), method="L-BFGS-B")
+    best = optimize.minimize(loss, np.zeros(len(ours)), method="L-BFGS-B")
     assert loss(ours) == pytest.approx(best.fun, abs=2e-4)
 
 
