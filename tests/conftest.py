@@ -111,6 +111,12 @@ def model() -> Model:
     return load_model("yes-no")
 
 
+@pytest.fixture(scope="session")
+def flatbuffer() -> bytes:
+    """The network of the shipped model that listens by default."""
+    return folders.find_model("yes-no").with_suffix(".tflite").read_bytes()
+
+
 @pytest.fixture
 def detector(model: Model) -> Detector:
     return Detector(model)

@@ -12,7 +12,6 @@ from detector.assembly import describe_stream
 from detector.audio.sources import Block
 from detector.core import folders
 from detector.core.combine import combine, combine_manifests
-from detector.core.folders import find_model
 from detector.core.manifest import DecisionSettings, OperatingCurve, OperatingPoint, WordDecision
 from detector.core.model import Model
 from detector.core.operating import pick_of_model
@@ -25,11 +24,6 @@ from detector.flight.recorder import FlightRecorder
 from detector.flight.replay import replay
 from detector.process.signals import StopFlag
 from detector.settings import RecordSettings, Settings
-
-
-@pytest.fixture(scope="module")
-def flatbuffer():
-    return find_model("yes-no").with_suffix(".tflite").read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,11 @@ from heads import make_manifest, write_pair
 from detector import Detector
 from detector.core import folders
 from detector.core.combine import combine
-from detector.core.folders import find_model
 from detector.core.model import Model
 from detector.daemon.reload import reload
 from detector.errors import ModelMismatchError, SettingsError
 from detector.events import Detection, Scored
 from detector.settings import Settings
-
-
-@pytest.fixture(scope="module")
-def flatbuffer():
-    return find_model("yes-no").with_suffix(".tflite").read_bytes()
 
 
 @pytest.fixture(scope="module")

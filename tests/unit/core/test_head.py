@@ -19,13 +19,6 @@ from detector.core.scorer import Scorer
 from detector.errors import ModelFormatError, ModelMismatchError, SettingsError
 
 
-@pytest.fixture(scope="module")
-def flatbuffer():
-    from detector.core.folders import find_model
-
-    return find_model("yes-no").with_suffix(".tflite").read_bytes()
-
-
 @pytest.fixture
 def learnt(model, flatbuffer):
     return Model(make_manifest(model, "ja-nein", ["ja", "nein"]), flatbuffer)

@@ -8,7 +8,6 @@ import pytest
 from heads import make_manifest
 
 from detector import Detector, Model
-from detector.core.folders import find_model
 from detector.core.head import HeadSettings, Unit
 from detector.errors import SettingsError
 from detector.learn.bank import Bank, Entry, Kind
@@ -20,11 +19,6 @@ from detector.learn.resources import Resources
 from detector.learn.takes import Take
 
 TAPS = tuple(4 * k for k in range(N_TAPS))
-
-
-@pytest.fixture(scope="module")
-def flatbuffer():
-    return find_model("yes-no").with_suffix(".tflite").read_bytes()
 
 
 @pytest.fixture(scope="module")

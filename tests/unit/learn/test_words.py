@@ -12,7 +12,6 @@ from heads import make_manifest
 from spoken import buzz, record
 
 from detector import load_model
-from detector.core.folders import SHIPPED_FOLDERS
 from detector.errors import SettingsError
 from detector.learn.material import Material, Sound
 from detector.learn.naming import check_word, name_of
@@ -26,12 +25,6 @@ REPORT = {"word": "hey computer", "misses": None}
 @pytest.fixture(scope="module")
 def takes():
     return tuple(cut_take(record(buzz(100.0 + 20.0 * k)), f"take {k + 1}", speaker="me") for k in range(3))
-
-
-@pytest.fixture(scope="module")
-def flatbuffer():
-    (folder,) = (folder for folder in SHIPPED_FOLDERS if (folder / "yes-no.tflite").is_file())
-    return (folder / "yes-no.tflite").read_bytes()
 
 
 def learn(model, kept, flatbuffer, more, threshold=0.9):
