@@ -69,7 +69,12 @@ def test_a_tiny_one_is_tiny(name):
 
 
 def test_an_architecture_that_there_is_not_is_refused():
-    from training.network.architectures import ARCHITECTURES, build_model
+    from training.network.architectures import ARCHITECTURES, build_model, check_architecture
 
-    with pytest.raises(SettingsError, match=f"expected an architecture of {', '.join(ARCHITECTURES)}, found"):
+    names = ", ".join(ARCHITECTURES)
+    with pytest.raises(SettingsError, match=f"expected an architecture of {names}, embedding, found"):
+        SettingsError, match=f"expected an architecture of {', '.join(ARCHITECTURES)}, embedding, found"
+    ):
+        check_architecture("transformer")
+    with pytest.raises(SettingsError, match=f"expected an architecture of {names}, found"):
         build_model("transformer", n_frames=49, n_mels=40, n_labels=4)

@@ -28,6 +28,7 @@ EVERY_OPTION_OF_TRAIN = {
     "--confusable now,go": {"confusable": ("now", "go")},
     "--left-out down": {"left_out": ("down",)},
     "--architecture ds-cnn": {"architecture": "ds-cnn"},
+    "--embedding e.json": {"embedding": "e.json"},
     "--epochs 2": {"epochs": 2},
     "--steps-per-epoch 3": {"steps_per_epoch": 3},
     "--batch-size 4": {"batch_size": 4},

@@ -75,7 +75,7 @@ def test_a_network_of_16_bit_answers_the_same_in_32(rng):
     keras.mixed_precision.set_global_policy("mixed_float16")
     try:
         model = build_model("ts-resnet-tiny", n_frames=49, n_mels=40, n_labels=4)
-        plain = to_float32(model, "ts-resnet-tiny")
+        plain = to_float32(model)
         assert keras.mixed_precision.dtype_policy().name == "mixed_float16"  # as it was
     finally:
         keras.mixed_precision.set_global_policy("float32")

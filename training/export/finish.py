@@ -44,7 +44,7 @@ def finish(run: Run, *, cache: Path, n_workers: int = 1) -> Evaluation:
         If the folder holds no trained network.
     """
     settings = run.read_settings()
-    network = to_float32(run.load_best(), settings.architecture)
+    network = to_float32(run.load_best())
     collection = open_run(settings, cache=cache)
     windows = FeatureStore.build(
         settings,

@@ -157,6 +157,10 @@ ARCHITECTURES: dict[str, Callable[[int, int, int], keras.Model]] = {
 }
 
 
+EMBEDDING = "embedding"
+"""The name of the network that does not begin from nothing: see `training.network.pretrained`."""
+
+
 def check_architecture(architecture: str) -> None:
     """Refuse the name of an architecture that there is not.
 
@@ -165,8 +169,9 @@ def check_architecture(architecture: str) -> None:
     SettingsError
         With the names there are.
     """
-    if architecture not in ARCHITECTURES:
-        raise SettingsError(f"expected an architecture of {', '.join(ARCHITECTURES)}, found '{architecture}'")
+    if architecture not in (*ARCHITECTURES, EMBEDDING):
+        names = ", ".join((*ARCHITECTURES, EMBEDDING))
+        raise SettingsError(f"expected an architecture of {names}, found '{architecture}'")
 
 
 def build_model(architecture: str, *, n_frames: int, n_mels: int, n_labels: int) -> keras.Model:
@@ -182,5 +187,6 @@ def build_model(architecture: str, *, n_frames: int, n_mels: int, n_labels: int)
     SettingsError
         If there is no architecture of that name.
     """
-    check_architecture(architecture)
+    if architecture not in ARCHITECTURES:
+        raise SettingsError(f"expected an architecture of {', '.join(ARCHITECTURES)}, found '{architecture}'")
     return ARCHITECTURES[architecture](n_frames, n_mels, n_labels)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from detector.core.native import native_messages_to_log
 from detector.core.network import find_interpreter
 from detector.errors import ModelFormatError
-from training.network.architectures import build_model
 
 EXPECTED_OPS = frozenset(
     {
@@ -36,15 +35,11 @@ EXPECTED_OPS = frozenset(
 OFFSETS = tuple(float(x) for x in np.arange(-6.0, 6.01, 0.25))
 
 
-def to_float32(model: keras.Model, architecture: str) -> keras.Model:
+def to_float32(model: keras.Model) -> keras.Model:
     """Return the same network computing in float32, whatever precision it was trained in."""
-    policy = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_global_policy("float32")
-    try:
-        _, n_frames, n_mels, _ = model.input_shape
-        plain = build_model(architecture, n_frames=n_frames, n_mels=n_mels, n_labels=model.output_shape[-1])
-    finally:
-        keras.mixed_precision.set_global_policy(policy)
+    plain = keras.models.clone_model(
+        model, clone_function=lambda layer: layer.from_config(layer.get_config() | {"dtype": "float32"})
+    )
     plain.set_weights(model.get_weights())
     return plain
 

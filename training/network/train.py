@@ -15,11 +15,12 @@ from detector.errors import SettingsError
 from training.data.collection import Collection
 from training.data.items import Split
 from training.data.notes import Notes
-from training.network.architectures import build_model, check_architecture
+from training.network.architectures import EMBEDDING, build_model, check_architecture
 from training.network.batches import Batches, make_targets
 from training.network.devices import choose_precision, choose_strategy, describe_devices, needs_jit
 from training.network.epochs import fit_epoch
-from training.run.provenance import describe_session
+from training.network.pretrained import build_on_embedding
+from training.run.provenance import describe_session, find_embedding
 from training.run.recordings import describe_run, open_run
 from training.run.run import Run
 from training.run.settings import TrainSettings
@@ -62,6 +63,8 @@ def train(run: Run, settings: TrainSettings, *, cache: Path, n_workers: int) -> 
     precision = choose_precision(settings.precision)
     for architecture in (settings.architecture, *(teacher.architecture for teacher in settings.teachers)):
         check_architecture(architecture)
+    if settings.architecture == EMBEDDING:
+        find_embedding(settings)
     for line in describe_devices():
         log.info(line)
     keras.mixed_precision.set_global_policy(precision)
@@ -125,8 +128,11 @@ def _compose(settings: TrainSettings, collection: Collection, *, n_workers: int)
 
 
 def _build(settings: TrainSettings, n_frames: int, n_mels: int) -> keras.Model:
-    """Return an untrained network and its optimiser."""
-    model = build_model(settings.architecture, n_frames=n_frames, n_mels=n_mels, n_labels=len(settings.labels))
+    """Return an untrained network, or one that begins as an embedding, and its optimiser."""
+    if settings.architecture == EMBEDDING:
+        model = build_on_embedding(settings, n_frames=n_frames, n_mels=n_mels)
+    else:
+        model = build_model(settings.architecture, n_frames=n_frames, n_mels=n_mels, n_labels=len(settings.labels))
     n_steps = settings.epochs * settings.steps_per_epoch
     n_warmup = min(settings.warmup_steps, n_steps // 10)
     schedule = keras.optimizers.schedules.CosineDecay(

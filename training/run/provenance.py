@@ -17,7 +17,10 @@ import msgspec
 import numpy as np
 
 import detector
+from detector.core.folders import find_model
+from detector.core.manifest import Manifest, read_manifest
 from detector.errors import SettingsError
+from detector.learn.resources import EMBEDDING, find_folder
 from training.data.items import Item, Split
 from training.data.store import digest
 from training.run.recipe import FOLDERS
@@ -69,6 +72,26 @@ def check_licences(licences: Mapping[str, str], folders: Sequence[str]) -> None:
             raise SettingsError(f"expected the licence of one of {', '.join(names)}, found one of '{name}'")
 
 
+def find_embedding(settings: TrainSettings) -> tuple[Manifest, bytes]:
+    """Return the manifest and the int8 file of the embedding that a run's network begins as.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    SettingsError
+        If it was made for another spectrogram or level than the run's.
+    """
+    file = find_model(settings.embedding) if settings.embedding else find_folder() / f"{EMBEDDING}.json"
+    manifest = read_manifest(file)
+    for name in ("frontend", "level"):
+        if getattr(manifest, name) != getattr(settings, name):
+            raise SettingsError(
+                f"expected the settings '{name}' that the embedding {file} was made with, found others: leave them out"
+            )
+    return manifest, file.with_suffix(".tflite").read_bytes()
+
+
 def describe_training(run: Run, settings: TrainSettings, items: Sequence[Item]) -> dict[str, Any]:
     """Return what a manifest says of a training; nothing of the machine's own paths.
 
@@ -82,6 +105,8 @@ def describe_training(run: Run, settings: TrainSettings, items: Sequence[Item]) 
     recipe = msgspec.to_builtins(settings)
     for key in FOLDERS:
         recipe[key] = [names[folder] for folder in recipe[key]]
+    if settings.embedding is not None:
+        recipe["embedding"] = Path(settings.embedding).name
     return {
         "sessions": run.read_sessions(),
         "data": {
@@ -93,6 +118,7 @@ def describe_training(run: Run, settings: TrainSettings, items: Sequence[Item]) 
         },
         "cautions": find_cautions(settings, items),
         "settings": recipe,
+        **({"embedding": find_embedding(settings)[0].sha256} if settings.architecture == EMBEDDING else {}),
         "epochs": run.read_history(),
     }
 

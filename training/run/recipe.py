@@ -33,6 +33,8 @@ def read_recipe(file: Path, root: Path) -> dict[str, Any]:
     for name in FOLDERS:
         if isinstance(recipe.get(name), list):
             recipe[name] = [str((root / folder).resolve()) for folder in recipe[name]]
+    if isinstance(recipe.get("embedding"), str):
+        recipe["embedding"] = str((root / recipe["embedding"]).resolve())
     return recipe
 
 
@@ -48,6 +50,8 @@ def new_settings(given: dict[str, Any], root: Path) -> TrainSettings:
     for name in FOLDERS:
         if name in given:
             given[name] = [str(Path(folder).resolve()) for folder in given[name]]
+    if "embedding" in given:
+        given["embedding"] = str(Path(given["embedding"]).resolve())
     if "licence" in given:
         given["licences"] = {**fields.get("licences", {}), **dict(given.pop("licence"))}
     fields |= given

@@ -134,8 +134,20 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         ),
     ] = ()
     architecture: Annotated[
-        Text, describe("network: ds-cnn or ts-resnet, either also -tiny or -wide, cnn or tc-resnet")
+        Text,
+        describe(
+            "network: ds-cnn or ts-resnet, either also -tiny or -wide, cnn or tc-resnet; or embedding, which begins as "
+            "what own words are learnt on"
+        ),
     ] = "ts-resnet"
+    embedding: Annotated[
+        Text | None,
+        describe(
+            "what the network 'embedding' begins as: a pair that 'keyword-trainer distil' exported",
+            metavar="PATH",
+            unset="the one that ships",
+        ),
+    ] = None
     epochs: Annotated[Many, describe("epochs")] = 40
     steps_per_epoch: Annotated[Many, describe("batches an epoch")] = 1000
     batch_size: Annotated[Many, describe("windows a batch")] = 256

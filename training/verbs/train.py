@@ -54,7 +54,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     )
     for name in ("data", "words", "noise", "speech", "validation_speakers", "synthetic"):
         add_option(verb, TrainSettings, name)
-    for name in ("skip_words", "confusable", "left_out", "architecture"):
+    for name in ("skip_words", "confusable", "left_out", "architecture", "embedding"):
         add_option(verb, TrainSettings, name)
     for name in ("epochs", "steps_per_epoch", "batch_size", "learning_rate", "distinct_windows"):
         add_option(verb, TrainSettings, name)
