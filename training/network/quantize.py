@@ -37,9 +37,16 @@ OFFSETS = tuple(float(x) for x in np.arange(-6.0, 6.01, 0.25))
 
 def to_float32(model: keras.Model) -> keras.Model:
     """Return the same network computing in float32, whatever precision it was trained in."""
-    plain = keras.models.clone_model(
-        model, clone_function=lambda layer: layer.from_config(layer.get_config() | {"dtype": "float32"})
-    )
+    policy = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_global_policy("float32")
+    try:
+        plain = keras.models.clone_model(
+            model,
+            input_tensors=keras.Input(model.input_shape[1:], name="features"),
+            clone_function=lambda layer: layer.from_config(layer.get_config() | {"dtype": "float32"}),
+        )
+    finally:
+        keras.mixed_precision.set_global_policy(policy)
     plain.set_weights(model.get_weights())
     return plain
 
