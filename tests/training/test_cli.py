@@ -53,11 +53,20 @@ def test_the_options_of_train_are_settings_of_a_run():
 
 
 def test_the_options_of_synthesize_are_settings():
-    counts = {"n_words": 1, "clips_per_keyword": 2, "clips_per_neighbour": 3, "clips_per_word": 4, "seed": 5}
+    counts = {
+        "n_near": 7,
+        "n_words": 1,
+        "clips_per_keyword": 2,
+        "clips_per_neighbour": 3,
+        "clips_per_word": 4,
+        "seed": 5,
+    }
     arguments = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in counts.items())
     texts = {"words": ("yes",), "vocabulary": ("t", "u"), "skip_speakers": ("1",), "also": ("go", "down")}
     arguments += " --words yes --vocabulary t --vocabulary u --skip-speakers 1 --also go,down"
-    assert settings_of(SynthesisSettings, "synthesize", arguments) == SynthesisSettings(**texts, **counts)
+    voices = {"language": "de", "voices": "p", "natural_share": 0.5, "dictionary": "d", "n_made_up": 8}
+    arguments += " --language de --voices p --natural-share 0.5 --dictionary d --made-up 8"
+    assert settings_of(SynthesisSettings, "synthesize", arguments) == SynthesisSettings(**texts, **counts, **voices)
     assert settings_of(SynthesisSettings, "synthesize", "--words yes") == SynthesisSettings(words=("yes",))
 
 

@@ -17,6 +17,7 @@ pytest.importorskip("tqdm", reason="needs the extra train: pip install 'keyword-
 from training.data.layouts import index_words
 from training.run.settings import SynthesisSettings
 from training.synthesis import synthesize as synthesis
+from training.synthesis.near import find_near_words, make_up_words
 from training.synthesis.vocabulary import differs_by_one, read_vocabulary, sort_vocabulary
 from training.synthesis.voices import find_voices
 
@@ -42,7 +43,7 @@ def voices():
 @pytest.fixture
 def known_voices(voices, monkeypatch):
     """Spare the search for voices, which speaks with each."""
-    monkeypatch.setattr(synthesis, "find_voices", lambda: voices)
+    monkeypatch.setattr(synthesis, "find_voices", lambda *_given, **_how: voices)
 
 
 def settings(text, **changes):
@@ -288,3 +289,113 @@ def test_the_command_speaks_words(tmp_path, text):
     assert finished.stdout.startswith(f"{tmp_path / 'out'}: 4 clips of 3 words in ")
     finished = run("synthesize", "--out", tmp_path / "out", "--words", "yes", command=KEYWORD_TRAINER)
     assert_one_line(finished, 78, "expected --vocabulary TEXT or --also go,down")
+
+
+DICTIONARY = """\
+;;; a few lines as CMUdict has them
+COMPUTER  K AH0 M P Y UW1 T ER0
+computers K AH0 M P Y UW1 T ER0 Z
+commuter K AH0 M Y UW1 T ER0 # a comment
+compute K AH0 M P Y UW1 T
+COMMUTE(1)  K AH0 M Y UW1 T
+cat K AE1 T
+hey HH EY1
+kompjuter K AH0 M P Y UW1 T ER0
+"""
+
+
+@pytest.fixture
+def dictionary(tmp_path):
+    file = tmp_path / "cmudict.dict"
+    file.write_text(DICTIONARY)
+    return file
+
+
+def test_the_nearest_words_of_a_dictionary_are_found_but_none_that_holds_the_keyword(dictionary, caplog):
+    assert find_near_words(dictionary, ["computer"], 10) == ["commuter", "compute", "commute"]
+    assert find_near_words(dictionary, ["Computer"], 1) == ["commuter"]
+    assert find_near_words(dictionary, ["hey computer"], 3) == ["computer", "kompjuter", "commuter"]
+    with caplog.at_level(logging.INFO):
+        assert find_near_words(dictionary, ["hey jarvis"], 10) == []
+    assert "cmudict.dict has no 'jarvis': what sounds nearly like it is made up alone" in caplog.text
+
+
+def test_a_dictionary_that_is_none_is_refused(tmp_path, text):
+    with pytest.raises(SettingsError, match="expected lines as 'CAT  K AE1 T' in"):
+        find_near_words(text, ["yes"], 3)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        find_near_words(tmp_path / "none", ["yes"], 3)
+
+
+@needs_espeak
+def test_near_words_and_made_up_ones_are_spoken_often(tmp_path, dictionary, known_voices):
+    chosen = SynthesisSettings(
+        words=("computer",), dictionary=str(dictionary), n_made_up=4, clips_per_keyword=5, clips_per_neighbour=2
+    )
+    synthesize(chosen, tmp_path / "out")
+    summary = json.loads((tmp_path / "out/synthesis.json").read_text())
+    assert summary["near_in_dictionary"] == ["commuter", "compute", "commute"]
+    assert summary["made_up"] == make_up_words(["computer"], 4, LANGUAGES, 0)
+    assert len(summary["made_up"]) == 4
+    assert summary["settings"]["dictionary"] == "cmudict.dict"
+    spoken = {folder.name: len(list(folder.iterdir())) for folder in (tmp_path / "out").iterdir() if folder.is_dir()}
+    near = [*summary["near_in_dictionary"], *summary["made_up"]]
+    assert spoken == {"computer": 5} | dict.fromkeys(near, 2)
+
+
+@needs_espeak
+def test_any_language_of_espeak_ng_is_spoken(tmp_path):
+    chosen = SynthesisSettings(words=("чайник",), language="ru", n_made_up=2, clips_per_keyword=3)
+    synthesize(chosen, tmp_path / "out")
+    items = list(index_words(str(tmp_path / "out")))
+    assert sum(item.word == "чайник" for item in items) == 3
+    assert {item.speaker.partition("-")[2][:2] for item in items} == {"ru"}
+    assert len({item.word for item in items}) == 3
+
+
+@needs_espeak
+def test_natural_voices_have_their_share_and_a_folder_of_piper_s_is_one_of_them(tmp_path, monkeypatch):
+    from detector.learn.piper import PiperVoice
+    from training.synthesis import voices as speakers
+
+    found = [PiperVoice(name=f"piper-{k}", engine="piper", code="p.onnx", speaker=k) for k in range(2)]
+    monkeypatch.setattr(speakers, "find_piper_voices", lambda folder, language: found)
+    chosen = find_voices("en", tmp_path, natural_share=0.4)
+    shares = {}
+    for voice in chosen:
+        shares[voice.engine] = shares.get(voice.engine, 0.0) + voice.share
+    natural = [engine for engine in shares if engine != "espeak-ng"]
+    assert "piper" in natural
+    assert shares == pytest.approx({"espeak-ng": 0.6} | dict.fromkeys(natural, 0.4 / len(natural)))
+
+
+@needs_espeak
+def test_what_piper_says_goes_into_the_folder(tmp_path, monkeypatch):
+    from detector.learn.piper import PiperVoice
+    from training.synthesis.voices import PiperSpeaker
+
+    asked = []
+
+    def speak_piper(voice, word, *, pace, pitch, sample_rate_hz):
+        asked.append((voice.name, isinstance(voice, PiperVoice), word))
+        return np.full(sample_rate_hz // 2, 1000, dtype=np.int16)
+
+    voice = PiperSpeaker(name="piper-amy", engine="piper", code="amy.onnx", share=1.0)
+    monkeypatch.setattr(synthesis, "find_voices", lambda *_given, **_how: [voice])
+    monkeypatch.setattr(synthesis, "speak_piper", speak_piper)
+    synthesize(
+        SynthesisSettings(words=("yes",), also=("go",), clips_per_keyword=1, clips_per_neighbour=1), tmp_path / "o"
+    )
+    assert asked == [("piper-amy", True, "go"), ("piper-amy", True, "yes")]
+    assert (tmp_path / "o/yes/piper-amy_nohash_0.flac").is_file()
+
+
+@pytest.mark.parametrize("word", ["नमस्ते", "hey computer", "aujourd'hui", "o\u2019clock"])
+def test_words_of_any_script_can_be_spoken(word):
+    synthesis.check_words([word])
+
+
+@pytest.mark.parametrize("word", ["", "a  b", "-a", "a1", "a/b", ".", "a-"])
+def test_what_is_no_word_of_letters_is_refused(word):
+    with pytest.raises(SettingsError, match="expected words of letters"):
+        synthesis.check_words([word])

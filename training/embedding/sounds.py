@@ -18,7 +18,7 @@ from training.data.items import Split
 from training.data.layouts import index_folders
 from training.data.speech import find_words, read_transcripts
 from training.embedding.settings import EmbeddingSettings
-from training.synthesis.voices import Speaker
+from training.synthesis.voices import PiperSpeaker, Speaker
 from training.windows.acoustics import Acoustics
 
 FADE_S = 0.005
@@ -87,7 +87,7 @@ class SoundComposer:
         collection: Collection,
         split: Split,
         *,
-        voices: Sequence[Speaker],
+        voices: Sequence[Speaker | PiperSpeaker],
         texts: tuple[Sequence[str], Sequence[str]],
     ) -> None:
         self._sounds = settings.sounds

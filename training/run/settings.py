@@ -13,7 +13,7 @@ from detector.core.level import LevelSettings
 from detector.core.manifest import DecisionSettings, check_timing
 from detector.errors import SettingsError
 from detector.text import is_printable
-from detector.types import Channel, NotNegative, Positive, PositiveInt, Probability, Text, describe
+from detector.types import Channel, Count, NotNegative, Positive, PositiveInt, Probability, Text, describe
 from training.windows.settings import VariationSettings, WindowSettings, check_numbers
 
 WORDS_HELP = (
@@ -258,6 +258,28 @@ class SynthesisSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
             unset="the words of the vocabulary that sound nearly like a keyword",
         ),
     ] = ()
+    language: Annotated[Text, describe("whose voices speak, as espeak-ng calls it: en, de, pt-br", metavar="LANG")] = (
+        "en"
+    )
+    voices: Annotated[
+        Text | None, describe("folder of Piper's voices, NAME.onnx and NAME.onnx.json", metavar="DIR", unset="none")
+    ] = None
+    natural_share: Annotated[
+        Probability, describe("share of the clips that natural voices speak, flite's and Piper's, where there are some")
+    ] = 0.15
+    dictionary: Annotated[
+        Text | None,
+        describe(
+            "a dictionary of pronunciations, as CMUdict: what sounds nearly like a keyword in it is spoken often",
+            metavar="FILE",
+            unset="none",
+        ),
+    ] = None
+    n_near: Annotated[PositiveInt, describe("words of the dictionary that are spoken often, the nearest first")] = 40
+    n_made_up: Annotated[
+        Count,
+        describe("spellings that sound nearly like a keyword, made up and spoken often: of any language"),
+    ] = 0
     n_words: Annotated[PositiveInt, describe("words of the vocabulary, the most frequent first")] = 4000
     clips_per_keyword: Annotated[PositiveInt, describe("clips of each keyword")] = 300
     clips_per_neighbour: Annotated[PositiveInt, describe("clips of each word that is spoken often")] = 60

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,12 +22,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from detector.errors import SettingsError
-from detector.learn.voices import ESPEAK, LANGUAGES, describe_engines, speak
+from detector.learn.piper import speak_piper
+from detector.learn.voices import ESPEAK, describe_engines, find_accents, speak
 from training.data.decode import find_word
 from training.progress import progress
 from training.run.settings import SynthesisSettings
+from training.synthesis.near import find_near_words, make_up_words
 from training.synthesis.vocabulary import Vocabulary, read_vocabulary, sort_vocabulary
-from training.synthesis.voices import Speaker, find_voices
+from training.synthesis.voices import PiperSpeaker, Speaker, find_voices
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ class Clip(msgspec.Struct, frozen=True):
     """One word to say."""
 
     word: str
-    voice: Speaker
+    voice: Speaker | PiperSpeaker
     take: int
     """Running number of the voice's clips of the word."""
     pace: float
@@ -65,13 +68,17 @@ def check_words(words: Sequence[str]) -> None:
         With the first of them.
     """
     for word in words:
-        if not re.fullmatch(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*", word):
+        parts = re.split("[ '\u2019-]", word)
+        if not all(part[:1].isalpha() and all(unicodedata.category(c)[0] in "LM" for c in part) for part in parts):
             raise SettingsError(f"expected words of letters, such as yes or hey computer, found '{word}'")
 
 
-def plan_counts(settings: SynthesisSettings, vocabulary: Vocabulary) -> dict[str, int]:
-    """Return how often each word is spoken: vocabulary, neighbours of the keywords, keywords."""
-    also = settings.also or tuple(vocabulary.neighbours)
+def plan_counts(settings: SynthesisSettings, vocabulary: Vocabulary, near: Sequence[str] = ()) -> dict[str, int]:
+    """Return how often each word is spoken: vocabulary, neighbours of the keywords, keywords.
+
+    `near` are neighbours that do not stand in the vocabulary.
+    """
+    also = (*(settings.also or vocabulary.neighbours), *near)
     return {
         **dict.fromkeys(vocabulary.words[: settings.n_words], settings.clips_per_word),
         **{word: settings.clips_per_neighbour for word in also if word not in vocabulary.homophones},
@@ -79,7 +86,7 @@ def plan_counts(settings: SynthesisSettings, vocabulary: Vocabulary) -> dict[str
     }
 
 
-def plan_clips(counts: Mapping[str, int], voices: Sequence[Speaker], seed: int) -> list[Clip]:
+def plan_clips(counts: Mapping[str, int], voices: Sequence[Speaker | PiperSpeaker], seed: int) -> list[Clip]:
     """Draw voice, pace and pitch of every clip; those of a word depend on the word, the voices and the seed alone."""
     shares = np.array([voice.share for voice in voices])
     clips = []
@@ -121,19 +128,26 @@ def synthesize(settings: SynthesisSettings, out: Path) -> list[str]:
     check_words((*settings.words, *settings.also))
     engines = describe_engines()
     words = read_vocabulary(settings.vocabulary, settings.skip_speakers)
-    voices = find_voices()
+    voices = find_voices(
+        settings.language, Path(settings.voices) if settings.voices else None, natural_share=settings.natural_share
+    )
     codes = {voice.code for voice in voices if voice.engine == ESPEAK}
-    languages = [language for language in LANGUAGES if language in codes]
+    languages = [accent for accent in find_accents(settings.language) if accent in codes]
+    near = find_near_words(Path(settings.dictionary), settings.words, settings.n_near) if settings.dictionary else []
+    words += [word for word in near if word not in words]
     vocabulary = sort_vocabulary(
         [*words, *(word for word in settings.also if word not in words)], settings.words, languages
     )
     if vocabulary.homophones:
         named = ", ".join(f"{word} ({keyword})" for word, keyword in vocabulary.homophones.items())
         log.info("left out, as they sound like a keyword: %s", named)
-    counts = plan_counts(settings, vocabulary)
+    made_up = make_up_words(settings.words, settings.n_made_up, languages, settings.seed)
+    counts = plan_counts(settings, vocabulary, [*near, *made_up])
     clips = plan_clips(counts, voices, settings.seed)
     recipe = msgspec.to_builtins(settings)
     recipe["vocabulary"] = [Path(name).resolve().name for name in settings.vocabulary]
+    for name in ("voices", "dictionary"):
+        recipe[name] = Path(recipe[name]).resolve().name if recipe[name] else None
     summary = {
         "settings": recipe,
         "engines": engines,
@@ -150,6 +164,8 @@ def synthesize(settings: SynthesisSettings, out: Path) -> list[str]:
         "voices": [voice.name for voice in voices],
         "homophones_left_out": vocabulary.homophones,
         "neighbours": vocabulary.neighbours,
+        **({"near_in_dictionary": near} if near else {}),
+        **({"made_up": made_up} if made_up else {}),
     }
     _write_summary(out / SUMMARY_FILE, summary)
     (out / PLAN_FILE).unlink(missing_ok=True)
@@ -183,7 +199,11 @@ def _write_clip(clip: Clip, out: Path) -> bool:
     file = out / clip.path
     if file.is_file():
         return True
-    sound = speak(clip.voice, clip.word, pace=clip.pace, pitch=clip.pitch, sample_rate_hz=SAMPLE_RATE_HZ)
+    how = {"pace": clip.pace, "pitch": clip.pitch}
+    if isinstance(clip.voice, PiperSpeaker):
+        sound = speak_piper(clip.voice, clip.word, **how, sample_rate_hz=SAMPLE_RATE_HZ)
+    else:
+        sound = speak(clip.voice, clip.word, **how, sample_rate_hz=SAMPLE_RATE_HZ)
     sound = trim(sound, SAMPLE_RATE_HZ)
     if not sound.size:
         return False

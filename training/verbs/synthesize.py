@@ -21,10 +21,11 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="folder of the clips, in the Speech Commands layout"
     )
     add_option(verb, SynthesisSettings, "words", required=True)
-    for name in ("vocabulary", "skip_speakers", "also"):
+    for name in ("vocabulary", "skip_speakers", "also", "language", "voices", "natural_share", "dictionary"):
         add_option(verb, SynthesisSettings, name)
-    for name in ("n_words", "clips_per_keyword", "clips_per_neighbour", "clips_per_word"):
+    for name in ("n_near", "n_words", "clips_per_keyword", "clips_per_neighbour", "clips_per_word"):
         add_option(verb, SynthesisSettings, name, type=parse_count)
+    add_option(verb, SynthesisSettings, "n_made_up", "--made-up", type=not_negative(int))
     add_option(verb, SynthesisSettings, "seed", type=not_negative(int))
 
 
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     from training.synthesis.synthesize import synthesize
 
     given = take_given(vars(options), SynthesisSettings)
-    if not given.get("vocabulary") and not given.get("also"):
+    if not any(given.get(name) for name in ("vocabulary", "also", "dictionary", "n_made_up")):
         raise SettingsError("expected --vocabulary TEXT or --also go,down: without other words there are no negatives")
     settings = convert_settings(SynthesisSettings, given)
     print_lines(synthesize(settings, options.out))
