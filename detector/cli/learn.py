@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from detector.learn.material import Material, Sound
 from detector.learn.naming import check_word
 from detector.learn.resources import Resources, open_resources
 from detector.learn.say import say_takes
+from detector.learn.speakers import find_speaker
 from detector.learn.speech import RATE_HZ
 from detector.learn.spelling import guess_language
 from detector.learn.store import locked
@@ -88,7 +89,7 @@ def learn(settings: Settings, options: LearnOptions) -> int:
     if options.tree is None:
         assert options.word is not None
         kept = _find_place(folder, options.word, options)
-        files = list(_expand(options.recordings))
+        files = _find_takes(options.recordings)
         resources = open_resources()
         room = _read_rooms(options.background)
         return _learn(settings, kept, files, room, resources, options)
@@ -147,7 +148,7 @@ def _find_place(folder: Path, text: str, options: LearnOptions) -> KeptWord:
 def _learn(
     settings: Settings,
     kept: KeptWord,
-    files: Sequence[Path],
+    files: Mapping[Path, str | None],
     room: tuple[Sound, ...],
     resources: Resources,
     options: LearnOptions,
@@ -183,27 +184,28 @@ def _learn_tree(settings: Settings, folder: Path, tree: Path, options: LearnOpti
     if not words:
         raise AudioFileError(f"expected a folder for each word, with its takes, found {tree} with none in it")
     resources = open_resources()
-    room = _read_rooms([*options.background, *_expand(entry for entry in found if entry.name in BACKGROUNDS)])
+    room = _read_rooms([*options.background, *_find_takes([entry for entry in found if entry.name in BACKGROUNDS])])
     code = EXIT_OK
     for entry in words:
         try:
             kept = _find_place(folder, entry.name, options)
-            code = max(code, _learn(settings, kept, list(_expand([entry])), room, resources, options))
+            code = max(code, _learn(settings, kept, _find_takes([entry]), room, resources, options))
         except DetectorError as exc:
             log.error("%s: %s", entry.name, exc)  # noqa: TRY400 - a known error is one line
             code = max(code, exc.exit_code)
     return code
 
 
-def _read(word: str, files: Sequence[Path], settings: Settings, options: LearnOptions) -> list[Take]:
-    """Return the takes in recordings, and log what is wrong with the others.
+def _read(word: str, files: Mapping[Path, str | None], settings: Settings, options: LearnOptions) -> list[Take]:
+    """Return the takes in recordings, of which some tell who speaks, and log what is wrong with the others.
 
     Raises
     ------
     DetectorError
         If there are too few.
     """
-    takes, refusals = read_takes(files, channel=settings.channel, speaker=options.speaker)
+    speakers = {str(file): speaker for file, speaker in files.items() if speaker is not None}
+    takes, refusals = read_takes(list(files), channel=settings.channel, speaker=options.speaker, speakers=speakers)
     spoken = _say(word, options) if options.say else []
     least = 1 if options.add else FEWEST_TAKES
     is_enough = len(takes) + len(spoken) >= least
@@ -229,27 +231,28 @@ def _say(word: str, options: LearnOptions) -> list[Take]:
     return say_takes(word, language=language, voices_folder=voices, progress=log.info)
 
 
-def _expand(names: Iterator[Path] | Sequence[Path]) -> Iterator[Path]:
-    """Yield files as they are, and of folders the recordings in them and below.
+def _find_takes(names: Sequence[Path]) -> dict[Path, str | None]:
+    """Return files as they are, of folders the recordings in them and below, and who speaks where that can be known.
 
     Raises
     ------
     AudioFileError
         If a folder cannot be read, or holds none; or with what was meant by a name that is no file.
     """
+    takes: dict[Path, str | None] = {}
     for name in names:
         if not name.is_dir():
             check_source(str(name))
-            yield name
+            takes[name] = find_speaker(name)
             continue
-        n_found = 0
-        for file in find_recordings(name, is_recursive=True):
+        found = list(find_recordings(name, is_recursive=True))
+        if not found:
+            raise AudioFileError(f"expected recordings, found the folder {name} with none in it")
+        for file in found:
             if isinstance(file, AudioFileError):
                 raise file
-            n_found += 1
-            yield file
-        if not n_found:
-            raise AudioFileError(f"expected recordings, found the folder {name} with none in it")
+            takes[file] = find_speaker(file, name)
+    return takes
 
 
 def _read_rooms(files: Sequence[Path]) -> tuple[Sound, ...]:

@@ -27,7 +27,7 @@ LEARN_EXAMPLES = """\
 examples:
   keyword-detector learn                           what was learnt
   keyword-detector learn computer                  asks for 5 takes at the microphone
-  keyword-detector learn "hey computer" takes/     all recordings in a folder
+  keyword-detector learn "hey computer" takes/     all in a folder; takes/anna/*.wav, takes/ben/*.wav are two people's
   keyword-detector learn computer a.wav b.m4a c.flac --speaker anna --background kitchen.wav
   keyword-detector learn --from words/             several: words/computer/*.wav, words/jarvis/*.wav
   keyword-detector learn computer --say            from its spelling alone, by voices that are installed
@@ -119,7 +119,12 @@ def _add_learn(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="tree", type=parse_path, metavar="TREE", help="learn the word of each folder in it"
     )
-    parser.add_argument("--speaker", metavar="NAME", help="who says all of these takes")
+    parser.add_argument(
+        "--speaker",
+        metavar="NAME",
+        help="who says these takes, but for those that lie in a folder of their speaker's, or are named as in Speech "
+        "Commands (SPEAKER_nohash_0.wav)",
+    )
     parser.add_argument(
         "--background",
         action="append",

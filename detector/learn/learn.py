@@ -126,10 +126,14 @@ def learn(
 def _describe_basis(takes: Sequence[Take], margins: Mapping[int, float], missed: int) -> str:
     if not margins:
         return "not known: nobody but synthesisers has said it"
-    several = len({takes[k].speaker for k in margins}) > 1
-    others = "other speakers" if several else "the others"
-    by_one = "" if several else "; of other speakers nothing is known"
-    return f"{missed} of {len(margins)} takes missed when it was learnt from {others}, as they were recorded{by_one}"
+    speakers = {takes[k].speaker for k in margins}
+    others = "other speakers" if len(speakers) > 1 else "the others"
+    basis = f"{missed} of {len(margins)} takes missed when it was learnt from {others}, as they were recorded"
+    if speakers == {None}:
+        return f"{basis}; who says them is not known, and of other speakers nothing"
+    if len(speakers) == 1:
+        return f"{basis}; of other speakers nothing is known"
+    return f"{basis}; those of nobody named count as one speaker's" if None in speakers else basis
 
 
 def _weigh(passage: Passage, factor: float) -> Passage:

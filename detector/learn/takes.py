@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +84,11 @@ def cut_take(samples: NDArray[np.int16], source: str, *, speaker: str | None = N
 
 
 def read_takes(
-    files: Sequence[str | os.PathLike[str]], *, channel: Channel = "auto", speaker: str | None = None
+    files: Sequence[str | os.PathLike[str]],
+    *,
+    channel: Channel = "auto",
+    speaker: str | None = None,
+    speakers: Mapping[str, str] | None = None,
 ) -> tuple[list[Take], list[Refusal]]:
     """Cut a take out of each recording that holds one word, of any format that `detect` reads.
 
@@ -96,7 +100,9 @@ def read_takes(
     channel : int, "mix" or "auto"
         Which of several channels is used.
     speaker : str, optional
-        Who speaks in all of them.
+        Who speaks in all of them,
+    speakers : mapping of str to str, optional
+        but for these, by the paths of their files.
 
     Returns
     -------
@@ -108,7 +114,7 @@ def read_takes(
     takes, refusals = [], []
     for file in files:
         try:
-            found = cut_take(_read(file, channel), str(file), speaker=speaker)
+            found = cut_take(_read(file, channel), str(file), speaker=(speakers or {}).get(str(file), speaker))
         except AudioFileError as exc:
             found = Refusal(str(file), str(exc))
         if isinstance(found, Take):

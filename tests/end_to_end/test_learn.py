@@ -90,6 +90,27 @@ def test_a_word_learnt_from_recordings_is_detected_by_its_name(models, takes, de
     assert set(keywords(detected.stdout)) == {"hey computer"}
 
 
+def speakers_in(models, word):
+    index = json.loads((models / f"{word}.takes/index.json").read_text())
+    return [take["speaker"] for take in index["takes"]]
+
+
+def test_folders_in_a_folder_are_speakers_and_the_rest_is_whose_it_is_said_to_be(models, takes, tmp_path):
+    for place, names in (("anna", "12"), ("ben/monday", "1"), ("", "3")):
+        (tmp_path / "people" / place).mkdir(parents=True, exist_ok=True)
+        for k, name in enumerate(names):
+            shutil.copy(takes[k], tmp_path / "people" / place / f"{name}.wav")
+    shutil.copy(takes[1], tmp_path / "0a7c2a8d_nohash_0.wav")
+    given = [tmp_path / "people", tmp_path / "0a7c2a8d_nohash_0.wav", takes[2]]
+    finished = call("learn", "computer", *given, "--speaker", "me")
+    assert finished.stdout.startswith("learnt         'computer' from 6 takes in 4 voices\n"), finished.stderr
+    assert speakers_in(models, "computer") == ["me", "anna", "anna", "ben", "0a7c2a8d", "me"]
+    tree = tmp_path / "tree/jarvis"
+    shutil.copytree(tmp_path / "people", tree)
+    assert call("learn", "--from", tmp_path / "tree").returncode == 0
+    assert speakers_in(models, "jarvis") == [None, "anna", "anna", "ben"]
+
+
 def test_a_folder_that_is_not_looked_into_is_named_in_full(models, takes, tmp_path, monkeypatch, demo_file):
     monkeypatch.chdir(tmp_path)
     finished = call("learn", "computer", *takes, "--folder", ".")

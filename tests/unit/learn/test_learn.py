@@ -134,5 +134,22 @@ def test_of_what_synthesisers_alone_have_said_misses_are_not_known(resources, ta
 
 def test_speakers_are_left_out_whole_and_it_is_said_so(resources, takes):
     said = [dataclasses.replace(take, speaker=name) for take, name in zip(takes, "aabb", strict=True)]
+    report = learn("ja", said, resources=resources, false_accepts_per_hour=4.0).report
+    assert report.n_speakers == 2
+    assert report.misses_basis.endswith(
+        "of 4 takes missed when it was learnt from other speakers, as they were recorded"
+    )
+
+
+@pytest.mark.parametrize(
+    ("speakers", "end"),
+    [
+        ([None] * 4, "who says them is not known, and of other speakers nothing"),
+        (["anna"] * 4, "of other speakers nothing is known"),
+        (["anna", "ben", None, None], "those of nobody named count as one speaker's"),
+    ],
+)
+def test_what_is_not_known_of_speakers_is_said(resources, takes, speakers, end):
+    said = [dataclasses.replace(take, speaker=name) for take, name in zip(takes, speakers, strict=True)]
     basis = learn("ja", said, resources=resources, false_accepts_per_hour=4.0).report.misses_basis
-    assert "of 4 takes missed when it was learnt from other speakers" in basis
+    assert basis.endswith(f"as they were recorded; {end}")

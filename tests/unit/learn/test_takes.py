@@ -73,6 +73,12 @@ def test_the_channel_that_is_asked_for_is_used(tmp_path):
     assert "expected channel 3" in refusals[0].text
 
 
+def test_a_speaker_is_whoever_is_named_for_a_file_or_else_for_all(tmp_path):
+    files = [write(tmp_path / f"{name}.wav", record(buzz())) for name in "ab"]
+    takes, _ = read_takes(files, speaker="me", speakers={str(files[1]): "anna"})
+    assert [take.speaker for take in takes] == ["me", "anna"]
+
+
 @needs_espeak
 def test_takes_of_several_voices_are_all_read(tmp_path):
     takes, refusals = read_takes(write_takes(tmp_path, "jarvis", before_s=1.5))
