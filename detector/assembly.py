@@ -105,4 +105,6 @@ def describe_stream(detector: Detector, source_name: str, *, is_live: bool, sour
         thresholds=detector.thresholds,
         source_id=source_id,
         models={word: name for word in detector.words if (name := manifest.model_of(word)) != manifest.name},
+        labels=manifest.labels,
+        checksums={part.manifest.name: part.manifest.sha256 for part in detector.model.parts},
     )

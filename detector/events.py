@@ -65,16 +65,16 @@ class Opened(Event, frozen=True):
     """Name of the detector, where a user has given it one, to tell several apart."""
     models: dict[str, str] = {}
     """The model that a word is from, where several listen as one."""
+    labels: tuple[str, ...] = ()
+    """What each score of a window is of."""
+    checksums: dict[str, str] = {}
+    """SHA-256 of the network of each model, in hexadecimal, by the model's name."""
 
     def describe(self, stream: Opened) -> dict[str, Any]:
         """Return words and their thresholds, runtime and rate."""
         del stream
-        return {
-            "event": "opened",
-            "thresholds": self.thresholds,
-            "runtime": self.runtime,
-            "sample_rate_hz": self.sample_rate_hz,
-        }
+        fields = {"event": "opened", "thresholds": self.thresholds, "runtime": self.runtime}
+        return fields | {"sample_rate_hz": self.sample_rate_hz}
 
 
 class Scored(Event, frozen=True, array_like=True):

@@ -34,7 +34,10 @@ def test_a_recording_is_opened_scored_and_closed_and_detections_counted(detector
     n_detections = batch.detect(Source(Block(demo_samples[:50_000]), Block(demo_samples[50_000:])), detector, keeper)
     assert n_detections == len(demo_words)
     assert [event.keyword for event in keeper.heard if isinstance(event, Detection)] == demo_words
-    assert isinstance(keeper.heard[0], Opened)
+    opened = keeper.heard[0]
+    assert isinstance(opened, Opened)
+    assert opened.labels == detector.model.manifest.labels
+    assert opened.checksums == {"yes-no": detector.model.manifest.sha256}
     assert keeper.heard[-1] == Closed(len(demo_samples) + 16000)
     assert sum(isinstance(event, Scored) for event in keeper.heard) == detector.n_windows
     assert not any(isinstance(event, Gap) for event in keeper.heard)

@@ -54,6 +54,8 @@ OF_ONE_MODULE = {
         "audio/devices.py",
         "audio/ring.py",
         "outputs/fanout.py",
+        "outputs/metrics.py",
+        "outputs/pages.py",
         "process/outlet.py",
         "process/stacks.py",
     },
