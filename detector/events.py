@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -134,14 +134,6 @@ class GapCause(enum.Enum):
     """Fewer or more samples came than the clock says should have, and nothing reported a loss."""
 
 
-class Loss(NamedTuple):
-    """Something was lost on the way in."""
-
-    cause: GapCause
-    lost_s: float | None = None
-    """How much, in seconds, where that is known; below 0 if there is more than there should be."""
-
-
 class Gap(Event, frozen=True):
     """A discontinuity: what precedes a sample in the stream is not what preceded it in the world.
 
@@ -225,11 +217,13 @@ class StatusReport(Event, frozen=True, kw_only=True):
     """Of one core, since the report before."""
     memory_mb: float
     """Resident, in 10^6 bytes."""
+    outputs: dict[str, dict[str, int]] = {}
+    """What each output beside the console has done, failed at and dropped, by its name."""
 
     def describe(self, stream: Opened) -> dict[str, Any]:
-        """Return all of it."""
+        """Return all of it; outputs where there are any."""
         del stream
-        return {
+        fields = {
             "event": "status",
             "state": self.condition.value,
             "uptime_s": round(self.uptime_s, 1),
@@ -244,6 +238,7 @@ class StatusReport(Event, frozen=True, kw_only=True):
             "cpu_percent": round(self.cpu_percent, 2),
             "memory_mb": round(self.memory_mb, 1),
         }
+        return fields | ({"outputs": self.outputs} if self.outputs else {})
 
 
 class Progress(Event, frozen=True, eq=False):

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from detector.errors import SettingsError
 from detector.files import decode_text, read_file
+from detector.outputs.settings import Commands, CommandSettings, OutputSettings
 from detector.types import (
     Channel,
     Names,
@@ -27,7 +28,6 @@ from detector.types import (
     Seconds,
     Text,
     describe,
-    fields_of,
 )
 from detector.validation import convert
 
@@ -191,6 +191,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = False
     record: Annotated[RecordSettings, describe("the flight recorder", can_reload=False)] = RecordSettings()
+    on: Commands = {}
+    command: Annotated[CommandSettings, describe("limits of the commands of 'on'", can_reload=False)] = (
+        CommandSettings()
+    )
+    output: Annotated[OutputSettings, describe("JSON Lines beside standard output", can_reload=False)] = (
+        OutputSettings()
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], describe("how much is logged on stderr", can_reload=True)
     ] = "info"
@@ -219,10 +226,10 @@ def read_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
         fields.pop("threshold", None)
     if "threshold" in flags:
         fields.pop("false_accepts_per_hour", None)
-    merged = {**fields, **flags}
-    for table in ("recovery", "stdin", "record"):
-        if table in flags:
-            merged[table] = {**fields.get(table, {}), **flags[table]}
+    merged = fields | {
+        name: {**fields.get(name, {}), **value} if isinstance(value, dict) and name != "threshold" else value
+        for name, value in flags.items()
+    }
     merged["threshold"] = _merge_thresholds(fields.get("threshold"), flags.get("threshold"))
     return convert(merged, Settings, "the command line")
 
@@ -270,31 +277,13 @@ def thresholds_of(settings: Settings, words: Sequence[str]) -> dict[str, float]:
     return chosen if default is None else {**dict.fromkeys(words, default), **chosen}
 
 
-def fixed_fields() -> tuple[str, ...]:
-    """Return the settings that a running daemon keeps until it is started anew."""
-    return tuple(field.name for field in fields_of(Settings).values() if not field.can_reload)
-
-
 def check_events(settings: Settings) -> None:
     """Refuse events without JSON.
 
     Raises
     ------
     SettingsError
-        If events are wanted in lines for people.
+        If events are wanted in lines for people alone.
     """
-    if settings.events and not settings.json:
+    if settings.events and not settings.json and settings.output.path is None:
         raise SettingsError("expected --json with --events, found --events alone: for people gaps are in the log")
-
-
-def check_reload(old: Settings, new: Settings) -> None:
-    """Refuse settings that a running daemon cannot take over.
-
-    Raises
-    ------
-    SettingsError
-        With the first setting that needs a restart.
-    """
-    for name in fixed_fields():
-        if getattr(new, name) != getattr(old, name):
-            raise SettingsError(f"expected the same {name} as at the start, found another: restart instead")

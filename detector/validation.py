@@ -11,7 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from detector.errors import SettingsError
-from detector.types import fields_of
+from detector.types import Text, fields_of
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
 
@@ -74,9 +74,10 @@ def _descend(kind: inspect.Type, step: str, value: Any) -> tuple[inspect.Type, s
         field = fields_of(kind.cls)[step]
         return field.kind, f".{step}", value.get(step)
     if isinstance(kind, inspect.DictType):  # msgspec does not say at which key
+        fitting: Any = Text if isinstance(kind.value_type, inspect.StrType) else float
         for key, inner in value.items():
             try:
-                msgspec.convert(inner, float)
+                msgspec.convert(inner, fitting)
             except msgspec.ValidationError:
                 return kind.value_type, f".{key}", inner
     if isinstance(kind, inspect.VarTupleType) and step.isdecimal():

@@ -9,10 +9,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.audio.gaps import Loss
 from detector.audio.ring import RingBuffer
 from detector.audio.sources import AudioSource
 from detector.errors import ThreadStuckError
-from detector.events import Loss
 from detector.process.running import RunningTime
 
 POLL_S = 0.02

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from detector.audio.clock import TOLERANCE_S, SampleClock
-from detector.events import GapCause, Loss
+from detector.audio.gaps import Loss
+from detector.events import GapCause
 from detector.process.running import RunningTime
 
 LOST_AFTER_S = 1.0

@@ -1,13 +1,22 @@
-"""The ledger of discontinuities: a gap is data."""
+"""What is lost on the way in, and the ledger of discontinuities: a gap is data."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
+from typing import NamedTuple
 
 from detector.events import Gap, GapCause
 
 KEPT_GAPS = 1000
 """The ledger keeps this many of the latest gaps; its totals are of all."""
+
+
+class Loss(NamedTuple):
+    """Something was lost on the way in."""
+
+    cause: GapCause
+    lost_s: float | None = None
+    """How much, in seconds, where that is known; below 0 if there is more than there should be."""
 
 
 class GapLedger:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
+from detector.audio.gaps import Loss
 from detector.audio.sources import NOTHING, AudioSource, Block
 from detector.errors import CaptureError, CaptureFailure, SettingsError
-from detector.events import GapCause, Loss
+from detector.events import GapCause
 from detector.settings import RecoverySettings
 
 log = logging.getLogger(__name__)

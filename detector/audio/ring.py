@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.audio.gaps import KEPT_GAPS
-from detector.events import Gap, Loss
+from detector.audio.gaps import KEPT_GAPS, Loss
+from detector.events import Gap
 
 
 class Taken(NamedTuple):

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.events import Loss
+from detector.audio.gaps import Loss
 
 log = logging.getLogger(__name__)
 

@@ -72,7 +72,7 @@ def _example_of(struct: type[msgspec.Struct]) -> Iterator[str]:
     for field in fields:
         if field.struct is None:
             yield from _explain(field)
-            if field.default not in (None, ()):
+            if field.default not in (None, (), {}):
                 yield f"{field.name} = {to_toml(field.default)}"
             yield from (f"#{field.name} = {to_toml(example)}" for example in field.examples)
             yield ""

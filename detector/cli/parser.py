@@ -52,6 +52,13 @@ def _threshold(text: str) -> tuple[str, float]:
     return word or "*", value
 
 
+def _command(text: str) -> tuple[str, str]:
+    word, equals, command = text.partition("=")
+    if not word or not equals or not command.strip():
+        raise argparse.ArgumentTypeError(f"expected WORD=COMMAND, found '{text}'")
+    return word, command
+
+
 def _device(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
@@ -86,6 +93,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_option(live, Settings, "recovery.give_up_after_s")
     add_option(live, Settings, "events")
     add_option(live, Settings, "record.folder", "--record")
+    add_option(live, Settings, "on", type=_command, action=AddPair)
+    add_option(live, Settings, "output.path", "--output")
     add_option(live, Settings, "stdin.rate", "--rate")
     add_option(live, Settings, "stdin.channels", "--channels")
     add_option(live, Settings, "stdin.format", "--format", type=normalise_name)
@@ -213,7 +222,7 @@ def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
         from detector.daemon.daemon import listen
 
         # A terminal that is closed hangs up too, and then the command shall end.
-        can_reload = file is not None and not sys.stderr.isatty()
+        can_reload = (file is not None or settings.output.path is not None) and not sys.stderr.isatty()
         return listen(settings, options["source"], partial(read_settings, file, flags) if can_reload else None)
     if verb == "detect":
         from detector.cli.detect import detect

@@ -64,6 +64,10 @@ class StatusLine(_OfEveryLine, kw_only=True, tag_field="event", tag="status"):
     detections: Annotated[dict[str, int], describe("how many of each word")]
     cpu_percent: Annotated[NotNegative, describe("of one core, since the status before")]
     memory_mb: Annotated[NotNegative, describe("resident, in 10^6 bytes")]
+    outputs: Annotated[
+        dict[str, dict[str, int]] | UnsetType,
+        describe("what each output beside standard output has done, failed at and dropped, by its name"),
+    ] = UNSET
 
 
 LINES = (DetectionLine, GapLine, StateLine, StatusLine)

@@ -25,6 +25,7 @@ from detector.events import Asked, Closed, Condition, Event, Listener, Progress,
 from detector.flight.recorder import FlightRecorder
 from detector.outputs.console import Console
 from detector.outputs.fanout import Fanout
+from detector.outputs.opening import Outputs, open_outputs
 from detector.process.outlet import Outlet, divert_log
 from detector.process.signals import Request, deferred_stop
 from detector.process.stacks import describe_threads
@@ -67,24 +68,28 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
             stop=stop,
         )
         # What happens before the source is open is written with the name that it was asked for by.
-        console.hear(describe_stream(detector, source.name, is_live=source.is_live, source_id=settings.name))
+        opened = describe_stream(detector, source.name, is_live=source.is_live, source_id=settings.name)
+        console.hear(opened)
+        outputs = open_outputs(settings, detector.model.manifest.words, opened, stack)
         status = Status(
             detector,
             source,
             notifier,
             count_dropped=lambda: 0 if output is None else output.n_dropped,
-            publish=console.hear,
+            count_outputs=outputs.count,
+            publish=lambda report: fanout.hear(report),  # noqa: PLW0108 - it is made of the status
         )
-        listeners: list[Listener] = [console, status]
+        listeners: list[Listener] = [console, *outputs.in_order, status]
         if settings.record.folder is not None:
             listeners.insert(0, stack.enter_context(FlightRecorder(detector, settings.record)))
-        fanout = stack.enter_context(Fanout(listeners))
+        fanout = stack.enter_context(Fanout(listeners, aside=outputs.aside))
         daemon = Daemon(
             settings,
             detector,
             source,
             fanout,
             console=console,
+            outputs=outputs,
             notifier=notifier,
             watchdog=watchdog,
             output=output,
@@ -116,6 +121,7 @@ class Daemon:
         listener: Listener,
         *,
         console: Console,
+        outputs: Outputs,
         notifier: Notifier,
         watchdog: Watchdog,
         output: Outlet | None,
@@ -143,6 +149,7 @@ class Daemon:
         self._source = source
         self._listener = listener
         self._console = console
+        self._outputs = outputs
         self._notifier = notifier
         self._watchdog = watchdog
         self._output = output
@@ -215,7 +222,7 @@ class Daemon:
             self._trouble = self._output.trouble
 
     def _reload(self) -> None:
-        """Apply settings that have changed, and notify the supervisor."""
+        """Apply settings that have changed, have outputs opened anew, and notify the supervisor."""
         assert self._reread is not None
         if self._is_ready:
             self._notifier.reloading()
@@ -227,6 +234,7 @@ class Daemon:
                 self._detector, self._source.name, is_live=self._source.is_live, source_id=new.name
             )
             self._listener.hear(stream)
+        self._outputs.reopen(self._settings)  # also where the file of settings does not fit
         if self._is_ready:
             self._is_ready = self._notifier.ready()
 

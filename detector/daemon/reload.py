@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from detector.assembly import choose_thresholds, reload_model
 from detector.core.detector import Detector
-from detector.errors import DetectorError
+from detector.errors import DetectorError, SettingsError
 from detector.process.log import set_log
-from detector.settings import Settings, check_events, check_reload
+from detector.settings import Settings, check_events
+from detector.types import fields_of
 
 log = logging.getLogger(__name__)
 
@@ -40,3 +41,21 @@ def reload(old: Settings, reread: Callable[[], Settings], detector: Detector) ->
     set_log(new.log_level, as_json=new.log_format == "json", source_id=new.name)
     log.warning("settings were read anew")
     return new
+
+
+def fixed_fields() -> tuple[str, ...]:
+    """Return the settings that a running daemon keeps until it is started anew."""
+    return tuple(field.name for field in fields_of(Settings).values() if not field.can_reload)
+
+
+def check_reload(old: Settings, new: Settings) -> None:
+    """Refuse settings that a running daemon cannot take over.
+
+    Raises
+    ------
+    SettingsError
+        With the first setting that needs a restart.
+    """
+    for name in fixed_fields():
+        if getattr(new, name) != getattr(old, name):
+            raise SettingsError(f"expected the same {name} as at the start, found another: restart instead")

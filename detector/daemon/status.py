@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from detector.audio.gaps import GapLedger
 from detector.audio.sources import AudioSource
@@ -38,6 +38,7 @@ class Status:
         notifier: Notifier,
         *,
         count_dropped: Callable[[], int] = int,
+        count_outputs: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
         publish: Callable[[StatusReport], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -50,6 +51,8 @@ class Status:
         notifier : Notifier
         count_dropped : callable
             Returns how many lines of output were dropped so far.
+        count_outputs : callable
+            Returns what each output has done, failed at and dropped so far, by its name.
         publish : callable
             Takes the report of each minute, in numbers.
         clock : callable
@@ -59,6 +62,7 @@ class Status:
         self._source = source
         self._notifier = notifier
         self._count_dropped = count_dropped
+        self._count_outputs = count_outputs
         self._publish = publish
         self._clock = clock
         self._rate_hz = detector.model.manifest.frontend.sample_rate_hz
@@ -130,6 +134,7 @@ class Status:
             f"{report.condition.value}; up {report.uptime_s:.0f} s, processed {report.processed_s:.0f} s, "
             f"{report.decisions_per_s:.1f} decisions a second, {report.n_windows_dropped} windows dropped, "
             f"windows widened {report.n_widened} times, {self._gaps.describe()}{self._describe_dropped()}, "
+            f"{describe_counts(report.outputs)}"
             f"detections: {words}, {report.cpu_percent:.1f} % CPU, {report.memory_mb:.0f} MB"
         )
         log.info("status: %s", text)
@@ -153,6 +158,15 @@ class Status:
             detections={word: self._detections[word] for word in detector.words},
             cpu_percent=100 * (cpu_s - self._cpu_s) / wall_s,
             memory_mb=resident_memory_mb(),
+            outputs={name: dict(counts) for name, counts in self._count_outputs().items()},
         )
         self._reported_s, self._cpu_s, self._n_windows_reported = now_s, cpu_s, detector.n_windows
         return report
+
+
+def describe_counts(outputs: Mapping[str, Mapping[str, int]]) -> str:
+    """Return what outputs have counted, each count with a comma behind it, for people: "command: 3 run, 1 failed, "."""
+    return "".join(
+        f"{name}: {', '.join(f'{count} {what}' for what, count in counts.items())}, "
+        for name, counts in outputs.items()
+    )

@@ -4,9 +4,10 @@ import numpy as np
 import soundfile
 
 from detector import batch, detect_file, scores
+from detector.audio.gaps import Loss
 from detector.audio.sources import Block
 from detector.core.scorer import Scorer
-from detector.events import Closed, Detection, Gap, GapCause, Loss, Opened, Scored
+from detector.events import Closed, Detection, Gap, GapCause, Opened, Scored
 
 
 class Source:

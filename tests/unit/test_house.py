@@ -46,6 +46,8 @@ FORBIDDEN = {
     "batch": {"outputs", "flight", "daemon", "cli", "process"},
 }
 """What a folder or a module of the root must not import, as far as it is forbidden in part."""
+TABLES = ("outputs.settings.",)
+"""What users may choose of the outputs stands beside them; it knows nothing but types."""
 OF_ONE_MODULE = {
     "sounddevice": {"audio/devices.py"},
     "soxr": {"audio/resample.py"},
@@ -94,10 +96,16 @@ def test_arrows_point_one_way(file):
     inside, outside = find_imports(file, "detector")
     place = file.relative_to(PACKAGE)
     own = place.parts[0] if len(place.parts) > 1 else place.stem
+    allowed = TABLES if own == "settings" else ()
     for forbidden in FORBIDDEN.get(own, ()):
-        assert not [module for module in inside if is_within(module, forbidden)]
+        assert not [module for module in inside if is_within(module, forbidden) and not module.startswith(allowed)]
     for library, owners in OF_ONE_MODULE.items():
         assert library not in outside or str(place) in owners
+
+
+def test_the_settings_of_outputs_know_types_alone():
+    inside, _ = find_imports(PACKAGE / "outputs" / "settings.py", "detector")
+    assert {module.partition(".")[0] for module in inside} == {"types"}
 
 
 def test_the_root_holds_what_everybody_needs_and_nothing_else():

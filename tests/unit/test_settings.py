@@ -2,13 +2,12 @@ import msgspec
 import pytest
 
 from detector.errors import SettingsError
+from detector.outputs.settings import CommandSettings, OutputSettings
 from detector.settings import (
     RecordSettings,
     RecoverySettings,
     Settings,
-    StdinSettings,
-    check_reload,
-    fixed_fields,
+    check_events,
     read_settings,
     thresholds_of,
 )
@@ -65,6 +64,9 @@ def test_thresholds_for_a_word_and_for_all_words_are_laid_over_each_other(tmp_pa
         ("[record]\nafter_s = inf", "after_s"),
         ("[record]\nminutes = nan", "minutes"),
         ("[recovery]\nlongest_wait_s = inf", "longest_wait_s"),
+        ('[on]\nyes = "true"\nno = 3', r"expected on\.no to be a text that is not empty, found 3"),
+        ('[on]\nyes = ""', r"expected on\.yes to be a text that is not empty, found ''"),
+        ('[command]\nwhen_busy = "wait"', r"expected command\.when_busy to be drop or queue, found 'wait'"),
     ],
 )
 def test_what_does_not_fit_in_the_file_is_named(tmp_path, text, message):
@@ -105,51 +107,27 @@ def test_a_flag_in_a_table_leaves_the_files_other_keys_of_it(tmp_path):
     assert recovery == RecoverySettings(jitter=0.1, give_up_after_s=7.0)
 
 
-@pytest.mark.parametrize("kind", [Settings, RecoverySettings, RecordSettings])
+def test_commands_of_flags_are_laid_over_those_of_the_file_by_word(tmp_path):
+    file = write(tmp_path, '[on]\nyes = "a"\nno = "b"\n')
+    assert read_settings(file, {"on": {"no": "c", "*": "d"}}).on == {"yes": "a", "no": "c", "*": "d"}
+
+
+def test_events_need_json_lines_on_stdout_or_in_an_output():
+    check_events(Settings(events=True, json=True))
+    check_events(Settings(events=True, output=OutputSettings(path="a.jsonl")))
+    with pytest.raises(SettingsError, match="expected --json with --events"):
+        check_events(Settings(events=True))
+
+
+@pytest.mark.parametrize("kind", [Settings, RecoverySettings, RecordSettings, CommandSettings, OutputSettings])
 def test_every_setting_says_what_it_means_and_what_nothing_stands_for(kind):
     for field in fields_of(kind).values():
         assert field.text, field.name
         assert not field.text.endswith("."), field.name
-        if field.default is None or field.default == ():
+        if field.default in (None, (), {}):
             assert field.unset, field.name
             assert field.examples, field.name
             assert all(msgspec.convert({field.name: example}, kind) for example in field.examples)
-
-
-def test_every_setting_says_whether_a_reload_takes_it_over():
-    assert {field.name for field in fields_of(Settings).values() if field.can_reload is None} == set()
-    assert fixed_fields() == (
-        "device",
-        "channel",
-        "fallback_devices",
-        "recover",
-        "recovery",
-        "stdin",
-        "name",
-        "record",
-    )
-
-
-def test_a_reload_takes_over_model_words_thresholds_output_and_log_level_alone():
-    old = Settings()
-    check_reload(
-        old, Settings(words=("yes",), threshold=0.5, json=True, events=True, log_level="error", log_format="json")
-    )
-    check_reload(old, Settings(false_accepts_per_hour=2.0, model=("yes-no", "mine")))
-    others = {
-        "device": 1,
-        "channel": 2,
-        "fallback_devices": (1,),
-        "recover": False,
-        "recovery": RecoverySettings(jitter=0.5),
-        "stdin": StdinSettings(rate=48000),
-        "name": "kitchen",
-        "record": RecordSettings(folder="here"),
-    }
-    assert set(others) == set(fixed_fields())
-    for name, value in others.items():
-        with pytest.raises(SettingsError, match=f"^expected the same {name} as at the start, found another: restart"):
-            check_reload(old, msgspec.structs.replace(old, **{name: value}))
 
 
 def test_the_json_schema_has_the_help():

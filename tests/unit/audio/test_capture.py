@@ -8,10 +8,11 @@ from commands import WITHIN_S
 
 from detector.audio import capture as capture_module
 from detector.audio.capture import Capture
+from detector.audio.gaps import Loss
 from detector.audio.ring import RingBuffer
 from detector.audio.sources import Block, Silence
 from detector.errors import CaptureError, CaptureFailure, ThreadStuckError
-from detector.events import GapCause, Loss
+from detector.events import GapCause
 
 OVERFLOW = Loss(GapCause.OVERFLOW, 0.5)
 

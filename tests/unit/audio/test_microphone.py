@@ -7,6 +7,7 @@ import pytest
 from clocks import Clock
 
 from detector.audio.failures import PaErrorCode
+from detector.audio.gaps import Loss
 from detector.audio.microphone import Microphone
 from detector.audio.simulated import (
     Fault,
@@ -18,7 +19,7 @@ from detector.audio.simulated import (
     looped,
 )
 from detector.errors import CaptureError, CaptureFailure, SettingsError
-from detector.events import GapCause, Loss
+from detector.events import GapCause
 
 RATE_HZ = 16000
 STEP_S = 0.02

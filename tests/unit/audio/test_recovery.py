@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from clocks import Clock
 
+from detector.audio.gaps import Loss
 from detector.audio.recovery import Recovering
 from detector.audio.simulated import OPENING_FAILS, Fault, FaultKind, SimulatedPortAudio, looped
 from detector.audio.sources import NOTHING, Block
 from detector.errors import CaptureError, CaptureFailure, SettingsError
-from detector.events import GapCause, Loss
+from detector.events import GapCause
 from detector.settings import RecoverySettings
 
 SOUND = Block(np.ones(4, dtype=np.int16))

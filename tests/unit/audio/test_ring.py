@@ -6,8 +6,9 @@ from commands import WITHIN_S
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detector.audio.gaps import Loss
 from detector.audio.ring import RingBuffer
-from detector.events import Gap, GapCause, Loss
+from detector.events import Gap, GapCause
 
 OVERFLOW = Loss(GapCause.OVERFLOW)
 

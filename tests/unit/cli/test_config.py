@@ -128,6 +128,9 @@ def test_a_setting_says_whether_flag_file_model_or_default_has_it(write):
         "json": "flag",
         "events": "default",
         "record": dict.fromkeys(("folder", "minutes", "before_s", "after_s", "most_mb"), "default"),
+        "on": "default",
+        "command": dict.fromkeys(("most_at_once", "when_busy", "most_waiting", "limit_s"), "default"),
+        "output": {"path": "default"},
         "log_level": "default",
         "log_format": "default",
     }
@@ -239,10 +242,8 @@ DESCRIBED = [
     (Gap(8000, GapCause.DRIFT, -0.25), "GapLine"),
     (State(Condition.DEAF, 1, Condition.LISTENING, "for 3 s"), "StateLine"),
     *((State(condition, 2, before), "StateLine") for condition in Condition for before in (None, Condition.STARTING)),
-    (
-        STATUS_REPORT,
-        "StatusLine",
-    ),
+    (STATUS_REPORT, "StatusLine"),
+    (msgspec.structs.replace(STATUS_REPORT, outputs={"command": {"run": 2, "dropped": 1}}), "StatusLine"),
 ]
 
 
@@ -254,7 +255,7 @@ def test_the_schema_describes_every_line_that_is_printed_with_all_its_keys(confi
     line = event.encode(msgspec.structs.replace(opened, source_id=source_id))
     part = schema["$defs"][name]
     assert {"$ref": f"#/$defs/{name}"} in schema["$defs"]["Line"]["anyOf"]
-    optional = {"source_id", "detail"} & set(part["properties"])
+    optional = {"source_id", "detail", "outputs"} & set(part["properties"])
     assert set(json.loads(line)) | optional == set(part["properties"])
     assert set(part["required"]) == set(part["properties"]) - optional
     kind = next(kind for kind in LINES if kind.__name__ == name)

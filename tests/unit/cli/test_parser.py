@@ -287,7 +287,8 @@ def test_the_help_of_config_names_every_key_of_a_settings_file(keyword_detector)
         "keys: model, words, threshold, false_accepts_per_hour, device, channel, fallback_devices, recover, recovery (a"
         in text
     )
-    assert "record (a table: folder, minutes, before_s, after_s, most_mb), log_level" in text
+    assert "record (a table: folder, minutes, before_s, after_s, most_mb), on, command (a table: most_at_once," in text
+    assert "output (a table: path)" in text
 
 
 def test_the_version_is_printed_with_and_without_a_verb(keyword_detector):

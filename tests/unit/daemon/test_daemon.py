@@ -16,6 +16,7 @@ from detector.daemon.daemon import FINISH_S, Daemon
 from detector.daemon.lateness import LATE_S
 from detector.errors import SettingsError
 from detector.events import Asked, Closed, Condition, Opened, Progress, State
+from detector.outputs.opening import Outputs
 from detector.process.supervisor import Watchdog
 from detector.settings import RecordSettings, Settings
 
@@ -99,6 +100,8 @@ class World:
             Console(),
             Outlet(),
         )
+        self.outputs, self.reopened = Outputs(), []
+        self.outputs.reopeners.append(self.reopened.append)
         self.n_captured = 0
         self.daemon = Daemon(
             settings or Settings(),
@@ -106,6 +109,7 @@ class World:
             self.source,
             self.keeper,
             console=self.console,
+            outputs=self.outputs,
             notifier=self.supervisor,
             watchdog=Watchdog(self.supervisor, 30.0),
             output=self.output,
@@ -230,6 +234,7 @@ def test_a_reload_takes_over_what_may_change_and_opens_the_stream_anew(detector,
     (opened,) = world.keeper.of(Opened)
     assert (opened.source, opened.source_id, opened.thresholds) == ("a microphone", "kitchen", {"no": 0.9})
     assert [record.message for record in caplog.records] == ["settings were read anew"]
+    assert world.reopened == [new]
 
 
 @pytest.mark.parametrize(
@@ -252,6 +257,7 @@ def test_a_reload_that_does_not_fit_changes_nothing(detector, caplog, reread, me
     assert record.message.startswith("settings stay as they were: ")
     assert message in record.message
     assert world.supervisor.sent.count("reloading") == 0, "it was not ready yet"
+    assert world.reopened == [Settings()], "a log may be rotated all the same"
 
 
 def test_a_reload_of_a_file_that_cannot_be_read_is_one_line(detector, caplog):

@@ -106,6 +106,16 @@ def test_a_minute_is_summed_up_to_the_log_and_the_supervisor_and_in_numbers(
     )
 
 
+def test_the_counts_of_outputs_are_in_the_status_of_a_minute(detector, notifier, published, clock, caplog):
+    caplog.set_level(logging.INFO)
+    counts = {"command": {"run": 3, "dropped": 1}, "output": {"lines": 5}}
+    status = Status(detector, Source(), notifier, clock=clock, count_outputs=lambda: counts, publish=published.append)
+    clock.advance(STATUS_EVERY_S)
+    status.hear(Progress(NOTHING, 0, 0, 0))
+    assert ", 0 gaps, 0.00 s lost, command: 3 run, 1 dropped, output: 5 lines, detections:" in messages(caplog)[-1]
+    assert published[0].outputs == counts
+
+
 def test_losses_are_warned_of_once_a_minute_of_audio_but_for_a_source_that_reports_itself(status, detector, caplog):
     status.hear(Gap(0, GapCause.RECONNECT, 3.0))
     assert messages(caplog, logging.WARNING) == []
