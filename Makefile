@@ -10,8 +10,8 @@ MACHINE := $(shell uname -m)
 # Many tests wait for real time: twice as many processes as there are cores. JOBS=0 runs them one after another.
 JOBS ?= $(shell expr 2 \* $$(nproc))
 PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
-# PulseAudio and PipeWire stand in for a microphone in the tests, espeak-ng and flite speak words; the detector needs libportaudio2 alone.
-TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins pipewire pipewire-pulse wireplumber dbus-daemon espeak-ng flite
+# PulseAudio and PipeWire stand in for a microphone in the tests, espeak-ng and flite speak words, mosquitto is a broker; the detector needs libportaudio2 alone.
+TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins pipewire pipewire-pulse wireplumber dbus-daemon espeak-ng flite mosquitto openssl
 
 .DEFAULT_GOAL := help
 

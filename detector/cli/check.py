@@ -10,12 +10,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.assembly import open_detector
+from detector.assembly import describe_stream, open_detector
 from detector.cli.arguments import print_json, print_lines
 from detector.core.folders import find_models
 from detector.core.manifest import DecisionSettings
 from detector.errors import EXIT_OK
 from detector.flight.folder import check_folder
+from detector.outputs.opening import prepare_mqtt
 from detector.process.stderr import hide_native_messages
 from detector.settings import Settings, check_events
 
@@ -49,6 +50,8 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
     detector = open_detector(settings)
     if settings.record.folder is not None:
         check_folder(Path(settings.record.folder))
+    if settings.mqtt.url is not None:
+        prepare_mqtt(settings, describe_stream(detector, "", is_live=True, source_id=settings.name))
     manifest, decision = detector.model.manifest, detector.decision_settings
     files = [str(file.with_suffix(".tflite")) for file in find_models(settings.model)]
     answer = {
@@ -63,6 +66,7 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         "json": settings.json,
         "device": "default" if settings.device is None else settings.device,
         "record": settings.record.folder,
+        "mqtt": settings.mqtt.url,
     }
     microphone: Heard | None = None
     if is_device_asked:
@@ -87,6 +91,8 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
     ]
     if settings.record.folder is not None:
         lines.append(f"record     {settings.record.folder}: can be recorded into")
+    if settings.mqtt.url is not None:
+        lines.append(f"mqtt       {settings.mqtt.url}: not tried")
     if microphone is not None:
         lines.append(f"microphone {microphone.describe()}")
     print_lines(lines)

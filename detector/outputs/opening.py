@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from detector.events import Listener, Opened
+from detector.process.extras import needing_extra
 from detector.settings import Settings
+
+if TYPE_CHECKING:
+    from detector.outputs.mqtt import Mqtt
 
 
 class Outputs:
@@ -54,5 +60,24 @@ def open_outputs(settings: Settings, words: Sequence[str], opened: Opened, stack
     DetectorError
         If an output cannot be opened, or needs a package that is not installed (`needing_extra`).
     """
-    del settings, words, opened, stack
-    return Outputs()
+    del words
+    outputs = Outputs()
+    if settings.mqtt.url is not None:
+        mqtt = stack.enter_context(prepare_mqtt(settings, opened))
+        outputs.aside.append(mqtt)
+        outputs.counters["mqtt"] = mqtt.count
+    return outputs
+
+
+def prepare_mqtt(settings: Settings, opened: Opened) -> Mqtt:
+    """Return what publishes to the broker of settings; it does not connect yet.
+
+    Raises
+    ------
+    SettingsError
+        As `open_outputs` does.
+    """
+    with needing_extra("mqtt", "--mqtt"):
+        from detector.outputs.mqtt import Mqtt
+
+    return Mqtt(settings.mqtt, opened, os.environ)

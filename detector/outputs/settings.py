@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from detector.types import PositiveSeconds, Text, describe
+from detector.types import PositiveInt, PositiveSeconds, Text, describe
 
 Commands = Annotated[
     dict[str, Text],
@@ -49,5 +49,55 @@ class OutputSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             metavar="PATH",
             unset="none",
             examples=["/var/lib/keyword-detector/detections.jsonl"],
+        ),
+    ] = None
+
+
+class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is published to an MQTT broker, if anything."""
+
+    url: Annotated[
+        Text | None,
+        describe(
+            "publish detections, state and level to an MQTT broker, and announce them to Home Assistant: "
+            "mqtt://USER@HOST:PORT/PREFIX, of which HOST will do; mqtts is TLS; the password: see password_file",
+            metavar="URL",
+            unset="nothing is published",
+            examples=["mqtt://keyword-detector@homeassistant.local/keyword-detector"],
+        ),
+    ] = None
+    password_file: Annotated[
+        Text | None,
+        describe(
+            "file that holds the password",
+            unset="systemd's credential mqtt-password, or the variable KEYWORD_DETECTOR_MQTT_PASSWORD",
+            examples=["/etc/keyword-detector/mqtt-password"],
+        ),
+    ] = None
+    ca_file: Annotated[
+        Text | None,
+        describe("certificates (PEM) that the broker's is checked against", unset="the system's", examples=["ca.crt"]),
+    ] = None
+    certificate_file: Annotated[
+        Text | None,
+        describe("certificate (PEM) to show to the broker", unset="none is shown", examples=["client.crt"]),
+    ] = None
+    key_file: Annotated[
+        Text | None,
+        describe(
+            "key (PEM) of that certificate, without a password", unset="in the same file", examples=["client.key"]
+        ),
+    ] = None
+    most_waiting: Annotated[
+        PositiveInt, describe("of more detections than this that wait for the broker the oldest are dropped")
+    ] = 1000
+    discovery: Annotated[bool, describe("announce the detector and its words to Home Assistant")] = True
+    discovery_prefix: Annotated[Text, describe("topic under which Home Assistant looks for devices")] = "homeassistant"
+    device_id: Annotated[
+        Text | None,
+        describe(
+            "what Home Assistant, and the broker, know this detector by",
+            unset="made of the machine's identifier and the name",
+            examples=["kitchen"],
         ),
     ] = None

@@ -51,6 +51,7 @@ TABLES = ("outputs.settings.",)
 OF_ONE_MODULE = {
     "sounddevice": {"audio/devices.py"},
     "soxr": {"audio/resample.py"},
+    "paho": {"outputs/client.py"},
     "threading": {
         "audio/capture.py",
         "audio/devices.py",

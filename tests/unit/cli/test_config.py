@@ -16,6 +16,7 @@ from detector.cli.config import find_in_effect, print_config, to_toml
 from detector.cli.schema import LINES
 from detector.errors import ModelNotFoundError, SettingsError
 from detector.events import Condition, Gap, GapCause, Opened, State
+from detector.outputs.settings import MqttSettings
 from detector.settings import Settings, read_settings
 from detector.types import fields_of
 
@@ -131,6 +132,7 @@ def test_a_setting_says_whether_flag_file_model_or_default_has_it(write):
         "on": "default",
         "command": dict.fromkeys(("most_at_once", "when_busy", "most_waiting", "limit_s"), "default"),
         "output": {"path": "default"},
+        "mqtt": dict.fromkeys(MqttSettings.__struct_fields__, "default"),
         "log_level": "default",
         "log_format": "default",
     }

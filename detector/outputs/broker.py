@@ -1,0 +1,152 @@
+"""Where an MQTT broker is, and how it knows us: address, password, certificates. What does not fit ends the start."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from detector.errors import SettingsError
+from detector.files import decode_text, read_file
+from detector.outputs.settings import MqttSettings
+
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+"""Schemes, each with its port; the second is TLS."""
+FORM = "mqtt[s]://[USER@]HOST[:PORT][/PREFIX]"
+PLACES = (
+    "it belongs into the file that password_file names, a systemd credential mqtt-password, or the variable "
+    "KEYWORD_DETECTOR_MQTT_PASSWORD"
+)
+VARIABLE = "KEYWORD_DETECTOR_MQTT_PASSWORD"
+CREDENTIAL = "mqtt-password"
+MOST_BYTES = 64 * 1024
+"""Of a file with a password: MQTT takes no longer one."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A broker, and the topic that all of ours begin with."""
+
+    host: str
+    port: int
+    is_tls: bool
+    user: str | None
+    prefix: str
+
+    def __str__(self) -> str:
+        """Return host and port, for people to read."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(url: str, *, default_prefix: str) -> Address:
+    """Return the broker of a URL.
+
+    Raises
+    ------
+    SettingsError
+        If it is none, or holds a password: command lines can be read by everybody on a machine. It is not repeated.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as exc:
+        raise SettingsError(f"expected mqtt.url to be {FORM}, found: {exc}") from exc
+    if parts.password is not None:
+        raise SettingsError(f"expected no password in mqtt.url, found one: {PLACES}")
+    if parts.scheme not in PORTS or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError(f"expected mqtt.url to be {FORM}, found '{url}'")
+    return Address(
+        host=_check_host(parts),
+        port=port or PORTS[parts.scheme],
+        is_tls=parts.scheme == "mqtts",
+        user=unquote(parts.username or "") or None,
+        prefix=check_topic(unquote(parts.path).strip("/") or default_prefix),
+    )
+
+
+def _check_host(parts: SplitResult) -> str:
+    host = parts.hostname
+    assert host is not None
+    try:
+        host.encode("idna")
+    except UnicodeError as exc:
+        raise SettingsError(f"expected the name of a host in mqtt.url, found '{host}'") from exc
+    return host
+
+
+def check_topic(topic: str) -> str:
+    """Return a topic that others may follow after a slash.
+
+    Raises
+    ------
+    SettingsError
+        If it holds what stands for any topic, or is one of the broker's own.
+    """
+    if any(character in topic for character in "+#\0") or topic.startswith("$") or len(topic.encode()) > 1000:
+        raise SettingsError(f"expected a topic of MQTT without +, # and a $ at its start, found '{topic}'")
+    return topic
+
+
+def read_password(settings: MqttSettings, environment: Mapping[str, str], user: str | None) -> str | None:
+    """Return a user's password: of the file that settings name, of systemd's credential, or of the environment.
+
+    A newline at its end is none of it. None: there is none, or an empty one.
+
+    Raises
+    ------
+    SettingsError
+        If its file cannot be read, or there is one without a user.
+    """
+    password = _find_password(settings, environment)
+    if password is not None and user is None:
+        raise SettingsError("expected a user in mqtt.url, as there is a password, found none: mqtt://USER@HOST")
+    return password
+
+
+def _find_password(settings: MqttSettings, environment: Mapping[str, str]) -> str | None:
+    file = Path(settings.password_file) if settings.password_file is not None else None
+    if file is None and "CREDENTIALS_DIRECTORY" in environment:
+        credential = Path(environment["CREDENTIALS_DIRECTORY"]) / CREDENTIAL
+        file = credential if credential.exists() else None
+    if file is None:
+        return environment.get(VARIABLE) or None
+    try:
+        return decode_text(read_file(file, MOST_BYTES)).rstrip("\r\n") or None
+    except OSError as exc:
+        raise SettingsError(f"expected a password in {file}, found that it cannot be read ({exc.strerror})") from exc
+    except ValueError as exc:
+        raise SettingsError(f"expected a password in {file}, found no UTF-8") from exc
+
+
+def open_tls(settings: MqttSettings) -> ssl.SSLContext:
+    """Return how a broker is known, and how we show who we are.
+
+    Raises
+    ------
+    SettingsError
+        If a file is missing or holds no certificate, or a key needs a password.
+    """
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as exc:
+        raise SettingsError(f"expected certificates in {settings.ca_file}, found: {_reason_of(exc)}") from exc
+    if settings.certificate_file is None:
+        if settings.key_file is not None:
+            raise SettingsError("expected mqtt.certificate_file beside mqtt.key_file, found none")
+        return context
+    try:
+        # Without a password OpenSSL would ask for one, on a terminal that nobody looks at.
+        context.load_cert_chain(settings.certificate_file, settings.key_file, password=lambda: b"")
+    except OSError as exc:
+        files = " and ".join(file for file in (settings.certificate_file, settings.key_file) if file)
+        raise SettingsError(
+            f"expected a certificate and its key, without a password, in {files}, found: {_reason_of(exc)}"
+        ) from exc
+    return context
+
+
+def _reason_of(error: OSError) -> str:
+    reason = error.reason if isinstance(error, ssl.SSLError) else None
+    return reason.replace("_", " ").lower() if reason else error.strerror or "no such file"

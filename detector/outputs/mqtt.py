@@ -1,0 +1,260 @@
+"""Detections, and how hearing stands, to an MQTT broker; see docs/mqtt.md for the topics."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.events import Closed, Condition, Detection, Event, Opened, Progress, State, StatusReport
+from detector.outputs.broker import open_tls, parse_address, read_password
+from detector.outputs.client import Connection
+from detector.outputs.discovery import (
+    OFFLINE,
+    ONLINE,
+    Topics,
+    describe_device,
+    find_words,
+    identify,
+    remove_words,
+)
+from detector.outputs.settings import MqttSettings
+from detector.samples import INT16_SCALE
+
+log = logging.getLogger(__name__)
+
+MOST_SENT = 20
+"""Detections that are sent before the broker has taken the first of them."""
+LEVEL_EVERY_S = 10
+FAINTEST = 1.0 / 12.0
+"""Power of the rounding to 16 bits, in steps: digital silence has the level of this, -101 dBFS."""
+FORGOTTEN_AFTER_S = 600.0
+"""The same trouble is logged once while no connection is made; after one, if this long has passed."""
+FINISH_S = 0.15
+"""How long the end may wait for the broker; `fanout.FINISH_S` bounds all that stands aside."""
+
+
+class Mqtt:
+    """A listener that publishes; it waits for nobody, and is to stand aside. One thread only.
+
+    Detections wait, up to a number, while the broker is away. Of all else only the latest counts: it is kept, and
+    published, retained, again after each connection.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        stream: Opened,
+        environment: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare to publish what is detected in a stream.
+
+        Parameters
+        ----------
+        settings : MqttSettings
+        stream : Opened
+            What events are of before a source is open.
+        environment : mapping
+            Of this process: it may hold the password.
+        clock : callable
+            Returns seconds of a monotonic clock.
+
+        Raises
+        ------
+        SettingsError
+            If the settings do not fit.
+        """
+        assert settings.url is not None
+        name = stream.source_id
+        address = parse_address(settings.url, default_prefix=f"keyword-detector/{name}" if name else "keyword-detector")
+        self._identifier = settings.device_id or identify(name)
+        self._topics = Topics(address.prefix)
+        self._broker = str(address)
+        self._most_waiting = settings.most_waiting
+        self._discovery = settings.discovery_prefix if settings.discovery else None
+        self._clock = clock
+        self._connection = Connection(
+            address,
+            client_id=f"keyword-detector-{self._identifier}",
+            password=read_password(settings, environment, address.user),
+            tls=open_tls(settings) if address.is_tls else None,
+            greeting=(self._topics.availability, ONLINE),
+            will=(self._topics.availability, OFFLINE),
+            connected=self._publish_all,
+            taken=self._note_taken,
+            received=self._receive,
+            troubled=self._note_trouble,
+        )
+        self._stream = stream
+        self._waiting: deque[str] = deque()
+        self._sent: set[int] = set()
+        self._kept: dict[str, str] = {}
+        """The latest message by topic, retained at the broker."""
+        self._detections = Counter(dict.fromkeys(stream.thresholds, 0))
+        self._words: set[str] = set()
+        """Those that were announced."""
+        self._sound: list[NDArray[np.int16]] = []
+        self._n_sound = 0
+        self._troubles: dict[str, float] = {}
+        """When which was logged."""
+        self._is_troubled = True
+        self._n_published = self._n_dropped = 0
+
+    def __enter__(self) -> Self:
+        """Begin to connect; a broker that is not there is waited for."""
+        self.hear(self._stream)
+        self.hear(State(Condition.STARTING))
+        self._connection.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect, if the end of the stream did not."""
+        self._connection.finish(self._topics.availability, OFFLINE, 0.0)
+
+    def hear(self, event: Event) -> None:
+        """Publish an event that concerns others; and at each, several times a second, do what is due."""
+        self._connection.catch_up()
+        match event:
+            case Opened():
+                self._stream = event
+                self._announce(event)
+            case Detection():
+                self._add(event)
+            case State():
+                self._keep(self._topics.state, self._encode(event))
+            case StatusReport():
+                self._keep(self._topics.status, self._encode(event))
+            case Progress():
+                self._measure(event.samples)
+            case Closed():
+                self._finish()
+        self._send()
+
+    def count(self) -> dict[str, int]:
+        """Return how many detections the broker has taken, wait for it, and were dropped. Any thread."""
+        return {
+            "published": self._n_published,
+            "waiting": len(self._waiting) + len(self._sent),
+            "dropped": self._n_dropped,
+        }
+
+    # ---- what is published
+
+    def _encode(self, event: Event) -> str:
+        now = datetime.now().astimezone() if self._stream.is_live else None
+        return event.encode(self._stream, now)
+
+    def _add(self, detection: Detection) -> None:
+        self._waiting.append(self._encode(detection))
+        if len(self._waiting) > self._most_waiting:
+            self._waiting.popleft()
+            self._n_dropped += 1
+            if self._n_dropped == 1:
+                text = "%s takes no messages: of more than %d detections that wait the oldest are dropped"
+                log.warning(text, self._broker, self._most_waiting)
+        self._detections[detection.keyword] += 1
+        self._keep_counts()
+
+    def _keep_counts(self) -> None:
+        words = dict(self._detections)
+        self._keep(self._topics.detections, json.dumps({"total": sum(words.values()), "words": words}))
+
+    def _announce(self, stream: Opened) -> None:
+        """Announce the detector, and that words have gone which were announced before."""
+        for word in stream.thresholds:
+            self._detections.setdefault(word, 0)
+        self._keep_counts()
+        if self._discovery is not None:
+            gone, self._words = self._words - stream.thresholds.keys(), set(stream.thresholds)
+            config = describe_device(
+                self._identifier, stream.source_id, self._topics, list(stream.thresholds), stream.model
+            )
+            self._keep_config(config, gone)
+
+    def _keep_config(self, config: str, gone: set[str]) -> None:
+        if gone:
+            self._keep(self._config_topic, remove_words(config, gone))
+        self._keep(self._config_topic, config)
+
+    @property
+    def _config_topic(self) -> str:
+        return f"{self._discovery}/device/{self._identifier}/config"
+
+    def _measure(self, samples: NDArray[np.int16]) -> None:
+        """Publish the level of the sound, when it is due; of no use later, it does not wait."""
+        self._sound.append(samples)
+        self._n_sound += len(samples)
+        if self._n_sound >= LEVEL_EVERY_S * self._stream.sample_rate_hz:
+            sound = np.concatenate(self._sound).astype(np.float64)
+            self._sound, self._n_sound = [], 0
+            if self._connection.is_connected:
+                power = max(float(np.var(sound)), FAINTEST)
+                level_db = 10.0 * math.log10(power / INT16_SCALE**2)
+                self._connection.publish(self._topics.level, f"{level_db:.1f}", qos=0)
+
+    # ---- how it gets there
+
+    def _keep(self, topic: str, message: str) -> None:
+        self._kept[topic] = message
+        if self._connection.is_connected:
+            self._connection.publish(topic, message, is_retained=True)
+
+    def _send(self, at_most: int = MOST_SENT) -> None:
+        while self._connection.is_connected and self._waiting and len(self._sent) < at_most:
+            self._sent.add(self._connection.publish(self._topics.detection, self._waiting.popleft()))
+
+    def _note_taken(self, number: int) -> None:
+        if number in self._sent:
+            self._sent.remove(number)
+            self._n_published += 1
+
+    def _publish_all(self) -> None:
+        """Publish what is retained, as a broker that was started anew may have forgotten it."""
+        if self._is_troubled:
+            log.info("publishing to %s as %s/...", self._broker, self._topics.prefix)
+            self._is_troubled = False
+        now_s = self._clock()
+        self._troubles = {text: s for text, s in self._troubles.items() if now_s - s < FORGOTTEN_AFTER_S}
+        if self._discovery is not None:
+            # Before ours is published: what an earlier run has announced is delivered first.
+            self._connection.subscribe(self._config_topic, f"{self._discovery}/status")
+        for topic, message in self._kept.items():
+            self._connection.publish(topic, message, is_retained=True)
+
+    def _receive(self, topic: str, message: bytes, is_retained: bool) -> None:  # noqa: FBT001 - called by position
+        """Remove words that an earlier run has announced; publish all anew for a Home Assistant that has started."""
+        if topic != self._config_topic:
+            if message == ONLINE.encode():
+                self._publish_all()
+        elif is_retained and (gone := find_words(message) - self._words):  # not what we have just published
+            self._keep_config(self._kept[topic], gone)
+
+    def _note_trouble(self, text: str) -> None:
+        if text not in self._troubles:
+            self._troubles[text] = self._clock()
+            self._is_troubled = True
+            log.warning("%s: %s; it is tried again", self._broker, text)
+
+    def _finish(self) -> None:
+        """Publish the rest and the end; what the broker does not take in time is dropped."""
+        self._send(at_most=MOST_SENT + len(self._waiting))
+        self._connection.finish(self._topics.availability, OFFLINE, FINISH_S)
+        self._connection.catch_up()
+        self._n_dropped += len(self._waiting) + len(self._sent)
+        self._waiting.clear()
+        self._sent.clear()
+        if self._n_dropped:
+            log.warning("%s has not taken %d detections", self._broker, self._n_dropped)
