@@ -1,6 +1,7 @@
 """The systemd units: valid, confined, and in agreement with the exit codes."""
 
 import configparser
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,6 +50,40 @@ def test_systemd_finds_a_unit(unit, check, tmp_path):
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert check != ["verify"] or finished.stderr == ""
+
+
+DROP_INS = {"mqtt": 15}
+"""What opens an output's network, in systemd/network, and how exposed the system units are with it, ten times that."""
+
+
+def exposure_of(unit, drop_in, folder):
+    """Return how exposed systemd finds a unit with a drop-in, 0 to 10, after it has found it valid."""
+    copy = folder / unit.name.replace("@", "@kitchen")
+    copy.write_text(unit.read_text().replace("/opt/keyword-detector/venv/bin/keyword-detector", "/bin/true"))
+    beside = folder / f"{copy.name}.d"
+    beside.mkdir()
+    shutil.copy(SYSTEMD / "network" / f"{drop_in}.conf", beside)
+    command = ["systemd-analyze", "--no-pager", "verify", copy]
+    verified = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    command = ["systemd-analyze", "--no-pager", "security", "--offline=true", copy]
+    rated = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
+    return float(re.findall(r"Overall exposure level for \S+: ([\d.]+)", rated)[0])
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd")
+@pytest.mark.parametrize("unit", [PLAIN, TEMPLATE])
+@pytest.mark.parametrize("drop_in", DROP_INS)
+def test_a_drop_in_opens_the_network_of_an_output_and_not_much_more(unit, drop_in, tmp_path):
+    assert 10 * exposure_of(unit, drop_in, tmp_path) <= DROP_INS[drop_in]
+
+
+def test_each_drop_in_is_rated_and_leaves_closed_what_is_not_named():
+    assert {file.stem for file in (SYSTEMD / "network").glob("*.conf")} == set(DROP_INS)
+    for name in DROP_INS:
+        opened = read(SYSTEMD / "network" / f"{name}.conf")
+        assert opened.sections() == ["Service"]
+        assert "IPAddressDeny" not in opened["Service"]  # what is not allowed stays denied
 
 
 def test_what_would_fail_again_is_not_tried_again(unit):
