@@ -16,7 +16,7 @@ from detector.core.folders import find_models
 from detector.core.manifest import DecisionSettings
 from detector.errors import EXIT_OK
 from detector.flight.folder import check_folder
-from detector.outputs.opening import prepare_mqtt
+from detector.outputs.opening import check_outputs
 from detector.process.stderr import hide_native_messages
 from detector.settings import Settings, check_events
 
@@ -50,8 +50,8 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
     detector = open_detector(settings)
     if settings.record.folder is not None:
         check_folder(Path(settings.record.folder))
-    if settings.mqtt.url is not None:
-        prepare_mqtt(settings, describe_stream(detector, "", is_live=True, source_id=settings.name))
+    stream = describe_stream(detector, "", is_live=True, source_id=settings.name)
+    check_outputs(settings, detector.model.manifest.words, stream)
     manifest, decision = detector.model.manifest, detector.decision_settings
     files = [str(file.with_suffix(".tflite")) for file in find_models(settings.model)]
     answer = {

@@ -70,7 +70,7 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
         # What happens before the source is open is written with the name that it was asked for by.
         opened = describe_stream(detector, source.name, is_live=source.is_live, source_id=settings.name)
         console.hear(opened)
-        outputs = open_outputs(settings, detector.model.manifest.words, opened, stack)
+        outputs = open_outputs(settings, detector.model.manifest.words, opened, stack, stop)
         status = Status(
             detector,
             source,

@@ -12,6 +12,7 @@ from detector.audio.sources import AudioSource
 from detector.core.detector import Detector
 from detector.daemon.lateness import FACTORS
 from detector.events import Closed, Condition, Detection, Event, Gap, GapCause, Opened, Progress, State, StatusReport
+from detector.outputs.opening import describe_counts
 from detector.process.memory import resident_memory_mb
 from detector.process.supervisor import Notifier
 
@@ -134,7 +135,7 @@ class Status:
             f"{report.condition.value}; up {report.uptime_s:.0f} s, processed {report.processed_s:.0f} s, "
             f"{report.decisions_per_s:.1f} decisions a second, {report.n_windows_dropped} windows dropped, "
             f"windows widened {report.n_widened} times, {self._gaps.describe()}{self._describe_dropped()}, "
-            f"{describe_counts(report.outputs)}"
+            f"{''.join(f'{name}: {describe_counts(counts)}, ' for name, counts in report.outputs.items())}"
             f"detections: {words}, {report.cpu_percent:.1f} % CPU, {report.memory_mb:.0f} MB"
         )
         log.info("status: %s", text)
@@ -162,11 +163,3 @@ class Status:
         )
         self._reported_s, self._cpu_s, self._n_windows_reported = now_s, cpu_s, detector.n_windows
         return report
-
-
-def describe_counts(outputs: Mapping[str, Mapping[str, int]]) -> str:
-    """Return what outputs have counted, each count with a comma behind it, for people: "command: 3 run, 1 failed, "."""
-    return "".join(
-        f"{name}: {', '.join(f'{count} {what}' for what, count in counts.items())}, "
-        for name, counts in outputs.items()
-    )

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from detector.events import Listener, Opened
 from detector.process.extras import needing_extra
+from detector.process.signals import StopFlag
 from detector.settings import Settings
 
 if TYPE_CHECKING:
     from detector.outputs.mqtt import Mqtt
+
+log = logging.getLogger(__name__)
 
 
 class Outputs:
@@ -36,13 +41,20 @@ class Outputs:
         """Return the counts of each output by its name. Any thread."""
         return {name: count() for name, count in self.counters.items()}
 
+    def report(self) -> None:
+        """Log what was counted."""
+        for name, counts in self.count().items():
+            log.info("%s: %s", name, describe_counts(counts))
+
     def reopen(self, settings: Settings) -> None:
         """Have outputs open their files anew. Does not wait."""
         for reopen in self.reopeners:
             reopen(settings)
 
 
-def open_outputs(settings: Settings, words: Sequence[str], opened: Opened, stack: contextlib.ExitStack) -> Outputs:
+def open_outputs(
+    settings: Settings, words: Sequence[str], opened: Opened, stack: contextlib.ExitStack, stop: StopFlag
+) -> Outputs:
     """Return the outputs that settings ask for, open.
 
     Parameters
@@ -53,30 +65,68 @@ def open_outputs(settings: Settings, words: Sequence[str], opened: Opened, stack
     opened : Opened
         The stream as it is named before its source is open.
     stack : ExitStack
-        Closes what is opened here.
+        Closes what is opened here, and then reports what was counted.
+    stop : StopFlag
+        Set when the process is asked to end.
 
     Raises
     ------
     DetectorError
         If an output cannot be opened, or needs a package that is not installed (`needing_extra`).
     """
-    del words
     outputs = Outputs()
+    stack.callback(outputs.report)
+    if settings.on:
+        _open_commands(settings, words, opened, stack, stop, outputs)
     if settings.mqtt.url is not None:
-        mqtt = stack.enter_context(prepare_mqtt(settings, opened))
+        mqtt = stack.enter_context(_prepare_mqtt(settings, opened))
         outputs.aside.append(mqtt)
         outputs.counters["mqtt"] = mqtt.count
     return outputs
 
 
-def prepare_mqtt(settings: Settings, opened: Opened) -> Mqtt:
-    """Return what publishes to the broker of settings; it does not connect yet.
+def check_outputs(settings: Settings, words: Sequence[str], opened: Opened) -> None:
+    """Refuse what `open_outputs` would refuse, as far as that can be found out without opening anything.
 
     Raises
     ------
     SettingsError
-        As `open_outputs` does.
+        If settings do not fit the words of the model, or this machine.
     """
+    if settings.on:
+        from detector.outputs.template import read_templates
+
+        read_templates(settings.on, words)
+    if settings.mqtt.url is not None:
+        _prepare_mqtt(settings, opened)
+
+
+def describe_counts(counts: Mapping[str, int]) -> str:
+    """Return what an output has counted, for people: "3 run, 1 failed, 0 dropped"."""
+    return ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
+
+
+def _open_commands(
+    settings: Settings,
+    words: Sequence[str],
+    opened: Opened,
+    stack: contextlib.ExitStack,
+    stop: StopFlag,
+    outputs: Outputs,
+) -> None:
+    from detector.outputs.command import Commands
+    from detector.outputs.template import read_templates
+
+    # Whoever started this process may ignore the ends of children: then nobody would learn how a command has ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    templates = read_templates(settings.on, words)
+    commands = Commands(templates, settings.command, opened, environment=os.environ, stop=stop)
+    outputs.aside.append(stack.enter_context(commands))
+    outputs.counters["command"] = commands.count
+
+
+def _prepare_mqtt(settings: Settings, opened: Opened) -> Mqtt:
+    """Return what publishes to the broker of settings; it does not connect yet."""
     with needing_extra("mqtt", "--mqtt"):
         from detector.outputs.mqtt import Mqtt
 

@@ -1,0 +1,132 @@
+"""What listens beside the console: commands at detections, JSON Lines to a file or a FIFO."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from commands import (
+    assert_last_line,
+    end,
+    ended,
+    keywords,
+    patched,
+    run,
+    start,
+    wait_until,
+)
+
+OUTPUTS = ["detector.outputs.command", "detector.outputs.template", "detector.outputs.lines", "shlex"]
+LISTS_MODULES = f"""
+import os, sys
+end = os._exit
+def list_modules(code):
+    print("imported:", *(name for name in {OUTPUTS} if name in sys.modules), file=sys.stderr, flush=True)
+    end(code)
+os._exit = list_modules
+"""
+
+
+@pytest.fixture
+def hook(tmp_path):
+    """Return a function that writes a script of Python, which can be run as a command, and returns its path."""
+
+    def write(name: str, code: str) -> Path:
+        script = tmp_path / name
+        script.write_text(f"#!{sys.executable}\n{code}\n")
+        script.chmod(0o755)
+        return script
+
+    return write
+
+
+@pytest.fixture
+def settings_file(tmp_path):
+    file = tmp_path / "settings.toml"
+
+    def write(text: str) -> Path:
+        file.write_text(text)
+        return file
+
+    return write
+
+
+def timeless(lines):
+    """Return JSON Lines without the time of day."""
+    return [{**json.loads(line), "at": None} for line in lines.splitlines()]
+
+
+def test_without_outputs_nothing_of_them_is_imported(demo_samples):
+    finished = run("listen", "-", command=patched(LISTS_MODULES), input=demo_samples.tobytes())
+    assert finished.stderr.splitlines()[-1] == "imported:"
+    assert "command:" not in finished.stderr
+
+
+def test_commands_run_at_the_words_that_are_printed(demo_samples, tmp_path, hook, settings_file):
+    said = tmp_path / "said"
+    note = hook(
+        "note", f"import os, sys; open('{said}', 'a').write(' '.join([os.environ['KEYWORD'], *sys.argv[1:]]) + '|')"
+    )
+    file = settings_file('[command]\nmost_at_once = 1\nwhen_busy = "queue"')
+    finished = run(
+        *("listen", "-", "--json", "--config", file, "--on", f"no={note} '{{score}} {{source}}'", "--on", f"*={note}"),
+        input=demo_samples.tobytes(),
+    )
+    assert finished.returncode == 0, finished.stderr
+    words = keywords(finished.stdout)
+    assert len(words) == 8
+    calls = said.read_text().split("|")[:-1]
+    assert [call for call in calls if " " not in call] == words
+    assert sum("stdin" in call for call in calls) == words.count("no")
+    assert len(calls) == len(words) + words.count("no")
+    assert f"command: {len(calls)} run, 0 failed, 0 timed out, 0 dropped" in finished.stderr
+
+
+def test_commands_that_hang_and_fail_change_nothing_of_what_is_detected(demo_samples, hook, settings_file):
+    plain = run("listen", "-", "--json", input=demo_samples.tobytes())
+    fails = hook("fails", "import sys; sys.stderr.write('x' * 10**6 + '\\nno light'); sys.exit(7)")
+    file = settings_file(f'[on]\nyes = "sleep 1000"\n"*" = "{fails}"\n[command]\nlimit_s = 0.5\nmost_at_once = 1')
+    finished = run("listen", "-", "--json", "--config", file, input=demo_samples.tobytes())
+    assert finished.returncode == 0
+    assert timeless(finished.stdout) == timeless(plain.stdout)
+    assert "the command for 'yes' was ended after 0.5 s, its limit" in finished.stderr
+    assert "1 commands run already: what comes on top is dropped" in finished.stderr
+
+
+def test_a_stop_ends_commands_with_what_they_have_started(demo_samples, tmp_path, hook):
+    ignores = "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    grandchild = hook(
+        "grandchild", f"{ignores}open('{tmp_path}/pid', 'w').write(f'{{os.getpid()}}\\n'); time.sleep(1000)"
+    )
+    stubborn = hook("stubborn", f"{ignores}import subprocess; subprocess.run(['{grandchild}'])")
+    with ended(start("listen", "-", "--on", f"yes={stubborn}", stdin=-1)) as process:
+        process.stdin.buffer.write(demo_samples.tobytes())
+        process.stdin.flush()
+        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
+        _, stderr = end(process)
+    assert "commands are ended, as they were still running" in stderr
+    wait_until(lambda: not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists())
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("maybe=true", "expected a command for yes, no or *, found one for 'maybe'"),
+        ("yes=no-such-program", "found none of the name 'no-such-program'"),
+        ("yes=echo {word}", "alone, found {word}"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["listen", "check"])
+def test_a_command_that_does_not_fit_is_refused_at_the_start(verb, command, message, settings_file):
+    word, _, rest = command.partition("=")
+    file = settings_file(f'[on]\n{word} = "{rest}"')
+    source = ["-"] if verb == "listen" else []
+    assert_last_line(run(verb, *source, "--config", file, input=b""), 78, message)
+
+
+def test_a_flag_that_is_no_word_and_command_cannot_be_parsed():
+    finished = run("listen", "-", "--on", "true", input=b"")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "expected WORD=COMMAND, found 'true'" in finished.stderr
