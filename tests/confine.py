@@ -1,10 +1,10 @@
 """Runs a command under what the system unit forbids, as far as that can be done without systemd as init.
 
-    python tests/confine.py UNIT COMMAND...
+    python tests/confine.py UNIT[:DROP-IN] COMMAND...
 
 Needs root, to take it away: another user without capabilities or groups, no new privileges, a file system that is
 read-only and of the folders that are closed to others nothing but the program and the sound server's socket, no memory
-that is writable and executable, no system calls but those of the unit's filter, no network.
+that is writable and executable, no system calls but those of the unit's filter, no network unless a drop-in has one.
 """
 
 from __future__ import annotations
@@ -65,10 +65,15 @@ def expand(names: list[str]) -> set[str]:
     return calls
 
 
+def read_lines(unit: str) -> list[str]:
+    """Return the lines of a unit and of what is dropped in."""
+    return [line for file in unit.split(":") for line in Path(file).read_text().splitlines()]
+
+
 def find_allowed(unit: str) -> set[str]:
     """Return the system calls that a unit's filters let through; a later one takes from the earlier."""
     allowed = expand(["@default"]) | {"execve"}
-    for line in Path(unit).read_text().splitlines():
+    for line in read_lines(unit):
         name, _, value = line.partition("=")
         if name == "SystemCallFilter" and value.startswith("~"):
             allowed -= expand(value[1:].split())
@@ -100,7 +105,8 @@ def main() -> None:
     stage = os.environ.pop("CONFINE_STAGE", "root")
     if stage == "root":
         os.environ["CONFINE_STAGE"] = "namespace"
-        os.execvp("unshare", ["unshare", "--mount", "--net", *again])
+        network = [] if "PrivateNetwork=no" in read_lines(unit) else ["--net"]
+        os.execvp("unshare", ["unshare", "--mount", *network, *again])
     elif stage == "namespace":
         server = os.environ.get("PULSE_SERVER", "").removeprefix("unix:")
         needed = [sys.prefix, sys.base_prefix, Path(__file__).absolute().parents[1], *([server] if server else [])]

@@ -67,6 +67,7 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         "device": "default" if settings.device is None else settings.device,
         "record": settings.record.folder,
         "mqtt": settings.mqtt.url,
+        "metrics": settings.metrics.address,
     }
     microphone: Heard | None = None
     if is_device_asked:
@@ -93,6 +94,8 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         lines.append(f"record     {settings.record.folder}: can be recorded into")
     if settings.mqtt.url is not None:
         lines.append(f"mqtt       {settings.mqtt.url}: not tried")
+    if settings.metrics.address is not None:
+        lines.append(f"metrics    {settings.metrics.address}: not tried")
     if microphone is not None:
         lines.append(f"microphone {microphone.describe()}")
     print_lines(lines)

@@ -96,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_option(live, Settings, "on", type=_command, action=AddPair)
     add_option(live, Settings, "output.path", "--output")
     add_option(live, Settings, "mqtt.url", "--mqtt")
+    add_option(live, Settings, "metrics.address", "--metrics")
     add_option(live, Settings, "stdin.rate", "--rate")
     add_option(live, Settings, "stdin.channels", "--channels")
     add_option(live, Settings, "stdin.format", "--format", type=normalise_name)

@@ -70,12 +70,18 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
         # What happens before the source is open is written with the name that it was asked for by.
         opened = describe_stream(detector, source.name, is_live=source.is_live, source_id=settings.name)
         console.hear(opened)
-        outputs = open_outputs(settings, detector.model.manifest.words, opened, stack, stop)
+
+        def count_dropped() -> int:
+            return 0 if output is None else output.n_dropped
+
+        outputs = open_outputs(
+            settings, detector.model.manifest.words, opened, stack, stop, count_dropped=count_dropped
+        )
         status = Status(
             detector,
             source,
             notifier,
-            count_dropped=lambda: 0 if output is None else output.n_dropped,
+            count_dropped=count_dropped,
             count_outputs=outputs.count,
             publish=lambda report: fanout.hear(report),  # noqa: PLW0108 - it is made of the status
         )

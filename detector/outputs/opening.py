@@ -9,13 +9,16 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from detector import __version__
 from detector.events import Listener, Opened
 from detector.process.extras import needing_extra
 from detector.process.signals import StopFlag
 from detector.settings import Settings
 
 if TYPE_CHECKING:
+    from detector.outputs.metrics import Metrics
     from detector.outputs.mqtt import Mqtt
+    from detector.outputs.pages import PageServer
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,13 @@ class Outputs:
 
 
 def open_outputs(
-    settings: Settings, words: Sequence[str], opened: Opened, stack: contextlib.ExitStack, stop: StopFlag
+    settings: Settings,
+    words: Sequence[str],
+    opened: Opened,
+    stack: contextlib.ExitStack,
+    stop: StopFlag,
+    *,
+    count_dropped: Callable[[], int] = int,
 ) -> Outputs:
     """Return the outputs that settings ask for, open.
 
@@ -68,6 +77,8 @@ def open_outputs(
         Closes what is opened here, and then reports what was counted.
     stop : StopFlag
         Set when the process is asked to end.
+    count_dropped : callable
+        Returns how many lines of standard output were dropped so far. Any thread.
 
     Raises
     ------
@@ -82,6 +93,13 @@ def open_outputs(
         mqtt = stack.enter_context(_prepare_mqtt(settings, opened))
         outputs.aside.append(mqtt)
         outputs.counters["mqtt"] = mqtt.count
+    if settings.metrics.address is not None:
+        metrics, server = _prepare_metrics(
+            settings.metrics.address, lambda: {"console": {"dropped": count_dropped()}} | outputs.count()
+        )
+        metrics.hear(opened)
+        stack.enter_context(server)
+        outputs.in_order.append(metrics)
     return outputs
 
 
@@ -99,6 +117,8 @@ def check_outputs(settings: Settings, words: Sequence[str], opened: Opened) -> N
         read_templates(settings.on, words)
     if settings.mqtt.url is not None:
         _prepare_mqtt(settings, opened)
+    if settings.metrics.address is not None:
+        _prepare_metrics(settings.metrics.address, dict)
 
 
 def describe_counts(counts: Mapping[str, int]) -> str:
@@ -131,3 +151,16 @@ def _prepare_mqtt(settings: Settings, opened: Opened) -> Mqtt:
         from detector.outputs.mqtt import Mqtt
 
     return Mqtt(settings.mqtt, opened, os.environ)
+
+
+def _prepare_metrics(address: str, count: Callable[[], Mapping[str, Mapping[str, int]]]) -> tuple[Metrics, PageServer]:
+    """Return what counts, and what answers once it is entered; `count` returns the counts of all outputs."""
+    with needing_extra("metrics", "--metrics"):
+        from detector.outputs.prometheus import make_pages
+    from detector.outputs.addresses import parse_address
+    from detector.outputs.metrics import Metrics
+    from detector.outputs.pages import PageServer
+
+    metrics = Metrics()
+    host, port = parse_address(address)
+    return metrics, PageServer(host, port, make_pages(metrics, count, version=__version__))

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from detector.errors import DetectorError, SettingsError
+from detector.outputs.addresses import format_address
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,12 @@ class PageServer:
         """
         self._socket = _open_socket(self._host, self.port)
         self.port = int(self._socket.getsockname()[1])
+        paths = " and ".join(self._pages)
+        where = format_address(self._host, self.port)
+        if self._is_local:
+            log.info("answering %s at http://%s", paths, where)
+        else:
+            log.warning("answering %s at http://%s: to whoever reaches that address, without a password", paths, where)
         self._loop = asyncio.new_event_loop()
         self._asked_to_stop = asyncio.Event()
         self._thread.start()
@@ -164,7 +171,7 @@ def _open_socket(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=MOST_CONNECTIONS)
     except OSError as exc:
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        where = format_address(host, port)
         if exc.errno == errno.EADDRINUSE:
             raise SettingsError(
                 f"expected {where} to be free, found another program there: choose another port"

@@ -23,14 +23,16 @@ from detector.outputs.pages import Page, Write
 from detector.text import encode_json, printable
 
 PREFIX = "keyword_detector_"
-CountDropped = Callable[[], Mapping[str, int]]
-"""Returns how much each output has dropped so far, by its name."""
+LABELS = ("output", "outcome")
+WAITING = "waiting"
+CountOutputs = Callable[[], Mapping[str, Mapping[str, int]]]
+"""Returns what each output has done, failed at and dropped so far: counts by outcome, by the output's name."""
 
 
-def make_pages(metrics: Metrics, count_dropped: CountDropped, *, version: str) -> dict[str, Write]:
+def make_pages(metrics: Metrics, count_outputs: CountOutputs, *, version: str) -> dict[str, Write]:
     """Return the pages of some metrics, by path."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Exposition(metrics, count_dropped, version))
+    registry.register(_Exposition(metrics, count_outputs, version))
     ProcessCollector(registry=registry)
 
     def write_metrics(accept: str) -> Page:
@@ -43,9 +45,9 @@ def make_pages(metrics: Metrics, count_dropped: CountDropped, *, version: str) -
 class _Exposition(Collector):
     """Reads metrics whenever somebody asks, so that between two questions nothing but counting is done."""
 
-    def __init__(self, metrics: Metrics, count_dropped: CountDropped, version: str) -> None:
+    def __init__(self, metrics: Metrics, count_outputs: CountOutputs, version: str) -> None:
         self._metrics = metrics
-        self._count_dropped = count_dropped
+        self._count_outputs = count_outputs
         self._version = version
 
     def describe(self) -> Iterable[Metric]:
@@ -58,12 +60,21 @@ class _Exposition(Collector):
             families = [*_expose(self._metrics)]
         yield from families
         yield _info("build", "Version of the detector.", [{"version": self._version}])
-        yield _counter(
-            "dropped",
-            "Lines, events, commands and messages that an output has not delivered.",
-            {name: float(count) for name, count in self._count_dropped().items()},
-            label="output",
-        )
+        yield from _expose_outputs(self._count_outputs())
+
+
+def _expose_outputs(counts: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
+    """Yield what became of what outputs were given; what waits is no count, since it gets fewer, too."""
+    outcomes = CounterMetricFamily(
+        f"{PREFIX}output", "Lines, commands and messages of an output, by what became of them.", labels=LABELS
+    )
+    for name, by_outcome in counts.items():
+        for outcome, count in by_outcome.items():
+            if outcome != WAITING:
+                outcomes.add_metric([name, outcome], count)
+    yield outcomes
+    waiting = {name: float(by_outcome[WAITING]) for name, by_outcome in counts.items() if WAITING in by_outcome}
+    yield _gauge("output_waiting", "Commands and messages of an output that wait.", waiting, label="output")
 
 
 def _expose(metrics: Metrics) -> Iterator[Metric]:

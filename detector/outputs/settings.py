@@ -101,3 +101,17 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             examples=["kitchen"],
         ),
     ] = None
+
+
+class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Metrics for Prometheus, and health."""
+
+    address: Annotated[
+        Text | None,
+        describe(
+            "answer /metrics, for Prometheus, and /healthz over HTTP at this address; a port alone is one of 127.0.0.1",
+            metavar="HOST:PORT",
+            unset="nothing is answered",
+            examples=["127.0.0.1:9275"],
+        ),
+    ] = None

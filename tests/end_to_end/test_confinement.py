@@ -68,6 +68,21 @@ def test_what_is_forbidden_fails(statement, message):
     assert message in finished.stderr
 
 
+ASK_ITSELF = """
+import urllib.request
+from detector.outputs.pages import Page, PageServer
+with PageServer("127.0.0.1", 0, {"/metrics": lambda accept: Page(b"decisions 7", "text/plain")}) as server:
+    print(urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics").read().decode())
+"""
+
+
+def test_metrics_are_answered_with_their_drop_in():
+    unit = f"{CONFINE[-1]}:{ROOT / 'systemd' / 'network' / 'metrics.conf'}"
+    command = [str(word) for word in (*CONFINE[:-1], unit, sys.executable, "-c", ASK_ITSELF)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WITHIN_S)
+    assert (finished.stdout, finished.returncode) == ("decisions 7\n", 0), finished.stderr
+
+
 @pytest.mark.microphone
 def test_a_microphone_is_heard_all_the_same(microphone, words, demo_words):
     environment = ENVIRONMENT | microphone.environment

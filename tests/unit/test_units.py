@@ -52,7 +52,7 @@ def test_systemd_finds_a_unit(unit, check, tmp_path):
     assert check != ["verify"] or finished.stderr == ""
 
 
-DROP_INS = {"mqtt": 15}
+DROP_INS = {"metrics": 13, "mqtt": 15}
 """What opens an output's network, in systemd/network, and how exposed the system units are with it, ten times that."""
 
 

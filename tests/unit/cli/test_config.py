@@ -133,6 +133,7 @@ def test_a_setting_says_whether_flag_file_model_or_default_has_it(write):
         "command": dict.fromkeys(("most_at_once", "when_busy", "most_waiting", "limit_s"), "default"),
         "output": {"path": "default"},
         "mqtt": dict.fromkeys(MqttSettings.__struct_fields__, "default"),
+        "metrics": {"address": "default"},
         "log_level": "default",
         "log_format": "default",
     }

@@ -5,7 +5,7 @@ import pytest
 
 from detector.daemon.reload import check_reload, fixed_fields
 from detector.errors import SettingsError
-from detector.outputs.settings import CommandSettings, MqttSettings, OutputSettings
+from detector.outputs.settings import CommandSettings, MetricsSettings, MqttSettings, OutputSettings
 from detector.settings import RecordSettings, RecoverySettings, Settings, StdinSettings
 from detector.types import fields_of
 
@@ -25,6 +25,7 @@ def test_every_setting_says_whether_a_reload_takes_it_over():
         "command",
         "output",
         "mqtt",
+        "metrics",
     )
 
 
@@ -47,6 +48,7 @@ def test_a_reload_takes_over_model_words_thresholds_output_and_log_level_alone()
         "command": CommandSettings(limit_s=1.0),
         "output": OutputSettings(path="a.jsonl"),
         "mqtt": MqttSettings(url="mqtt://broker"),
+        "metrics": MetricsSettings(address="9275"),
     }
     assert set(others) == set(fixed_fields())
     for name, value in others.items():

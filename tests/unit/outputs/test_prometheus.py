@@ -46,7 +46,9 @@ def metrics():
 
 @pytest.fixture
 def pages(metrics):
-    return make_pages(metrics, lambda: {"console": 3, "mqtt": 0}, version="1.2.3")
+    return make_pages(
+        metrics, lambda: {"console": {"dropped": 3}, "mqtt": {"published": 2, "waiting": 7}}, version="1.2.3"
+    )
 
 
 def read(pages, accept="", parse=parse_text):
@@ -71,8 +73,10 @@ def test_a_scraper_reads_what_was_counted(pages, accept, parse):
     assert found[(f"{name}detections_total", "yes")] == 1
     assert found[(f"{name}detections_total", "no")] == 0
     assert found[(f"{name}threshold", "no")] == 0.9
-    assert found[(f"{name}dropped_total", "console")] == 3
-    assert found[(f"{name}dropped_total", "mqtt")] == 0
+    assert found[(f"{name}output_total", "dropped", "console")] == 3
+    assert found[(f"{name}output_total", "published", "mqtt")] == 2
+    assert (f"{name}output_total", "waiting", "mqtt") not in found
+    assert found[(f"{name}output_waiting", "mqtt")] == 7
     assert found[(f"{name}model_info", "a", "a runtime", "12" * 32)] == 1
     assert found[(f"{name}model_info", "b", "a runtime", "ef" * 32)] == 1
     assert found[(f"{name}source_info", "kitchen", "USB")] == 1
