@@ -208,8 +208,9 @@ class Mqtt:
     # ---- how it gets there
 
     def _keep(self, topic: str, message: str) -> None:
+        is_other = self._kept.get(topic) != message
         self._kept[topic] = message
-        if self._connection.is_connected:
+        if is_other and self._connection.is_connected:
             self._connection.publish(topic, message, is_retained=True)
 
     def _send(self, at_most: int = MOST_SENT) -> None:
