@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import __version__
@@ -89,6 +90,13 @@ def open_outputs(
     stack.callback(outputs.report)
     if settings.on:
         _open_commands(settings, words, opened, stack, stop, outputs)
+    if settings.output.path is not None:
+        from detector.outputs.lines import JsonLines
+
+        lines = stack.enter_context(JsonLines(Path(settings.output.path), opened, with_events=settings.events))
+        outputs.aside.append(lines)
+        outputs.counters["output"] = lines.count
+        outputs.reopeners.append(lines.reopen)
     if settings.mqtt.url is not None:
         mqtt = stack.enter_context(_prepare_mqtt(settings, opened))
         outputs.aside.append(mqtt)
@@ -115,6 +123,10 @@ def check_outputs(settings: Settings, words: Sequence[str], opened: Opened) -> N
         from detector.outputs.template import read_templates
 
         read_templates(settings.on, words)
+    if settings.output.path is not None:
+        from detector.outputs.lines import check_path
+
+        check_path(Path(settings.output.path))
     if settings.mqtt.url is not None:
         _prepare_mqtt(settings, opened)
     if settings.metrics.address is not None:

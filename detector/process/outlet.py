@@ -47,6 +47,11 @@ class Outlet:
         del errors
         self.encoding = encoding or self.encoding
 
+    def redirect(self, descriptor: int) -> None:
+        """Write to another file descriptor from now on; a line that is half written begins anew there."""
+        with self._lock:
+            self._descriptor, self._n_written_of_first, self.trouble = descriptor, 0, None
+
     @property
     def n_waiting(self) -> int:
         """Lines that wait."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from commands import (
     run,
     start,
     wait_until,
+    wait_until_says,
 )
 
 OUTPUTS = ["detector.outputs.command", "detector.outputs.template", "detector.outputs.lines", "shlex"]
@@ -108,6 +111,62 @@ def test_a_stop_ends_commands_with_what_they_have_started(demo_samples, tmp_path
         _, stderr = end(process)
     assert "commands are ended, as they were still running" in stderr
     wait_until(lambda: not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists())
+
+
+# ---- JSON Lines to a file or a FIFO
+
+
+@pytest.mark.parametrize("flags", [["--json"], [], ["--events"], ["--json", "--events"]])
+def test_a_file_gets_json_lines_whatever_is_printed(demo_samples, tmp_path, flags):
+    file = tmp_path / "lines"
+    finished = run("listen", "-", "--output", file, *flags, input=demo_samples.tobytes())
+    assert finished.returncode == 0, finished.stderr
+    lines = file.read_text()
+    assert len(keywords("".join(line for line in lines.splitlines(keepends=True) if "keyword" in line))) == 8
+    if "--json" in flags:
+        assert timeless(lines) == timeless(finished.stdout)
+    else:
+        assert [line.split()[2] for line in finished.stdout.splitlines()] == [
+            line["keyword"] for line in timeless(lines) if "keyword" in line
+        ]
+    assert f"output: {len(lines.splitlines())} written, 0 dropped" in finished.stderr
+
+
+def test_sighup_opens_the_file_anew_without_losing_a_line(demo_samples, tmp_path):
+    file, rotated = tmp_path / "lines", tmp_path / "lines.1"
+    half = len(demo_samples) // 2 // 960 * 960
+    with ended(start("listen", "-", "--json", "--output", file, stdin=-1)) as process:
+        process.stdin.buffer.write(demo_samples[:half].tobytes())
+        process.stdin.flush()
+        wait_until(lambda: file.exists() and file.read_text().count("keyword") >= 2)
+        file.rename(rotated)
+        process.send_signal(signal.SIGHUP)
+        wait_until_says(process, "settings were read anew")
+        wait_until(file.exists)
+        process.stdin.buffer.write(demo_samples[half:].tobytes())
+        stdout, stderr = process.communicate()
+        assert process.returncode == 0
+    assert timeless(rotated.read_text() + file.read_text()) == timeless(stdout)
+    assert len(stdout.splitlines()) == 8
+    assert "output: 8 written, 0 dropped" in stderr
+
+
+def test_a_fifo_that_nobody_reads_changes_nothing(demo_samples, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    finished = run("listen", "-", "--json", "--output", tmp_path / "fifo", input=demo_samples.tobytes())
+    assert len(keywords(finished.stdout)) == 8
+    assert "fifo are dropped: nobody reads it" in finished.stderr
+    assert "output: 0 written, 8 dropped" in finished.stderr
+
+
+@pytest.mark.parametrize("verb", ["listen", "check"])
+def test_a_path_that_cannot_be_written_to_is_refused_at_the_start(verb, settings_file):
+    file = settings_file('[output]\npath = "/dev/null"')
+    finished = run(verb, *(["-"] if verb == "listen" else []), "--config", file, input=b"")
+    assert_last_line(finished, 78, "expected to write to /dev/null, found: a device, neither a file nor a FIFO")
+
+
+# ---- what is refused
 
 
 @pytest.mark.parametrize(
