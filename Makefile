@@ -86,7 +86,7 @@ uninstall-service: ## stop and remove the system service; its settings stay
 lock: setup  ## choose the versions that install-service installs anew
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group lock
 	$(BIN)/python -m uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-annotate --no-emit-index-url -o systemd/requirements.lock pyproject.toml
+	  --no-annotate --no-emit-index-url --extra all -o systemd/requirements.lock pyproject.toml
 
 
 clean:  ## remove .venv and what was built

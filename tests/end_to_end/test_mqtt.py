@@ -119,7 +119,6 @@ NOT_HERE = {
     "pip install 'keyword-detector[mqtt]'": "needs the package registry",
     **dict.fromkeys(
         (
-            "sudo /opt/keyword-detector/venv/bin/pip install 'paho-mqtt>=2,<3'",
             "sudo install -D -m 644 systemd/network/mqtt.conf -t /etc/systemd/system/keyword-detector.service.d/",
             "sudo install -m 600 /dev/null /etc/keyword-detector/mqtt-password",
             "sudoedit /etc/keyword-detector/mqtt-password        # a line with the password; empty: none",

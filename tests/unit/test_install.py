@@ -62,10 +62,12 @@ def test_what_the_project_needs_is_locked_to_a_version_that_it_takes(locked, env
         if requirement.marker is None or requirement.marker.evaluate(environment)
     }
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = [Requirement(text) for text in project["dependencies"]]
+    extras = project["optional-dependencies"]
+    outputs = [text for extra in ("metrics", "mqtt") for text in extras[extra]]
+    needed = [Requirement(text) for text in (*project["dependencies"], *outputs)]
     needed = [one for one in needed if one.marker is None or one.marker.evaluate(environment)]
     assert len(needed) >= 6
-    assert {"numpy", "ai-edge-litert", "soundfile"} <= {one.name for one in needed}
+    assert {"numpy", "ai-edge-litert", "soundfile", "paho-mqtt"} <= {one.name for one in needed}
     for one in needed:
         assert one.specifier.contains(versions[canonicalize_name(one.name)]), f"'make lock' is due: {one}"
 
