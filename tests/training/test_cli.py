@@ -15,7 +15,9 @@ from commands import WITHIN_S
 from detector.cli.options import take_given
 from training import cli, verbs
 from training.run.run import Run
-from training.run.settings import SynthesisSettings, TrainSettings, TutorialSettings, convert_settings
+from training.run.settings import TrainSettings, TutorialSettings, convert_settings
+from training.synthesis.settings import SynthesisSettings
+from training.word.settings import WordSettings
 
 EVERY_OPTION_OF_TRAIN = {
     "--data a --data b": {"data": ("a", "b")},
@@ -68,6 +70,17 @@ def test_the_options_of_synthesize_are_settings():
     arguments += " --language de --voices p --natural-share 0.5 --dictionary d --made-up 8"
     assert settings_of(SynthesisSettings, "synthesize", arguments) == SynthesisSettings(**texts, **counts, **voices)
     assert settings_of(SynthesisSettings, "synthesize", "--words yes") == SynthesisSettings(words=("yes",))
+
+
+def test_the_options_of_word_are_settings():
+    arguments = "computer --recordings r --speaker anna --language de --voices p --dictionary d --vocabulary v --data a"
+    arguments += (
+        " --speech s --speech t --noise n --validation-speakers 1,2 --embedding e --clips 3 --epochs 2 --seed 5"
+    )
+    given = {"recordings": "r", "speaker": "anna", "language": "de", "voices": "p", "dictionary": "d", "embedding": "e"}
+    given |= {"vocabulary": ("v",), "data": ("a",), "speech": ("s", "t"), "noise": ("n",)}
+    given |= {"validation_speakers": ("1", "2"), "clips": 3, "epochs": 2, "seed": 5, "channel": "mix"}
+    assert settings_of(WordSettings, "word", f"{arguments} --channel mix") == WordSettings(word="computer", **given)
 
 
 def test_the_options_of_the_tutorial_are_settings():

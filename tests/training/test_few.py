@@ -78,6 +78,12 @@ def test_what_many_people_speak_is_divided_as_it_was():
     assert use_all(few, []) == few
 
 
+def test_where_names_do_not_say_who_speaks_no_recording_is_unused():
+    items = [clip for k in range(40) for clip in said("computer", f"{k:032x}", is_speaker_known=False)]
+    assert count(items, "computer")[Split.TESTING]
+    assert count(use_all(items, ["computer"]), "computer") == {T: 36, V: 4, Split.TESTING: 0}
+
+
 def test_many_people_whom_the_rule_leaves_nobody_of_to_measure_on_are_divided_too():
     items = [clip for name in rule(T, 30) for clip in said("computer", name)]
     assert count(use_all(items, ["computer"]), "computer") == {T: 27, V: 3, Split.TESTING: 0}

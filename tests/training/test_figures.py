@@ -104,6 +104,13 @@ def test_a_picture_that_cannot_be_written_is_one_line(curve, tmp_path):
             draw_curve(curve, {}, file, title="mine")
 
 
+def test_a_curve_of_a_word_that_was_said_once_is_drawn(tmp_path):
+    points = [point(threshold, 0.0, missed) for threshold, missed in ((0.3, 0.0), (0.6, 1.0))]
+    curve = OperatingCurve(measured_on="an hour", hours=1.0, words={"yes": points})
+    draw_curve(curve, {"yes": points[0]}, tmp_path / "curve.png", title="mine")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_without_matplotlib_its_package_is_named(curve, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(SettingsError, match=r"^expected matplotlib to draw a picture: pip install matplotlib$"):

@@ -49,6 +49,12 @@ def test_a_word_is_found_in_a_transcript_whole_and_in_any_case():
     assert not holds_any_word(item, [])
 
 
+def test_a_phrase_is_found_in_a_transcript():
+    item = Item("a", Kind.SPEECH, Split.TRAINING, transcript="SAY HEY COMPUTER NOW")
+    assert holds_any_word(item, ["hey computer"])
+    assert not holds_any_word(item, ["hey compute", "computer hey", "ay hey"])
+
+
 def test_kinds_and_splits_are_written_as_plain_words():
     item = Item("a", Kind.NOISE, Split.ALL)
     assert msgspec.json.decode(msgspec.json.encode(item))["kind"] == "noise"

@@ -15,9 +15,9 @@ from detector.learn.voices import LANGUAGES, describe_engines, pronounce, speak
 pytest.importorskip("tqdm", reason="needs the extra train: pip install 'keyword-detector[train-cpu]'")
 
 from training.data.layouts import index_words
-from training.run.settings import SynthesisSettings
 from training.synthesis import synthesize as synthesis
 from training.synthesis.near import find_near_words, make_up_words
+from training.synthesis.settings import SynthesisSettings
 from training.synthesis.vocabulary import differs_by_one, read_vocabulary, sort_vocabulary
 from training.synthesis.voices import find_voices
 
@@ -341,6 +341,13 @@ def test_near_words_and_made_up_ones_are_spoken_often(tmp_path, dictionary, know
     spoken = {folder.name: len(list(folder.iterdir())) for folder in (tmp_path / "out").iterdir() if folder.is_dir()}
     near = [*summary["near_in_dictionary"], *summary["made_up"]]
     assert spoken == {"computer": 5} | dict.fromkeys(near, 2)
+
+
+@needs_espeak
+def test_words_that_name_folders_of_noise_are_not_spoken(tmp_path, known_voices):
+    chosen = settings(tmp_path, vocabulary=(), also=("noise", "silence", "go"), clips_per_neighbour=1)
+    synthesize(chosen, tmp_path / "out")
+    assert {folder.name for folder in (tmp_path / "out").iterdir() if folder.is_dir()} == {"yes", "no", "go"}
 
 
 @needs_espeak

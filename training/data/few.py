@@ -88,6 +88,8 @@ def _is_spoken_by_voice(item: Item) -> bool:
 
 
 def _are_few(clips: Sequence[Item]) -> bool:
+    if not any(clip.is_speaker_known for clip in clips):
+        return True  # names that say nothing are no reason to leave any unused
     is_divided = {Split.TRAINING, Split.VALIDATION} <= {clip.split for clip in clips}
     return not is_divided or len({clip.speaker for clip in clips}) < FEW_SPEAKERS
 

@@ -96,5 +96,6 @@ def describe_items(items: Sequence[Item]) -> list[str]:
 
 
 def holds_any_word(item: Item, words: Iterable[str]) -> bool:
-    """Return whether an utterance's transcript holds one of some words."""
-    return not set(item.transcript.split()).isdisjoint(compose_text(word).upper() for word in words)
+    """Return whether an utterance's transcript holds one of some words, or of phrases."""
+    said = f" {' '.join(item.transcript.split())} "
+    return any(f" {' '.join(compose_text(word).upper().split())} " in said for word in words)

@@ -88,17 +88,20 @@ def curve_figure(curve: OperatingCurve, points: Mapping[str, OperatingPoint], *,
             at = max(point.false_accepts_per_hour, floor)
             trade_off.plot(at, 100.0 * point.miss_rate, "o", color=colour)
             by_threshold.axvline(point.threshold, color=colour, linewidth=0.8, linestyle=":")
+    # Of a word that was said once, all is missed or nothing: then no curve is drawn, and a logarithm needs numbers.
+    is_drawn = any(0.0 < point.miss_rate < 1.0 for measured in curve.words.values() for point in measured)
+    scale = "log" if is_drawn else "linear"
     trade_off.axvspan(0.8 * floor, 1.0 / curve.hours, color="0.5", alpha=0.2, linewidth=0, zorder=0)
     trade_off.set(
         xscale="log",
-        yscale="log",
+        yscale=scale,
         xlim=(0.8 * floor, None),
         xlabel=f"false accepts per hour ({curve.hours:.2f} h of running speech; grey: none)",
         ylabel="missed words, %",
         title=f"{title}: detection error trade-off",
     )
-    by_threshold.set(xlabel="threshold", ylabel="missed words, % (solid)", title="by threshold", yscale="log")
-    rates.set(yscale="log", ylabel="false accepts per hour (dashed)")
+    by_threshold.set(xlabel="threshold", ylabel="missed words, % (solid)", title="by threshold", yscale=scale)
+    rates.set(yscale=scale, ylabel="false accepts per hour (dashed)")
     figure.legend(*trade_off.get_legend_handles_labels(), loc="outside right upper")
     for axes in (trade_off, by_threshold):
         axes.grid(visible=True, which="both", alpha=0.3)

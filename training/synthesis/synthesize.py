@@ -25,9 +25,10 @@ from detector.errors import SettingsError
 from detector.learn.piper import speak_piper
 from detector.learn.voices import ESPEAK, describe_engines, find_accents, speak
 from training.data.decode import find_word
+from training.data.trees import is_noise_folder
 from training.progress import progress
-from training.run.settings import SynthesisSettings
 from training.synthesis.near import find_near_words, make_up_words
+from training.synthesis.settings import SynthesisSettings
 from training.synthesis.vocabulary import Vocabulary, read_vocabulary, sort_vocabulary
 from training.synthesis.voices import PiperSpeaker, Speaker, find_voices
 
@@ -79,11 +80,13 @@ def plan_counts(settings: SynthesisSettings, vocabulary: Vocabulary, near: Seque
     `near` are neighbours that do not stand in the vocabulary.
     """
     also = (*(settings.also or vocabulary.neighbours), *near)
-    return {
+    counts = {
         **dict.fromkeys(vocabulary.words[: settings.n_words], settings.clips_per_word),
         **{word: settings.clips_per_neighbour for word in also if word not in vocabulary.homophones},
         **dict.fromkeys(settings.words, settings.clips_per_keyword),
     }
+    # Folders of such names would be read as noise, and a voice mixed into what is said.
+    return {word: count for word, count in counts.items() if not is_noise_folder(word)}
 
 
 def plan_clips(counts: Mapping[str, int], voices: Sequence[Speaker | PiperSpeaker], seed: int) -> list[Clip]:

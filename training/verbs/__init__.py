@@ -21,10 +21,12 @@ from training.verbs import (
     synthesize,
     train,
     tutorial,
+    word,
 )
 
 VERBS = (
     download,
+    word,
     train,
     evaluate,
     synthesize,

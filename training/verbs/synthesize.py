@@ -8,7 +8,8 @@ from pathlib import Path
 from detector.cli.arguments import print_lines
 from detector.cli.options import add_option, take_given
 from detector.errors import SettingsError
-from training.run.settings import SynthesisSettings, convert_settings
+from training.run.settings import convert_settings
+from training.synthesis.settings import SynthesisSettings
 from training.verbs.arguments import not_negative, parse_count
 
 NAME = "synthesize"

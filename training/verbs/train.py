@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detector.cli.arguments import parse_channel, print_lines
 from detector.cli.options import add_option, take_given
@@ -20,6 +21,9 @@ from training.verbs.arguments import add_cache, not_negative, parse_assignment, 
 
 NAME = "train"
 SUMMARY = "train a network, quantise it to int8, measure it; a run of its own folder, resumable"
+
+if TYPE_CHECKING:
+    from training.run.run import Evaluation, Run
 
 log = logging.getLogger(__name__)
 
@@ -118,14 +122,18 @@ def run(options: argparse.Namespace) -> None:
         return
     from training.export.finish import finish
 
-    evaluation = finish(run, cache=options.cache, n_workers=options.workers)
+    print_finished(run, finish(run, cache=options.cache, n_workers=options.workers))
+
+
+def print_finished(run: Run, evaluation: Evaluation) -> None:
+    """Print what a finished run is worth, and what cannot be known of it."""
     manifest = run.read_manifest()
     if manifest.clip_accuracy is None:
         print_lines(["clip accuracy expected of people: not known; what follows is that of synthetic voices"])
     print_lines(evaluation.int8.lines())
     print_lines([f"before quantisation: {evaluation.float32.accuracy.percent()}"])
     print_lines(f"caution: {caution}" for caution in manifest.cautions)
-    log.info("next: keyword-trainer export %s --name NAME", options.out)
+    log.info("next: keyword-trainer export %s --name NAME", run.folder)
 
 
 def _finish_elsewhere(options: argparse.Namespace) -> None:
