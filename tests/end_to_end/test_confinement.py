@@ -20,6 +20,7 @@ from commands import (
     start,
     wait_until_listening,
 )
+from mosquitto import MISSING, Broker, Reader, running
 
 ROOT = Path(__file__).parents[2]
 CONFINE = [sys.executable, ROOT / "tests" / "confine.py", ROOT / "systemd" / "keyword-detector.service"]
@@ -81,6 +82,26 @@ def test_metrics_are_answered_with_their_drop_in():
     command = [str(word) for word in (*CONFINE[:-1], unit, sys.executable, "-c", ASK_ITSELF)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WITHIN_S)
     assert (finished.stdout, finished.returncode) == ("decisions 7\n", 0), finished.stderr
+
+
+@pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+def test_detections_are_published_to_a_broker_with_its_drop_in(tmp_path, words):
+    pytest.importorskip("paho.mqtt", reason="needs the extra mqtt: pip install 'keyword-detector[mqtt]'")
+    unit = f"{CONFINE[-1]}:{ROOT / 'systemd' / 'network' / 'mqtt.conf'}"
+    with running(Broker(tmp_path)) as broker, Reader(broker) as reader:
+        command = [*CONFINE[:-1], unit, *KEYWORD_DETECTOR, "listen", "-", "--json", "--mqtt", broker.url()]
+        finished = subprocess.run(
+            [str(word) for word in command],
+            input=words.read_bytes(),
+            capture_output=True,
+            check=False,
+            timeout=WITHIN_S,
+            env=ENVIRONMENT,
+        )
+        assert finished.returncode == 0, finished.stderr
+        reader.wait_for("home/ears/availability", "offline")
+        assert reader.of("home/ears/detection") == finished.stdout.decode().splitlines()
+        assert len(finished.stdout.splitlines()) == 2
 
 
 @pytest.mark.microphone
