@@ -21,11 +21,21 @@ from detector.validation import convert
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = ("container", "metrics", "troubleshooting")
+PAGES = ("container", "metrics", "outputs", "troubleshooting")
 TOOLS = {"curl": "curl", "ffmpeg": "ffmpeg", "promtool": "prometheus"}
 """Programs of others that pages use, and the packages that they are in."""
-SHOWN = {"dockerfile", "json", "python", "yaml", "text"}
+SHOWN = {"", "dockerfile", "json", "python", "text", "yaml"}
 """What is shown, not typed, by the name of its language."""
+LISTEN = """#!/bin/sh
+if [ "$1" = listen ]; then
+  for argument; do
+    [ "$argument" != - ] && [ ! -f "$argument" ] || exec "{python}" -m detector "$@"
+  done
+  exec "{python}" -m detector "$@" tests/recordings/flight-1.flac
+fi
+exec "{python}" -m detector "$@"
+"""
+"""What listens to a microphone listens to a recording instead."""
 
 if not DOCS.is_dir():
     pytest.skip("needs the documents: a checkout", allow_module_level=True)
@@ -54,7 +64,7 @@ def read_blocks(page):
             needs = marked[1]
         elif line.startswith("```"):
             end = lines.index("```", number)
-            blocks.append(Block(page, first, line[3:] or "sh", "\n".join(lines[number:end]), needs))
+            blocks.append(Block(page, first, line[3:], "\n".join(lines[number:end]), needs))
             number = end + 1
         elif line.startswith("    ") and (first == 1 or not lines[first - 2].strip()):
             end = number
@@ -78,10 +88,12 @@ def place(tmp_path):
         (tmp_path / name).symlink_to(ROOT / name)
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)
-    for name, module in (("keyword-detector", "detector"), ("keyword-trainer", "training")):
-        program = programs / name
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
-        program.chmod(0o755)
+    for name, text in (
+        ("keyword-detector", LISTEN.format(python=sys.executable)),
+        ("keyword-trainer", f'#!/bin/sh\nexec "{sys.executable}" -m training "$@"\n'),
+    ):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
     return tmp_path
 
 
@@ -116,7 +128,7 @@ def test_what_a_page_says_is_so(block, place):
     for tool, package in TOOLS.items():
         if tool in words and shutil.which(tool, path=search) is None:
             pytest.skip(f"needs {tool}: apt-get install {package}")
-    script = block.text.replace("9275", str(find_free_port()))
+    script = block.text.replace("9275", str(find_free_port())).replace("/tmp/", f"{place}/")
     places = os.pathsep.join([str(ROOT), *filter(None, [ENVIRONMENT.get("PYTHONPATH")])])
     finished = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],

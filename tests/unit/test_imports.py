@@ -42,6 +42,29 @@ def test_the_detector_never_imports_training_or_tensorflow(module):
     assert imported(module, HEAVY) == []
 
 
+LISTEN = """
+import os, sys
+before = set(sys.modules)
+from detector.cli.parser import run
+code = run(["listen", "-", *sys.argv[1:]])
+print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}), file=sys.stderr)
+print(*sorted(name for name in sys.modules if name.startswith("detector.outputs.")), file=sys.stderr)
+os._exit(code)
+"""
+
+
+def test_listening_without_outputs_imports_none_of_them_and_no_package_of_an_extra():
+    """As much as before there were any: what is not asked for costs neither time nor memory."""
+    finished = subprocess.run(
+        [sys.executable, "-c", LISTEN], input=bytes(64_000), capture_output=True, check=False, timeout=60
+    )
+    assert finished.returncode == 0, finished.stderr
+    packages, modules = finished.stderr.decode().splitlines()[-2:]
+    asked = {"paho", "prometheus_client", "wyoming", "zeroconf", "asyncio", "http", "ssl", "soxr", "sounddevice"}
+    assert not asked & set(packages.split())
+    assert modules.split() == [f"detector.outputs.{name}" for name in ("console", "fanout", "opening", "settings")]
+
+
 @pytest.mark.parametrize(
     "module", ["detector.cli.parser", "detector.cli.detect", "detector.core.detector", "detector.audio.sources"]
 )
