@@ -3,8 +3,9 @@
 Such a network, an embedding, makes a few dozen numbers of each window. A word is longer than a window sees it well, so
 that its head looks at the embeddings of several windows, the newest and some before it. A head has a few units, one
 for each way in which a word is met, alone, in a sentence, in noise: a unit's score is the logistic function of a
-weighted sum of the embeddings, the word's score that of its highest unit. All of it is numbers in a manifest, so that a
-learnt word is data, and runs nothing.
+weighted sum of the embeddings, the word's score that of its highest unit. A word may be for some voices only: they have
+units, too, and it scores no higher than the highest of these. All of it is numbers in a manifest, so that a learnt word
+is data, and runs nothing.
 """
 
 from __future__ import annotations
@@ -34,13 +35,18 @@ class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """One for each number of each embedding: those of the first tap, then of the next."""
 
 
-class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+Units = Annotated[tuple[Unit, ...], msgspec.Meta(min_length=1, max_length=MOST_UNITS)]
+
+
+class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """The heads of some words on one network. Written in a model's manifest, never set by a user."""
 
     taps: tuple[Annotated[int, msgspec.Meta(ge=0, le=LONGEST_TAP)], ...]
     """Which embeddings are looked at, in strides before the newest one: 0, then further back."""
-    words: dict[str, Annotated[tuple[Unit, ...], msgspec.Meta(min_length=1, max_length=MOST_UNITS)]]
+    words: dict[str, Units]
     """The units of each word's head."""
+    voices: dict[str, Units] = {}
+    """Of words that only some voices shall be detected with, the units of those voices."""
 
     def __post_init__(self) -> None:
         """Reject taps out of order, and numbers that do not fit them or are none.
@@ -52,7 +58,9 @@ class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         """
         if self.taps[:1] != (0,) or any(later <= tap for tap, later in itertools.pairwise(self.taps)):
             raise ValueError(f"taps of a head must begin with 0 and ascend, found {list(self.taps)}")
-        for word, units in self.words.items():
+        if not self.voices.keys() <= self.words.keys():
+            raise ValueError(f"voices of a head must be of its words, found some of {', '.join(self.voices)}")
+        for word, units in (*self.words.items(), *self.voices.items()):
             for unit in units:
                 if not unit.weights or len(unit.weights) % len(self.taps):
                     raise ValueError(
@@ -76,7 +84,15 @@ class Head:
     rounding changes each by less than 10^-10 of the largest.
     """
 
-    def __init__(self, taps: Sequence[int], words: Sequence[Sequence[Unit]], *, scale: float, zero_point: int) -> None:
+    def __init__(
+        self,
+        taps: Sequence[int],
+        words: Sequence[Sequence[Unit]],
+        voices: Sequence[Sequence[Unit]] = (),
+        *,
+        scale: float,
+        zero_point: int,
+    ) -> None:
         """Take the heads of words with the same taps and as many weights.
 
         Parameters
@@ -85,12 +101,16 @@ class Head:
             As of `HeadSettings`.
         words : sequence of sequence of Unit
             One or more units for each word.
+        voices : sequence of sequence of Unit
+            Those of the voices that each word is for, none where it is for all; empty if every word is.
         scale, zero_point
             Of the network's outputs: what an int8 value stands for is scale x (value - zero_point).
         """
-        units = [unit for of_word in words for unit in of_word]
-        bounds = np.cumsum([0, *map(len, words)]).tolist()
-        self._firsts, self._lasts = bounds[:-1], bounds[1:]
+        groups = [*words, *voices]
+        units = [unit for group in groups for unit in group]
+        bounds = np.cumsum([0, *map(len, groups)]).tolist()
+        spans = list(itertools.pairwise(bounds))
+        self._words, self._voices = spans[: len(words)], spans[len(words) :]
         rows = [_to_whole_numbers(unit) for unit in units]
         self._taps = -1 - np.array(taps)
         self._weights = np.stack([row for row, _ in rows])
@@ -106,7 +126,10 @@ class Head:
         logits = [
             total * step + bias for total, step, bias in zip(sums.tolist(), self._steps, self._biases, strict=True)
         ]
-        return [_logistic(max(logits[first:last])) for first, last in zip(self._firsts, self._lasts, strict=True)]
+        highest = [max(logits[first:last]) for first, last in self._words]
+        for k, (first, last) in enumerate(self._voices):
+            highest[k] = min(highest[k], max(logits[first:last], default=math.inf))
+        return [_logistic(logit) for logit in highest]
 
 
 def _to_whole_numbers(unit: Unit) -> tuple[NDArray[np.float64], int]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.core.head import Head, HeadSettings, Unit
+from detector.core.head import Head, HeadSettings, Units
 from detector.core.manifest import Manifest
 from detector.core.network import Network
 from detector.errors import ModelMismatchError
@@ -50,7 +50,7 @@ class Readout:
         """Where in the outputs those of each network are, by its checksum."""
         self.n_outputs = sum(network.n_outputs for network in self._networks)
         self._plain: list[tuple[slice, slice, Network]] = []
-        heads: dict[tuple[str, tuple[int, ...]], dict[int, tuple[Unit, ...]]] = {}
+        heads: dict[tuple[str, tuple[int, ...]], dict[int, tuple[Units, Units]]] = {}
         self._n_labels = 0
         self.n_strides = 1
         """Strides whose outputs the scores follow from."""
@@ -63,14 +63,16 @@ class Readout:
             _check_head(manifest.head, manifest.name, network)
             self.n_strides = max(self.n_strides, manifest.head.n_strides)
             words = heads.setdefault((checksum, manifest.head.taps), {})
-            words |= {first + k: manifest.head.words[word] for k, word in enumerate(manifest.labels)}
+            of_word, of_voice = manifest.head.words, manifest.head.voices
+            words |= {first + k: (of_word[word], of_voice.get(word, ())) for k, word in enumerate(manifest.labels)}
         self._heads = [
             (
                 list(words),
                 self.columns[checksum],
                 Head(
                     taps,
-                    list(words.values()),
+                    [units for units, _ in words.values()],
+                    [voices for _, voices in words.values()],
                     scale=shared[checksum].output_scale,
                     zero_point=shared[checksum].output_zero,
                 ),
@@ -118,7 +120,7 @@ def push(outputs: NDArray[np.int8], latest: NDArray[np.int8], n_strides: int = 1
 
 def _check_head(head: HeadSettings, name: str, network: Network) -> None:
     expected = len(head.taps) * network.n_outputs
-    for word, units in head.words.items():
+    for word, units in (*head.words.items(), *head.voices.items()):
         for unit in units:
             if len(unit.weights) != expected:
                 raise ModelMismatchError(

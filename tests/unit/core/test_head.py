@@ -62,6 +62,19 @@ def test_a_word_scores_as_its_highest_unit(rng):
         assert Head(range(5), [units], scale=0.01, zero_point=2).score(outputs) == [max(alone)]
 
 
+def test_a_word_for_some_voices_scores_no_higher_than_the_highest_of_them_and_another_as_ever(rng):
+    word, voices, other = ([Unit(bias=0.1 * k, weights=rng.normal(size=40).tolist()) for k in range(2)] for _ in "123")
+
+    def score(*words, voices=()):
+        return Head(range(5), words, voices, scale=0.01, zero_point=2).score(outputs)
+
+    for _ in range(20):
+        outputs = rng.integers(-128, 128, (5, 8)).astype(np.int8)
+        (alone,), (voice,), (beside,) = score(word), score(voices), score(other)
+        assert score(word, voices=[voices]) == [min(alone, voice)]
+        assert score(other, word, voices=[(), voices]) == [beside, min(alone, voice)]
+
+
 # ---- streams
 
 
@@ -169,6 +182,12 @@ def _head(**changes):
         ({"head": _head(taps=[0, 4.5, 8])}, "Expected `int`, got `float`"),
         ({"head": _head(words={})}, "head.words must name exactly the words"),
         ({"head": _head(words={"ja": [{"bias": 0.0, "weights": [0.0] * 12}]})}, "head.words must name exactly"),
+        (
+            {"head": _head(voices={"oui": [{"bias": 0.0, "weights": [0.0] * 12}]})},
+            "voices of a head must be of its words",
+        ),
+        ({"head": _head(voices={"ja": []})}, r"of length >= 1 - at `\$.head.voices"),
+        ({"head": _head(voices={"ja": [{"bias": 0.0, "weights": [0.0] * 13}]})}, "for each of 3 taps, found 13"),
         ({"head": _head(code="import os")}, "unknown field `code`"),
         ({"head": []}, "Expected `object"),
         ({"labels": ["silence", "unknown", "ja", "nein"]}, "the labels must be the words, found silence, unknown"),
@@ -225,6 +244,26 @@ def test_a_head_for_another_network_is_refused_with_both_counts(learnt, flatbuff
         match="expected 12 weights for 'ja' of ja-nein, 3 taps of a network with 4 outputs, found 15",
     ):
         Model(manifest, flatbuffer)
+
+
+def test_voices_for_another_network_are_refused_with_both_counts(learnt, flatbuffer):
+    voices = {"nein": (Unit(bias=0.0, weights=[0.0] * 15),)}
+    head = msgspec.structs.replace(learnt.manifest.head, voices=voices)
+    with pytest.raises(ModelMismatchError, match=r"expected 12 weights for 'nein' of ja-nein, .* found 15"):
+        Model(msgspec.structs.replace(learnt.manifest, head=head), flatbuffer)
+
+
+def test_a_word_is_vetoed_where_a_voice_scores_low_alone_and_beside_others(learnt, flatbuffer, demo_samples):
+    never = {"ja": (Unit(bias=-50.0, weights=[0.0] * 12),)}
+    head = msgspec.structs.replace(learnt.manifest.head, voices=never)
+    vetoed = Model(msgspec.structs.replace(learnt.manifest, head=head), flatbuffer)
+    detector = Detector(vetoed)
+    found = [d.keyword for d in detector.feed(demo_samples) + detector.finish()]
+    assert set(found) == {"nein"}
+
+
+def test_a_head_for_all_voices_is_written_as_before(learnt):
+    assert set(msgspec.to_builtins(learnt.manifest.head)) == {"taps", "words"}
 
 
 def test_without_its_head_a_learnt_word_is_refused(learnt, flatbuffer):
