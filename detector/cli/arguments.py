@@ -38,9 +38,26 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
         """Parse, and refuse what is unknown here: the parser of a verb knows its help, the one above it does not."""
         namespace, unknown = super().parse_known_args(*arguments, **options)
+        if unknown and not any(text.startswith("-") for text in unknown):
+            unknown = self._take_rest(namespace, unknown)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return namespace, unknown
+
+    def _take_rest(self, namespace: argparse.Namespace, rest: list[str]) -> list[str]:
+        """Add what stands behind an option to what stands before it: `detect a.wav --json b.wav`; return what is left.
+
+        argparse looks for all of it in one place.
+        """
+        lists = [action for action in self._get_positional_actions() if action.nargs in ("*", "+")]
+        if not lists:
+            return rest
+        try:
+            values = self._get_values(lists[-1], rest)
+        except argparse.ArgumentError as exc:
+            self.error(str(exc))
+        setattr(namespace, lists[-1].dest, [*getattr(namespace, lists[-1].dest), *values])
+        return []
 
     def error(self, message: str) -> NoReturn:
         """End the command with one line and the code for a command line that cannot be parsed."""

@@ -52,6 +52,21 @@ def settings_of(calls, keyword_detector, command):
 # ---- from flags to settings
 
 
+@pytest.mark.parametrize(
+    "command", ["a.wav b.wav --json", "a.wav --json b.wav", "--json a.wav b.wav", "a.wav --json --words no b.wav"]
+)
+def test_recordings_may_stand_before_and_behind_options(calls, keyword_detector, command):
+    assert keyword_detector("detect", *command.split()).code == 0
+    ((_, (settings, files), _),) = calls
+    assert (settings.json, files) == (True, ["a.wav", "b.wav"])
+
+
+def test_a_further_value_of_what_takes_one_is_refused(keyword_detector):
+    finished = keyword_detector("replay", "a.flac", "--json", "b.flac")
+    assert finished.code == 2
+    assert "unrecognized arguments: b.flac" in finished.err
+
+
 @pytest.mark.parametrize("verb", VERBS_WITH_SETTINGS)
 @pytest.mark.parametrize(
     ("flags", "expected"),
