@@ -14,7 +14,7 @@ from detector.core.folders import SHIPPED_FOLDERS
 from detector.core.head import HeadSettings, Unit
 from detector.errors import SettingsError
 from detector.learn.learn import Lesson
-from detector.learn.report import Report
+from detector.learn.report import Report, Veto
 from detector.learn.takes import Take
 
 RATE_HZ = 16000
@@ -25,6 +25,16 @@ YES_S = (3.26, 8.23)
 """Where the demo has a "yes" each."""
 
 
+VETO = Veto(
+    misses=0.25,
+    misses_interval=(0.05, 0.7),
+    misses_basis="1 of 4 takes",
+    refused=0.7,
+    refused_interval=(0.5, 0.9),
+    refused_basis="21 of 30 voices",
+)
+
+
 def learn(
     word: str,
     takes: Sequence[Take],
@@ -32,6 +42,7 @@ def learn(
     resources: object,
     false_alarms: Sequence[np.ndarray] = (),
     room: Sequence[np.ndarray] = (),
+    others: Sequence[Take] = (),
     false_accepts_per_hour: float = 0.5,
     progress: object = None,
 ) -> Lesson:
@@ -56,6 +67,7 @@ def learn(
         false_accepts_per_hour=false_accepts_per_hour,
         false_accepts_per_hour_interval=(0.0, 2.0),
         false_accepts_basis="0.5 h of speech",
+        veto=VETO if others else None,
     )
     unlike = tuple(
         f"{take.source} does not sound like the rest: say it again?" for take in takes if take.speaker == ODD

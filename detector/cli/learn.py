@@ -26,6 +26,7 @@ from detector.cli.lessons import (
 from detector.cli.sources import check_source
 from detector.core import folders
 from detector.errors import EXIT_OK, AudioFileError, DetectorError, SettingsError
+from detector.learn.choir import find_choir
 from detector.learn.dialogue import N_TAKES
 from detector.learn.learn import FEWEST_TAKES
 from detector.learn.material import Material, Sound
@@ -34,7 +35,7 @@ from detector.learn.resources import Resources, open_resources
 from detector.learn.say import say_takes
 from detector.learn.speakers import find_speaker
 from detector.learn.speech import RATE_HZ
-from detector.learn.spelling import guess_language
+from detector.learn.spelling import check_spelling, guess_language
 from detector.learn.store import locked
 from detector.learn.takes import Take, read_takes
 from detector.learn.words import KeptWord, list_words
@@ -58,6 +59,7 @@ class LearnOptions:
     tree: Path | None
     folder: Path | None
     speaker: str | None
+    only_me: bool | None
     background: Sequence[Path]
     takes: int | None
     room_s: float | None
@@ -101,14 +103,16 @@ def _check(options: LearnOptions) -> None:
     if options.tree is not None and (options.word is not None or options.forget or options.undo):
         raise SettingsError("expected --from alone, whose folders are the words, found a word, --forget or --undo too")
     if options.word is None and options.tree is None:
-        given = [f"--{name}" for name in ("add", "forget", "undo") if getattr(options, name)]
+        given = [
+            f"--{name.replace('_', '-')}" for name in ("add", "forget", "undo", "only_me") if getattr(options, name)
+        ]
         if given:
             raise SettingsError(f"expected the word that {given[0]} is meant for, found none")
-    if options.forget and (options.add or options.undo or options.recordings):
+    if options.forget and (options.add or options.undo or options.recordings or options.only_me is not None):
         raise SettingsError("expected --forget and a word alone, found more")
-    if options.undo and (options.add or options.recordings):
+    if options.undo and (options.add or options.recordings or options.only_me is not None):
         raise SettingsError("expected --undo and a word alone, found more")
-    if not options.say and (options.language or options.voices):
+    if not (options.say or (options.only_me and not options.voices)) and (options.language or options.voices):
         raise SettingsError("expected --language and --voices with --say, found them alone")
     is_microphone = not (options.recordings or options.tree or options.say)
     if not is_microphone and (options.takes is not None or options.room_s is not None):
@@ -129,7 +133,7 @@ def _check_ranges(options: LearnOptions) -> None:
 def _find_place(folder: Path, text: str, options: LearnOptions) -> KeptWord:
     """Return where a word is to be kept, if it can be."""
     kept = KeptWord(folder, check_word(text))
-    if kept.is_learnt and not options.add:
+    if kept.is_learnt and not options.add and not _is_change(options):
         raise SettingsError(
             f"expected a word that is not learnt yet, found '{kept.word}' in {folder}: --add learns it from more "
             "takes, --forget removes it"
@@ -145,6 +149,11 @@ def _find_place(folder: Path, text: str, options: LearnOptions) -> KeptWord:
     return kept
 
 
+def _is_change(options: LearnOptions) -> bool:
+    """Return whether a learnt word is to be learnt again from what is kept of it, for other voices than before."""
+    return options.only_me is not None and not (options.add or options.recordings or options.say)
+
+
 def _learn(
     settings: Settings,
     kept: KeptWord,
@@ -153,8 +162,14 @@ def _learn(
     resources: Resources,
     options: LearnOptions,
 ) -> int:
-    again = None
-    if files or options.say:
+    again, only_me = None, None if options.only_me is None else ""
+    if options.only_me:
+        only_me = _choose_language(kept.word, options)
+        check_spelling(kept.word, only_me)
+        find_choir(only_me, None)  # who has said all takes shall not learn then that there are no other voices
+    if kept.is_learnt and _is_change(options):
+        more = Material(room=room)
+    elif files or options.say:
         more = Material(tuple(_read(kept.word, files, settings, options)), room=room)
     else:
         room_s = 60.0 if options.room_s is None else options.room_s
@@ -165,7 +180,8 @@ def _learn(
         more = asked + Material(room=room)
         again = partial(ask_again, kept.word, settings)
     with locked(kept.folder):
-        outcome = teach(kept, more, resources=resources, false_accepts_per_hour=options.rate, again=again)
+        rate = options.rate
+        outcome = teach(kept, more, resources=resources, false_accepts_per_hour=rate, only_me=only_me, again=again)
         if settings.json:
             print_json(outcome)
             return EXIT_OK
@@ -223,12 +239,16 @@ def _read(word: str, files: Mapping[Path, str | None], settings: Settings, optio
 
 def _say(word: str, options: LearnOptions) -> list[Take]:
     """Have a word said by the voices that are installed."""
-    locale = next((value for name in LOCALES if (value := os.environ.get(name))), "")
     voices = options.voices
     if voices is None and folders.USER_FOLDER is not None and folders.USER_FOLDER.with_name(VOICES).is_dir():
         voices = folders.USER_FOLDER.with_name(VOICES)
-    language = options.language or guess_language(word, locale)
-    return say_takes(word, language=language, voices_folder=voices, progress=log.info)
+    return say_takes(word, language=_choose_language(word, options), voices_folder=voices, progress=log.info)
+
+
+def _choose_language(word: str, options: LearnOptions) -> str:
+    """Return the language of the voices that say a word: by its letters and the locale unless it is given."""
+    locale = next((value for name in LOCALES if (value := os.environ.get(name))), "")
+    return options.language or guess_language(word, locale)
 
 
 def _find_takes(names: Sequence[Path]) -> dict[Path, str | None]:

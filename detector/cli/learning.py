@@ -32,6 +32,7 @@ examples:
   keyword-detector learn --from words/             several: words/computer/*.wav, words/jarvis/*.wav
   keyword-detector learn computer --say            from its spelling alone, by voices that are installed
   keyword-detector learn computer d.wav --add      from one take more
+  keyword-detector learn computer takes/ --only-me other voices are refused, as far as that is possible
   keyword-detector learn computer --undo           as it was before the last lesson
   keyword-detector listen --model yes-no,computer  beside the words of another model
 
@@ -126,6 +127,12 @@ def _add_learn(parser: argparse.ArgumentParser) -> None:
         "Commands (SPEAKER_nohash_0.wav)",
     )
     parser.add_argument(
+        "--only-me",
+        action=argparse.BooleanOptionalAction,
+        help="refuse other voices than those of these takes, as far as they can be told apart: no security; what it "
+        "costs and refuses is reported. Needs espeak-ng. A word that was learnt is learnt again, with or without it",
+    )
+    parser.add_argument(
         "--background",
         action="append",
         type=parse_path,
@@ -146,7 +153,7 @@ def _add_learn(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--language",
         metavar="LANG",
-        help="of the word for --say, as espeak-ng calls it (default: by letters and locale)",
+        help="of the word for --say and --only-me, as espeak-ng calls it (default: by letters and locale)",
     )
     parser.add_argument(
         "--voices",

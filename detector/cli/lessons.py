@@ -14,11 +14,14 @@ from detector.core import folders
 from detector.core.manifest import read_manifest
 from detector.core.model import Model
 from detector.errors import DetectorError, SettingsError
-from detector.learn.again import Counts, Figure, count, find_worse, read_figures, show
+from detector.learn.again import Counts, Figure, count, find_worse, read_figures, read_veto, show
 from detector.learn.learn import Lesson
 from detector.learn.learn import learn as learn_from
 from detector.learn.material import Index, Material
 from detector.learn.resources import Resources
+from detector.learn.say import say_takes
+from detector.learn.takes import Take
+from detector.learn.voice import N_OTHERS
 from detector.learn.words import KeptWord
 from detector.process.daemons import Daemon, find_daemons
 
@@ -70,11 +73,13 @@ def teach(
     *,
     resources: Resources,
     false_accepts_per_hour: float | None,
+    only_me: str | None = None,
     again: Callable[[Material, Sequence[str]], Material | None] | None = None,
 ) -> Outcome:
     """Learn a word from all that is kept of it and more, keep that, and report what became worse; in a locked folder.
 
     Where takes are unlike the others, `again` is given what is new and a line on each, and may return other material.
+    With `only_me` other voices are refused, such as those of that language; none are if it is empty; None is as before.
 
     Raises
     ------
@@ -84,11 +89,14 @@ def teach(
     index = kept.read_index() if kept.is_learnt else None
     rate = false_accepts_per_hour or (index.false_accepts_per_hour if index else 0.5)
     known = kept.read() if index else Material()
-    lesson = _study(kept.word, known + more, resources, rate)
+    if only_me is None:
+        only_me = index.only_me if index else ""
+    others = _ask_others(kept.word, only_me) if only_me else []
+    lesson = _study(kept.word, known + more, others, resources, rate)
     other = again(more, lesson.unlike) if again is not None and lesson.unlike else None
     if other is not None:
         more = other
-        lesson = _study(kept.word, known + more, resources, rate)
+        lesson = _study(kept.word, known + more, others, resources, rate)
     material = known + more
     counts = count(Model(lesson.manifest, lesson.flatbuffer), material)
     report = msgspec.to_builtins(lesson.report)
@@ -101,7 +109,7 @@ def teach(
             log.warning("what was learnt before cannot be compared with: %s", exc)
     for line in worse:
         log.warning("%s", line)
-    kept.keep(lesson.manifest, lesson.flatbuffer, more, report=report, false_accepts_per_hour=rate)
+    kept.keep(lesson.manifest, lesson.flatbuffer, more, report=report, false_accepts_per_hour=rate, only_me=only_me)
     return Outcome(
         word=kept.word,
         path=str(kept.manifest_file),
@@ -113,13 +121,22 @@ def teach(
     )
 
 
-def _study(word: str, material: Material, resources: Resources, false_accepts_per_hour: float) -> Lesson:
+def _ask_others(word: str, language: str) -> list[Take]:
+    """Have others say a word: voices that are installed, since nobody else is there."""
+    log.info("having '%s' said by other voices", word)
+    return say_takes(word, n=N_OTHERS, language=language)
+
+
+def _study(
+    word: str, material: Material, others: Sequence[Take], resources: Resources, false_accepts_per_hour: float
+) -> Lesson:
     lesson = learn_from(
         word,
         material.takes,
         resources=resources,
         false_alarms=[sound.samples for sound in material.false_alarms],
         room=[sound.samples for sound in material.room],
+        others=others,
         false_accepts_per_hour=false_accepts_per_hour,
         progress=log.info,
     )
@@ -145,10 +162,17 @@ def describe(outcome: Outcome) -> list[str]:
 def describe_figures(report: Mapping[str, Any]) -> list[str]:
     """Return what is expected of a word, for people to read."""
     misses, accepts = read_figures(report)
-    return [
+    lines = [
         f"misses         {_describe(misses, 100.0, ' %')}",
         f"false accepts  {_describe(accepts, 1.0, ' an hour')}",
     ]
+    if veto := report.get("veto"):
+        costs, refused = read_veto(veto)
+        lines += [
+            f"only me costs  {_describe(costs, 100.0, ' % more misses')}",
+            f"and refuses    {_describe(refused, 100.0, ' % of other voices')}",
+        ]
+    return lines
 
 
 def describe_undone(index: Index) -> list[str]:
@@ -166,6 +190,7 @@ def to_json(kept: KeptWord, index: Index) -> dict[str, Any]:
         "n_takes": len(index.takes),
         "n_false_alarms": len(index.false_alarms),
         "false_accepts_per_hour": index.false_accepts_per_hour,
+        "only_me": bool(index.only_me),
         "can_undo": kept.changed_ns > 0,
     }
 

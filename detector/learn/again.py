@@ -70,6 +70,15 @@ def read_figures(report: Mapping[str, Any]) -> tuple[Figure, Figure]:
     return misses, accepts
 
 
+def read_veto(veto: Mapping[str, Any]) -> tuple[Figure, Figure]:
+    """Return the share of one's own takes, and of others', that a report expects to be refused."""
+    own, others = (
+        Figure(veto.get(name), veto.get(f"{name}_interval"), str(veto.get(f"{name}_basis", "")))
+        for name in ("misses", "refused")
+    )
+    return own, others
+
+
 def find_worse(
     before: Counts, after: Counts, report_before: Mapping[str, Any], report_after: Mapping[str, Any]
 ) -> list[str]:

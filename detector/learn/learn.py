@@ -22,6 +22,7 @@ from detector.learn.rates import Tail, wilson
 from detector.learn.report import KEY, Report
 from detector.learn.resources import Resources
 from detector.learn.takes import Take
+from detector.learn.voice import learn_voices
 
 FEWEST_TAKES = 3
 FALSE_ALARM_WEIGHT = 10.0
@@ -52,6 +53,7 @@ def learn(
     resources: Resources,
     false_alarms: Sequence[NDArray[np.int16]] = (),
     room: Sequence[NDArray[np.int16]] = (),
+    others: Sequence[Take] = (),
     false_accepts_per_hour: float = 0.5,
     progress: Callable[[str], None] | None = None,
 ) -> Lesson:
@@ -66,6 +68,8 @@ def learn(
     resources : Resources
     false_alarms, room : sequence of ndarray of int16
         Streams of 16 kHz in which the word is not: where it was detected nevertheless, and what it is said in.
+    others : sequence of Take
+        Voices that shall not be detected when they say the word; none: all voices are.
     false_accepts_per_hour : float
         In running speech; sets the threshold.
     progress : callable, optional
@@ -74,7 +78,7 @@ def learn(
     Raises
     ------
     SettingsError
-        If there are too few takes.
+        If there are too few takes, of a voice alone to detect too.
     """
     if len(takes) < FEWEST_TAKES:
         raise SettingsError(f"expected {FEWEST_TAKES} takes of '{word}' or more, found {len(takes)}")
@@ -107,6 +111,11 @@ def learn(
     unlike = tuple(
         f"{takes[k].source} does not sound like the rest: say it again?" for k in far if len(far) <= len(margins) // 3
     )
+    voices: tuple[FittedUnit, ...] = ()
+    veto = None
+    if others:
+        say("listening to other voices")
+        voices, veto = learn_voices(takes, lessons, others, maker=maker, embedder=embedding)
     report = Report(
         word=word,
         n_takes=len(takes),
@@ -118,8 +127,12 @@ def learn(
         false_accepts_per_hour=speech.rate(logit),
         false_accepts_per_hour_interval=speech.interval(logit),
         false_accepts_basis=f"{speech.hours:.2f} h of read English speech of people that nothing was learnt from",
+        veto=veto,
     )
     manifest = _describe(resources.manifest, word, takes, head, logit, speech, words, list(margins.values()), report)
+    if voices and manifest.head is not None:
+        only = msgspec.structs.replace(manifest.head, voices={word: tuple(_to_unit(unit) for unit in voices)})
+        manifest = msgspec.structs.replace(manifest, head=only)
     return Lesson(manifest, resources.flatbuffer, report, unlike)
 
 
@@ -134,6 +147,12 @@ def _describe_basis(takes: Sequence[Take], margins: Mapping[int, float], missed:
     if len(speakers) == 1:
         return f"{basis}; of other speakers nothing is known"
     return f"{basis}; those of nobody named count as one speaker's" if None in speakers else basis
+
+
+def _to_unit(unit: FittedUnit, limit: float = 0.0) -> Unit:
+    """Return a unit as a manifest holds it, whose logit is 0 where it was the limit."""
+    weights = [round(float(weight), DIGITS) for weight in unit.weights.reshape(-1)]
+    return Unit(bias=round(unit.bias - limit, DIGITS), weights=weights)
 
 
 def _weigh(passage: Passage, factor: float) -> Passage:
@@ -183,15 +202,7 @@ def _describe(
         ),
         head=HeadSettings(
             taps=template.head.taps,
-            words={
-                word: tuple(
-                    Unit(
-                        bias=round(unit.bias - logit, DIGITS),
-                        weights=[round(float(weight), DIGITS) for weight in unit.weights.reshape(-1)],
-                    )
-                    for unit in head
-                )
-            },
+            words={word: tuple(_to_unit(unit, logit) for unit in head)},
         ),
         operating_curve=OperatingCurve(
             measured_on=f"{report.false_accepts_basis}; misses: {report.misses_basis}",

@@ -49,6 +49,8 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     takes: tuple[KeptTake, ...] = ()
     false_alarms: tuple[KeptSound, ...] = ()
     room: tuple[KeptSound, ...] = ()
+    only_me: str = ""
+    """The language whose voices stand for those that are refused; empty: every voice is detected."""
     report: dict[str, Any] = {}
     """Of the lesson, as it was printed."""
 

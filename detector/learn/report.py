@@ -10,6 +10,19 @@ KEY = "learnt"
 """Of a manifest's `training`."""
 
 
+class Veto(msgspec.Struct, frozen=True, kw_only=True):
+    """What it costs to refuse other voices, and what it refuses."""
+
+    misses: float
+    """Share of one's own takes that are refused, beside those that are missed."""
+    misses_interval: tuple[float, float]
+    misses_basis: str
+    refused: float | None
+    """Share of others' takes; None where it is not known."""
+    refused_interval: tuple[float, float] | None
+    refused_basis: str
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What is expected of a learnt word. Rates are None where they are not known."""
 
@@ -23,6 +36,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     false_accepts_per_hour: float
     false_accepts_per_hour_interval: tuple[float, float]
     false_accepts_basis: str
+    veto: Veto | None = None
+    """Of a word for some voices only."""
 
 
 def read_report(training: dict[str, Any]) -> Report | None:

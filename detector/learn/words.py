@@ -114,6 +114,7 @@ class KeptWord:
         *,
         report: Mapping[str, Any],
         false_accepts_per_hour: float,
+        only_me: str = "",
     ) -> None:
         """Keep what a lesson made, and what was added for it; of a word that was learnt before, that for one step back.
 
@@ -124,7 +125,9 @@ class KeptWord:
         """
         old = self.read_index() if self.is_learnt else None
         index = old or Index(word=self.word, false_accepts_per_hour=false_accepts_per_hour)
-        index = msgspec.structs.replace(index, false_accepts_per_hour=false_accepts_per_hour, report=dict(report))
+        index = msgspec.structs.replace(
+            index, false_accepts_per_hour=false_accepts_per_hour, only_me=only_me, report=dict(report)
+        )
         try:
             make_private(self._takes)
             index = add_material(self._takes, index, more)

@@ -235,6 +235,43 @@ def test_a_word_is_learnt_from_its_spelling_alone_or_beside_recordings(models, t
     assert_last_line(call("learn", "jarvis", "--say", "--language", "xx"), 78, "xx")
 
 
+@needs_espeak
+def test_other_voices_are_refused_where_that_is_asked_for_and_let_through_again(models, takes):
+    finished = call("learn", "yes", *takes, "--only-me", "--language", "en")
+    assert finished.returncode == 0, finished.stderr
+    lines = finished.stdout.splitlines()
+    assert "only me costs  25 % more misses (5-70): 1 of 4 takes" in lines
+    assert "and refuses    70 % of other voices (50-90): 21 of 30 voices" in lines
+    assert "having 'yes' said by other voices" in finished.stderr
+    (word,) = json.loads(call("learn", "--json").stdout)["words"]
+    assert (word["only_me"], word["report"]["veto"]["refused"]) == (True, 0.7)
+    assert "only me costs" in call("learn", "yes", "--add", takes[0]).stdout
+    assert "only me" not in call("learn", "yes", "--no-only-me").stdout
+    (word,) = json.loads(call("learn", "--json").stdout)["words"]
+    assert (word["only_me"], word["report"]["veto"], word["n_takes"]) == (False, None, 4)
+    assert "only me costs" in call("learn", "yes", "--only-me").stdout
+    assert call("learn", "yes", "--undo").returncode == 0
+    (word,) = json.loads(call("learn", "--json").stdout)["words"]
+    assert word["only_me"] is False
+
+
+@needs_espeak
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["jarvis", "--only-me", "--language", "xx"], "xx"),
+        (["джарвис", "FOLDER", "--only-me", "--language", "en"], "джарвис"),
+        (["--only-me"], "the word that --only-me is meant for"),
+        (["jarvis", "--forget", "--only-me"], "--forget and a word alone"),
+        (["jarvis", "FOLDER", "--only-me", "--voices", "FOLDER"], "with --say"),
+    ],
+)
+def test_what_other_voices_cannot_say_is_refused_before_anybody_is_asked(models, takes, arguments, text):
+    finished = call("learn", *[takes[0].parent if one == "FOLDER" else one for one in arguments])
+    assert_one_line(finished, 78, text)
+    assert not models.exists()
+
+
 # ---- wrong and missed
 
 

@@ -9,12 +9,14 @@ from heads import make_manifest
 
 from detector import Detector, Model
 from detector.core.head import HeadSettings, Unit
+from detector.core.manifest import Manifest, encode_manifest
 from detector.errors import SettingsError
 from detector.learn.bank import Bank, Entry, Kind
 from detector.learn.embedding import Embedding
 from detector.learn.examples import RATE_HZ
 from detector.learn.head import N_TAPS
 from detector.learn.learn import learn
+from detector.learn.report import read_report
 from detector.learn.resources import Resources
 from detector.learn.takes import Take
 
@@ -153,3 +155,27 @@ def test_what_is_not_known_of_speakers_is_said(resources, takes, speakers, end):
     said = [dataclasses.replace(take, speaker=name) for take, name in zip(takes, speakers, strict=True)]
     basis = learn("ja", said, resources=resources, false_accepts_per_hour=4.0).report.misses_basis
     assert basis.endswith(f"as they were recorded; {end}")
+
+
+def test_a_word_for_its_own_voice_alone_is_the_same_word_with_a_veto(resources, takes, lesson):
+    rng = np.random.default_rng(6)
+    others = [
+        dataclasses.replace(
+            take,
+            samples=(take.samples * 0.5 + rng.standard_normal(len(take.samples)) * 300).astype(np.int16),
+            speaker=f"synthetic:{k}",
+        )
+        for k in range(2)
+        for take in takes
+    ]
+    only = learn("ja", takes, resources=resources, others=others, false_accepts_per_hour=4.0)
+    head = only.manifest.head
+    assert head.words == lesson.manifest.head.words
+    assert [len(unit.weights) for unit in head.voices["ja"]] == [4 * N_TAPS]
+    assert msgspec.json.decode(encode_manifest(only.manifest), type=Manifest).head == head
+    assert (lesson.manifest.head.voices, lesson.report.veto) == ({}, None)
+    assert read_report(only.manifest.training) == only.report
+    veto = only.report.veto
+    assert veto.misses_basis.endswith("as they were recorded")
+    assert "takes of 1 synthetic voices" in veto.refused_basis
+    Model(only.manifest, only.flatbuffer)
