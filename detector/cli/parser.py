@@ -150,7 +150,7 @@ def build_parser() -> argparse.ArgumentParser:
     for answer, text in (
         ("example", "a settings file (TOML) of every setting with its default, and what it means"),
         ("show", "what the other options put into effect, and whether by flag, file, model or default"),
-        ("schema", "the JSON Schema of a settings file"),
+        ("schema", "the JSON Schema of a settings file, and in its $defs of every event"),
     ):
         answers.add_argument(f"--{answer}", action="store_const", dest="answer", const=answer, help=text)
     add_learning(add)

@@ -1,4 +1,4 @@
-"""The JSON Schema of a settings file, and of the lines that `--json` prints."""
+"""The JSON Schema of a settings file, and of every event as JSON has it, among them the lines that `--json` prints."""
 
 from __future__ import annotations
 
@@ -70,15 +70,73 @@ class StatusLine(_OfEveryLine, kw_only=True, tag_field="event", tag="status"):
     ] = UNSET
 
 
+class OpenedLine(_OfEveryLine, kw_only=True, tag_field="event", tag="opened"):
+    """A source is open, or another has taken its place, or settings have changed."""
+
+    thresholds: Annotated[dict[str, Probability], describe("the words listened for, and from which score on")]
+    runtime: Annotated[str, describe("what computes the scores")]
+    sample_rate_hz: Annotated[Count, describe("samples in a second")]
+
+
+class ScoredLine(_OfEveryLine, kw_only=True, tag_field="event", tag="scored"):
+    """The network has scored a window."""
+
+    time_s: Annotated[Seconds, describe("to the end of the window")]
+    scores: Annotated[list[Probability], describe("in the order of the model's labels")]
+
+
+class ProgressLine(_OfEveryLine, kw_only=True, tag_field="event", tag="progress"):
+    """A turn of the listening loop is over."""
+
+    captured_s: Annotated[NotNegative, describe("seconds of audio that the source has delivered")]
+    waiting_s: Annotated[NotNegative, describe("those of them that waited to be scored")]
+    skipped_s: Annotated[NotNegative, describe("those that a late detector has skipped so far")]
+
+
+class AskedLine(_OfEveryLine, kw_only=True, tag_field="event", tag="asked"):
+    """Somebody asks for what is around this moment to be kept."""
+
+    reason: Annotated[str, describe("why")]
+
+
+class ClosedLine(_OfEveryLine, kw_only=True, tag_field="event", tag="closed"):
+    """Nothing more will happen in this stream."""
+
+    time_s: Annotated[Seconds, describe("to its end")]
+
+
 LINES = (DetectionLine, GapLine, StateLine, StatusLine)
+"""What `--json` prints: a detection always, the others with `--events`."""
+EVENTS = (*LINES, OpenedLine, ScoredLine, ProgressLine, AskedLine, ClosedLine)
+VERSION = 1
+"""Of the schema of events: keys may be added to it, as optional ones; whatever else changes is another version."""
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+REFERENCE = "#/$defs/{name}"
 
 
 def make_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a settings file; in `$defs` also `Line`, any of the lines that `--json` prints."""
-    (root, *lines), parts = msgspec.json.schema_components([Settings, *LINES], ref_template="#/$defs/{name}")
+    """Return the JSON Schema of a settings file; in `$defs` also `Line`, any that `--json` prints, and `Event`."""
+    (root, *events), parts = msgspec.json.schema_components([Settings, *EVENTS], ref_template=REFERENCE)
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DIALECT,
         "title": f"Settings of keyword-detector {__version__}; in $defs the lines that it prints",
         **root,
-        "$defs": {**parts, "Line": {"anyOf": lines}},
+        "$defs": {**parts, "Line": {"anyOf": events[: len(LINES)]}, "Event": {"anyOf": events}},
     }
+
+
+def make_schema_of_events() -> dict[str, Any]:
+    """Return the JSON Schema of every event, which has a version."""
+    events, parts = msgspec.json.schema_components(EVENTS, ref_template=REFERENCE)
+    return {
+        "$schema": DIALECT,
+        "$id": f"urn:keyword-detector:events:{VERSION}",
+        "title": f"Events of keyword-detector as JSON, version {VERSION}",
+        "anyOf": list(events),
+        "$defs": parts,
+    }
+
+
+def json_of_events() -> str:
+    """Return the schema of events as it is published, in docs/events.schema.json."""
+    return msgspec.json.format(msgspec.json.encode(make_schema_of_events())).decode()

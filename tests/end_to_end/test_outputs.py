@@ -21,6 +21,7 @@ from commands import (
     wait_until_says,
 )
 
+SCHEMA = Path(__file__).parents[2] / "docs" / "events.schema.json"
 OUTPUTS = ["detector.outputs.command", "detector.outputs.template", "detector.outputs.lines", "shlex"]
 LISTS_MODULES = f"""
 import os, sys
@@ -164,6 +165,49 @@ def test_a_path_that_cannot_be_written_to_is_refused_at_the_start(verb, settings
     file = settings_file('[output]\npath = "/dev/null"')
     finished = run(verb, *(["-"] if verb == "listen" else []), "--config", file, input=b"")
     assert_last_line(finished, 78, "expected to write to /dev/null, found: a device, neither a file nor a FIFO")
+
+
+# ---- the schema of events
+
+HAS_IT_ALL = """
+from detector.daemon import listen, status
+from detector.events import Gap, GapCause
+status.STATUS_EVERY_S = 1.0
+lost = [Gap(40000, GapCause.OVERFLOW), Gap(24000, GapCause.SKIP, 0.5)]
+def find_gaps(taken, detector):
+    return [lost.pop()] if lost and detector.n_samples >= lost[-1].at_sample - 8000 else []
+listen._find_gaps = find_gaps
+"""
+"""Sums up each second, and loses samples twice before the first word."""
+
+
+def test_every_line_that_is_printed_is_as_the_published_schema_says(demo_samples, tmp_path):
+    jsonschema = pytest.importorskip("jsonschema", reason="needs the group test: pip install --group test")
+    if not SCHEMA.is_file():
+        pytest.skip("needs docs/events.schema.json: run it in a checkout")
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    arguments = ["--json", "--events", "--name", "kitchen", "--on", "*=true", "--output", tmp_path / "lines"]
+    printed = ""
+    raw = demo_samples.tobytes()
+    with ended(start("listen", "-", *arguments, command=patched(HAS_IT_ALL), stdin=-1)) as process:
+        for piece in (raw[: 16000 * 8], raw[16000 * 8 :]):
+            process.stdin.buffer.write(piece)
+            process.stdin.flush()
+            for line in process.stdout:
+                printed += line
+                if json.loads(line).get("event") == "status":
+                    break
+        process.stdin.close()
+        printed += process.stdout.read()
+        assert process.wait() == 0
+    lines = [json.loads(line) for line in printed.splitlines()]
+    for line in lines:
+        jsonschema.validate(line, schema)
+        definition = schema["$defs"][f"{line.get('event', 'detection').title()}Line"]
+        assert set(line) <= set(definition["properties"])
+    assert {line.get("event", "detection") for line in lines} == {"detection", "gap", "state", "status"}
+    assert timeless((tmp_path / "lines").read_text()) == timeless(printed)
 
 
 # ---- what is refused

@@ -8,18 +8,21 @@ import tomllib
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from examples import STATUS_REPORT
 
 from detector import Detection
 from detector.cli.config import find_in_effect, print_config, to_toml
-from detector.cli.schema import LINES
+from detector.cli.schema import EVENTS, LINES, json_of_events, make_schema_of_events
 from detector.errors import ModelNotFoundError, SettingsError
-from detector.events import Condition, Gap, GapCause, Opened, State
+from detector.events import Asked, Closed, Condition, Event, Gap, GapCause, Opened, Progress, Scored, State
+from detector.outputs.console import WRITTEN
 from detector.outputs.settings import MqttSettings
 from detector.settings import Settings, read_settings
 from detector.types import fields_of
 
+PUBLISHED = Path(__file__).parents[3] / "docs" / "events.schema.json"
 INSTALLED = Path(__file__).parents[3] / "systemd" / "keyword-detector.toml"
 
 
@@ -247,22 +250,51 @@ DESCRIBED = [
     *((State(condition, 2, before), "StateLine") for condition in Condition for before in (None, Condition.STARTING)),
     (STATUS_REPORT, "StatusLine"),
     (msgspec.structs.replace(STATUS_REPORT, outputs={"command": {"run": 2, "dropped": 1}}), "StatusLine"),
+    (Opened("USB", is_live=True, model="m", runtime="a", sample_rate_hz=16000, thresholds={"yes": 0.9}), "OpenedLine"),
+    (Scored(16000, [0.1, 0.9]), "ScoredLine"),
+    (Progress(np.empty(0, dtype=np.int16), 960, 60, 0), "ProgressLine"),
+    (Asked("asked"), "AskedLine"),
+    (Closed(16000), "ClosedLine"),
 ]
 
 
 @pytest.mark.parametrize("source_id", [None, "kitchen"])
 @pytest.mark.parametrize(("event", "name"), DESCRIBED)
-def test_the_schema_describes_every_line_that_is_printed_with_all_its_keys(config, event, name, source_id):
+def test_the_schema_describes_every_event_with_all_its_keys(config, event, name, source_id):
     schema = json.loads(config("schema"))
     opened = Opened("USB", is_live=True, model="yes-no", runtime="a", sample_rate_hz=16000, thresholds={})
     line = event.encode(msgspec.structs.replace(opened, source_id=source_id))
     part = schema["$defs"][name]
-    assert {"$ref": f"#/$defs/{name}"} in schema["$defs"]["Line"]["anyOf"]
+    assert {"$ref": f"#/$defs/{name}"} in schema["$defs"]["Event"]["anyOf"]
+    is_printed = isinstance(event, (Detection, *WRITTEN))
+    assert ({"$ref": f"#/$defs/{name}"} in schema["$defs"]["Line"]["anyOf"]) == is_printed
     optional = {"source_id", "detail", "outputs"} & set(part["properties"])
     assert set(json.loads(line)) | optional == set(part["properties"])
     assert set(part["required"]) == set(part["properties"]) - optional
-    kind = next(kind for kind in LINES if kind.__name__ == name)
+    kind = next(kind for kind in EVENTS if kind.__name__ == name)
     assert msgspec.to_builtins(msgspec.json.decode(line, type=kind)) == json.loads(line)
+
+
+def test_every_event_is_described():
+    assert {type(event) for event, _ in DESCRIBED} == set(Event.__subclasses__())
+    assert {name for _, name in DESCRIBED} == {kind.__name__ for kind in EVENTS}
+    assert set(LINES) < set(EVENTS)
+
+
+@pytest.mark.skipif(not PUBLISHED.is_file(), reason="needs docs/events.schema.json: run it in a checkout")
+def test_the_schema_of_events_is_the_one_that_is_published(config):
+    schema = make_schema_of_events()
+    assert schema["$id"] == "urn:keyword-detector:events:1"
+    assert schema["anyOf"] == json.loads(config("schema"))["$defs"]["Event"]["anyOf"]
+    write = "python -c 'from detector.cli.schema import *; print(json_of_events())' > docs/events.schema.json"
+    assert json_of_events() == PUBLISHED.read_text().rstrip(), write
+
+
+PROMISED = {"keyword", "score", "time_s", "start_s", "at", "model", "source"}
+
+
+def test_what_was_promised_of_a_detection_is_required():
+    assert set(make_schema_of_events()["$defs"]["DetectionLine"]["required"]) == PROMISED
 
 
 def tables():
