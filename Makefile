@@ -130,9 +130,9 @@ $(VENV)/installed-tests: $(VENV)/installed
 	@# PipeWire's plugin of ALSA cannot be installed beside PulseAudio: it is unpacked, for the tests alone.
 	@cd $(VENV) && apt-get download -qq pipewire-alsa >/dev/null 2>&1 && dpkg -x pipewire-alsa_*.deb pipewire-alsa && \
 	  rm pipewire-alsa_*.deb || echo "pipewire-alsa could not be had: its tests are skipped"
-	@# Prometheus's package would start a server: of it promtool alone is unpacked, which checks the alerts.
+	@# Prometheus's package would start a server for good: it is unpacked, for the tests alone.
 	@cd $(VENV) && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb --fsys-tarfile prometheus_*.deb | \
-	  tar -x --one-top-level=prometheus ./usr/bin/promtool && rm prometheus_*.deb || echo "promtool could not be had: its tests are skipped"
+	  tar -x --one-top-level=prometheus ./usr/bin && rm prometheus_*.deb || echo "Prometheus could not be had: its tests are skipped"
 	@echo "installing what the tests need, TensorFlow included"
 	@if $(BIN)/python -m pip install -q --disable-pip-version-check --dry-run --only-binary :all: -e '.[train-cpu]' 2>/dev/null; then \
 	  $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[train-cpu]'; \

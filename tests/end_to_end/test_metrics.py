@@ -6,12 +6,17 @@ import contextlib
 import http.client
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import threading
+import urllib.parse
+from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 pytest.importorskip("prometheus_client", reason="needs the extra metrics: pip install 'keyword-detector[metrics]'")
 
@@ -20,6 +25,7 @@ from commands import (
     WITHIN_S,
     assert_one_line,
     end,
+    keywords,
     patched,
     read_until_heard,
     run,
@@ -35,6 +41,11 @@ LOCAL = "127.0.0.1"
 PREFIX = "keyword_detector_"
 STATUS_OFTEN = "from detector.daemon import status\nstatus.STATUS_EVERY_S = 0.5"
 N_SCRAPES = 1000
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "docs" / "prometheus" / "keyword-detector.rules.yml"
+PROMETHEUS = shutil.which("prometheus") or shutil.which(
+    "prometheus", path=ROOT / ".venv" / "prometheus" / "usr" / "bin"
+)
 ASKED = ("--metrics", f"{LOCAL}:0")
 
 
@@ -58,6 +69,14 @@ def scrape(port, accept="", parse=parse_text):
     assert status == 200
     samples = [sample for family in parse(text) for sample in family.samples]
     return {(sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value for sample in samples}
+
+
+@pytest.fixture
+def long_file(demo_samples, tmp_path):
+    """The demo, then silence for as long as any test takes."""
+    file = tmp_path / "long.flac"
+    soundfile.write(file, np.concatenate((demo_samples, np.zeros(16000 * 600, dtype=np.int16))), 16000)
+    return file
 
 
 def test_counters_are_what_the_status_says(demo_samples, demo_words):
@@ -110,9 +129,7 @@ def test_a_thousand_scrapes_and_clients_that_say_nothing_take_no_sample_and_no_w
         assert metrics[(f"{PREFIX}state", "listening")] == 1
         assert [value for key, value in metrics.items() if key[0] == f"{PREFIX}gaps_total"] == [0, 0, 0, 0]
         assert metrics[(f"{PREFIX}skipped_samples_total",)] == 0
-    stdout, _ = process.communicate(timeout=WITHIN_S)
-    assert process.returncode == 0
-    assert [json.loads(line)["keyword"] for line in stdout.splitlines()] == demo_words
+    assert keywords(read_until_heard(process, len(demo_words)) + end(process)[0]) == demo_words
 
 
 @pytest.mark.microphone
@@ -133,6 +150,51 @@ def test_a_microphone_is_heard_while_a_thousand_questions_are_asked(microphone, 
     end(process)
     with pytest.raises(ConnectionError):
         ask(port, "/metrics")
+
+
+@pytest.mark.skipif(PROMETHEUS is None, reason="needs Prometheus: apt-get install prometheus")
+def test_prometheus_scrapes_it_and_evaluates_the_alerts(long_file, tmp_path):
+    process = start("listen", long_file, *ASKED)
+    settings = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(RULES)],
+        "scrape_configs": [
+            {
+                "job_name": "keyword-detector",
+                "static_configs": [{"targets": [f"{LOCAL}:{find_port(process)}"], "labels": {"instance": "kitchen"}}],
+            }
+        ],
+    }
+    (tmp_path / "prometheus.yml").write_text(json.dumps(settings))  # JSON is YAML
+    with socket.create_server((LOCAL, 0)) as server:
+        port = server.getsockname()[1]
+    start(
+        f"--config.file={tmp_path / 'prometheus.yml'}",
+        f"--storage.tsdb.path={tmp_path / 'series'}",
+        f"--web.listen-address={LOCAL}:{port}",
+        "--log.level=error",
+        command=[PROMETHEUS],
+        stderr=subprocess.DEVNULL,
+    )
+
+    def answers(question):
+        with contextlib.suppress(ConnectionError):  # while it starts
+            status, text = ask(port, f"/api/v1/{question}")
+            return json.loads(text)["data"] if status == 200 else {}
+        return {}
+
+    def query(expression):
+        found = answers(f"query?query={urllib.parse.quote(expression)}").get("result", [])
+        return [float(one["value"][1]) for one in found]
+
+    wait_until(lambda: query('keyword_detector_hearing{instance="kitchen", job="keyword-detector"}') == [1])
+    assert query("up") == [1]
+    assert query("keyword_detector_decisions_total > 0")
+    assert query('keyword_detector_state{state="listening"}') == [1]
+    assert query("max(process_resident_memory_bytes) > 1e6")
+    (group,) = answers("rules")["groups"]
+    assert {rule["health"] for rule in group["rules"]} <= {"ok", "unknown"}
+    assert len(group["rules"]) == 8
 
 
 def test_health_is_503_before_anything_is_heard_and_answers_at_once():
@@ -164,10 +226,24 @@ def test_what_is_no_address_is_refused(verb, demo_file, tmp_path):
     assert_one_line(finished, 78, "expected an address such as 127.0.0.1:9275", "found ':9275'")
 
 
-def test_an_address_of_the_network_is_a_warning(demo_file):
-    process = start("listen", demo_file, "--metrics", "0.0.0.0:0", "--log-level", "warning")
+def test_an_address_of_the_network_is_a_warning(long_file):
+    process = start("listen", long_file, "--metrics", "0.0.0.0:0", "--log-level", "warning")
     assert "without a password" in wait_until_says(process, "answering")
     end(process)
+
+
+def test_random_bytes_change_nothing(rng):
+    process = start("listen", "-", *ASKED, stdin=subprocess.PIPE)
+    port = find_port(process)
+    for _ in range(300):
+        with socket.create_connection((LOCAL, port), WITHIN_S) as client, contextlib.suppress(ConnectionError):
+            client.sendall(rng.bytes(int(rng.integers(1, 20_000))) + b"\r\n\r\n")
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(65536):
+                pass
+    assert scrape(port)[(f"{PREFIX}decisions_total",)] == 0
+    _, stderr = end(process)
+    assert "Traceback" not in stderr
 
 
 def test_without_the_extra_one_line_says_what_to_install(demo_file):
