@@ -66,6 +66,8 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
         "json": settings.json,
         "device": "default" if settings.device is None else settings.device,
         "record": settings.record.folder,
+        "on": settings.on,
+        "output": settings.output.path,
         "mqtt": settings.mqtt.url,
         "metrics": settings.metrics.address,
     }
@@ -92,6 +94,9 @@ def check(settings: Settings, *, is_device_asked: bool) -> int:
     ]
     if settings.record.folder is not None:
         lines.append(f"record     {settings.record.folder}: can be recorded into")
+    lines += [f"on         {word}: {command}" for word, command in settings.on.items()]
+    if settings.output.path is not None:
+        lines.append(f"output     {settings.output.path}: can be written to")
     if settings.mqtt.url is not None:
         lines.append(f"mqtt       {settings.mqtt.url}: not tried")
     if settings.metrics.address is not None:

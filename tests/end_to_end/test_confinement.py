@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes.util
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -100,8 +102,39 @@ def test_detections_are_published_to_a_broker_with_its_drop_in(tmp_path, words):
         )
         assert finished.returncode == 0, finished.stderr
         reader.wait_for("home/ears/availability", "offline")
-        assert reader.of("home/ears/detection") == finished.stdout.decode().splitlines()
+        printed, published = finished.stdout.decode().splitlines(), reader.of("home/ears/detection")
+        without_at = [[{**json.loads(line), "at": None} for line in lines] for lines in (printed, published)]
+        assert without_at[0] == without_at[1]  # each output looks at the clock when it writes
         assert len(finished.stdout.splitlines()) == 2
+
+
+def test_commands_run_are_limited_and_may_do_no_more_than_the_unit(demo_samples):
+    settings = """
+[on]
+yes = "sh -c 'echo $KEYWORD by $(id -u) >&2; exit 3'"
+no = "sleep 1000"
+"*" = "touch /var/lib/new"
+[command]
+most_at_once = 20
+limit_s = 1
+"""
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(settings)
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)
+        finished = subprocess.run(
+            confined(*KEYWORD_DETECTOR, "listen", "-", "--config", file.name),
+            input=demo_samples.tobytes(),
+            capture_output=True,
+            check=False,
+            timeout=WITHIN_S,
+            env=ENVIRONMENT,
+        )
+    log = finished.stderr.decode()
+    assert finished.returncode == 0, log
+    assert "the command for 'yes' failed with exit status 3: yes by 65534;" in log
+    assert "the command for 'no' was ended after 1 s, its limit;" in log
+    assert "/var/lib/new': Read-only file system" in log
 
 
 @pytest.mark.microphone

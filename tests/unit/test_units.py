@@ -52,8 +52,8 @@ def test_systemd_finds_a_unit(unit, check, tmp_path):
     assert check != ["verify"] or finished.stderr == ""
 
 
-DROP_INS = {"metrics": 13, "mqtt": 15}
-"""What opens an output's network, in systemd/network, and how exposed the system units are with it, ten times that."""
+DROP_INS = {"command/gpio": 7, "network/metrics": 13, "network/mqtt": 15}
+"""What an output needs of the system units that they do not have, and how exposed they are with it, ten times that."""
 
 
 def exposure_of(unit, drop_in, folder):
@@ -62,7 +62,7 @@ def exposure_of(unit, drop_in, folder):
     copy.write_text(unit.read_text().replace("/opt/keyword-detector/venv/bin/keyword-detector", "/bin/true"))
     beside = folder / f"{copy.name}.d"
     beside.mkdir()
-    shutil.copy(SYSTEMD / "network" / f"{drop_in}.conf", beside)
+    shutil.copy(SYSTEMD / f"{drop_in}.conf", beside)
     command = ["systemd-analyze", "--no-pager", "verify", copy]
     verified = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (verified.returncode, verified.stderr) == (0, "")
@@ -74,14 +74,14 @@ def exposure_of(unit, drop_in, folder):
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd")
 @pytest.mark.parametrize("unit", [PLAIN, TEMPLATE])
 @pytest.mark.parametrize("drop_in", DROP_INS)
-def test_a_drop_in_opens_the_network_of_an_output_and_not_much_more(unit, drop_in, tmp_path):
+def test_a_drop_in_opens_what_an_output_needs_and_not_much_more(unit, drop_in, tmp_path):
     assert 10 * exposure_of(unit, drop_in, tmp_path) <= DROP_INS[drop_in]
 
 
 def test_each_drop_in_is_rated_and_leaves_closed_what_is_not_named():
-    assert {file.stem for file in (SYSTEMD / "network").glob("*.conf")} == set(DROP_INS)
+    assert {str(file.relative_to(SYSTEMD).with_suffix("")) for file in SYSTEMD.glob("*/*.conf")} == set(DROP_INS)
     for name in DROP_INS:
-        opened = read(SYSTEMD / "network" / f"{name}.conf")
+        opened = read(SYSTEMD / f"{name}.conf")
         assert opened.sections() == ["Service"]
         assert "IPAddressDeny" not in opened["Service"]  # what is not allowed stays denied
 
