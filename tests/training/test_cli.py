@@ -275,6 +275,12 @@ def test_all_measures_clips_and_noises_of_every_speaker(tmp_path, capsys):
     }
 
 
+def test_models_are_calibrated_one_by_one(tmp_path, capsys):
+    command = ["calibrate", "yes-no,commands", "--words-data", str(tmp_path), "--speech", str(tmp_path)]
+    assert cli.run(command) == 78
+    assert "expected one model to calibrate, found yes-no,commands" in capsys.readouterr().err
+
+
 PATCHED = """
 import sys, time
 from training import cli, verbs

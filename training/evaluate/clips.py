@@ -142,13 +142,32 @@ def evaluate_clips(
     """Score clips and count."""
     labels = manifest.labels
     keywords = [labels.index(word) for word in manifest.words]
-    confusion = np.zeros((len(labels), len(labels)), dtype=int)
+    expected = [labels.index(truth) for truth in truths]
+    answers = []
     n_alone_right = 0
-    for window, truth in zip(progress(features, "clips", unit="clip"), truths, strict=True):
+    for window, truth in zip(progress(features, "clips", unit="clip"), expected, strict=True):
         scores = score(window)
-        expected = labels.index(truth)
-        confusion[expected, int(scores.argmax())] += 1
-        n_alone_right += expected in keywords and keywords[int(scores[keywords].argmax())] == expected
+        answers.append(int(scores.argmax()))
+        n_alone_right += truth in keywords and keywords[int(scores[keywords].argmax())] == truth
+    n_keywords = sum(truth in keywords for truth in expected)
+    return count_answers(labels, expected, answers, n_keywords=n_keywords, n_alone_right=n_alone_right, split=split)
+
+
+def count_answers(
+    labels: tuple[str, ...],
+    truths: Sequence[int],
+    answers: Sequence[int],
+    *,
+    n_keywords: int,
+    n_alone_right: int,
+    split: Split,
+) -> ClipReport:
+    """Count the answers to clips, which are positions in the labels, as the truths are.
+
+    Of `n_keywords` clips of keywords, `n_alone_right` score highest as their own among the keywords.
+    """
+    confusion = np.zeros((len(labels), len(labels)), dtype=int)
+    np.add.at(confusion, (np.array(truths, dtype=int), np.array(answers, dtype=int)), 1)
     recall = {label: proportion(int(confusion[k, k]), int(confusion[k].sum())) for k, label in enumerate(labels)}
     present = [recall[label] for k, label in enumerate(labels) if confusion[k].any()]
     return ClipReport(
@@ -159,6 +178,6 @@ def evaluate_clips(
         precision={
             label: proportion(int(confusion[k, k]), int(confusion[:, k].sum())) for k, label in enumerate(labels)
         },
-        words_alone=proportion(n_alone_right, int(confusion[keywords].sum())),
+        words_alone=proportion(n_alone_right, n_keywords),
         confusion=confusion.tolist(),
     )

@@ -62,14 +62,16 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure the operating curve and write it into the manifest."""
-    from detector.core.folders import find_model
+    from detector.core.folders import find_models
     from detector.core.manifest import encode_manifest, read_manifest
     from detector.core.model import Model
     from detector.core.operating import describe_points, pick_points
     from training.evaluate.curve import calibrate, with_points
     from training.run.files import write_whole
 
-    file = find_model(options.model)
+    file, *more = find_models(options.model)
+    if more:
+        raise SettingsError(f"expected one model to calibrate, found {options.model}: each has a curve of its own")
     manifest = read_manifest(file)
     model = Model(manifest, file.with_suffix(".tflite").read_bytes())
     if not options.speech:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from detector.errors import SettingsError
 from training.verbs.arguments import (
     add_cache,
     add_channel,
@@ -45,11 +46,17 @@ def run(options: argparse.Namespace) -> None:
     """Measure clip accuracy, or how much scores depend on where windows fall."""
     from detector.core.model import load_model
     from training.evaluate.clips import evaluate_clips, gather_clips
+    from training.evaluate.heard import evaluate_heard, is_of_one_window
     from training.evaluate.shifts import measure_spread
 
     model = load_model(options.model)
     collection = open_recordings(options, model.manifest.frontend.sample_rate_hz, model.manifest.words)
     if options.offsets:
+        if model.readout.n_strides > 1:
+            raise SettingsError(
+                f"expected a model whose scores follow from one window for --offsets, found '{model.manifest.name}', "
+                "a learnt word, which looks back further"
+            )
         spread = measure_spread(
             model,
             collection,
@@ -59,6 +66,9 @@ def run(options: argparse.Namespace) -> None:
             seed=options.seed,
         )
         print_report(spread, as_json=options.json)
+        return
+    if not is_of_one_window(model):
+        print_report(evaluate_heard(model, collection, split=options.split, seed=options.seed), as_json=options.json)
         return
     features, truths = gather_clips(collection, model.manifest, split=options.split, seed=options.seed)
     report = evaluate_clips(model.score, features, truths, model.manifest, split=options.split)
