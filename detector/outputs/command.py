@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,13 @@ NOT_FOR_COMMANDS = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PI
 """By these a supervisor talks to its service alone."""
 OWN_VARIABLES = "KEYWORD_DETECTOR_"
 """Names that begin so are for this process alone: one holds the password of a broker."""
+
+
+# Before Python 3.11.4 (Bookworm has 3.11.2) no other thread runs from vfork until the program is loaded, which may
+# have to wait for a disk: findings/python-vfork.sh. A fork costs more, but only what this process itself costs. The switch is
+# documented, for cases such as this.
+if sys.version_info < (3, 11, 4):
+    setattr(subprocess, "_USE_VFORK", False)  # noqa: B010 - it is typed as final
 
 
 class Commands:

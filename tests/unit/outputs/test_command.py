@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
@@ -153,6 +154,10 @@ def test_a_word_runs_its_own_command_and_that_of_every_word(world, tmp_path):
     made.turn_until(lambda: not made.pids)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["yes *", "yes yes"]
     assert made.counts(run=2)
+
+
+def test_loading_a_slow_program_holds_no_other_thread_up():
+    assert (sys.version_info >= (3, 11, 4)) == subprocess._USE_VFORK
 
 
 # ---- what becomes of it
