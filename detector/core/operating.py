@@ -10,6 +10,10 @@ from detector.types import is_number
 
 DECIMALS = 6
 """Rates are compared to this many decimals, so that sums of the same events are equal."""
+COARSE = 0.12
+"""Width of an interval of misses of fewer than about 30 clips: what they cannot tell a stricter point misses more."""
+UNSEEN = 0.01
+"""What it misses more then, from threshold 0 to 1: less than one clip of those counts."""
 
 
 def pick_of_model(manifest: Manifest, words: Sequence[str], false_accepts_per_hour: float) -> dict[str, OperatingPoint]:
@@ -40,6 +44,9 @@ def pick_points(
 ) -> dict[str, OperatingPoint]:
     """Pick the points of fewest misses whose false accepts together stay within a rate; ties go to fewer false accepts.
 
+    Of a word that was measured on few clips ties go to the lower threshold: where none of two recordings is missed at
+    any threshold, the highest one would miss most of what others say.
+
     A word that rarely has false accepts leaves its share to the others: all divisions of the permitted rate among the
     words are compared.
 
@@ -63,7 +70,7 @@ def pick_points(
         bought: dict[float, tuple[float, dict[str, OperatingPoint]]] = {}
         for spent, (misses, points) in best.items():
             for rate, point in _fewest_misses(curve, word, false_accepts_per_hour - spent).items():
-                sum_rate, total = round(spent + rate, DECIMALS), misses + point.miss_rate
+                sum_rate, total = round(spent + rate, DECIMALS), misses + _weigh(point)
                 if sum_rate not in bought or total < bought[sum_rate][0]:
                     bought[sum_rate] = total, {**points, word: point}
         best = bought
@@ -81,12 +88,18 @@ def _fewest_misses(curve: OperatingCurve, word: str, permitted: float) -> dict[f
     cheapest: dict[float, OperatingPoint] = {}
     for point in curve.words.get(word, []):
         rate = round(point.false_accepts_per_hour, DECIMALS)
-        rank = (point.miss_rate, -point.threshold)
+        rank = (_weigh(point), -point.threshold)
         if rate <= permitted + 10.0**-DECIMALS and (
-            rate not in cheapest or rank < (cheapest[rate].miss_rate, -cheapest[rate].threshold)
+            rate not in cheapest or rank < (_weigh(cheapest[rate]), -cheapest[rate].threshold)
         ):
             cheapest[rate] = point
     return cheapest
+
+
+def _weigh(point: OperatingPoint) -> float:
+    """Return a point's misses, and a little that grows with the threshold where they are hardly known."""
+    low, high = point.miss_rate_interval
+    return point.miss_rate + (UNSEEN * point.threshold if high - low > COARSE else 0.0)
 
 
 def describe_points(

@@ -89,14 +89,14 @@ def test_recordings_without_the_word_are_left_out_and_counted(tmp_path, caplog):
 
 @pytest.mark.parametrize(
     ("lengths_s", "window_s"),
-    [([0.5] * 9 + [3.0], 1.0), ([0.94], 1.0), ([0.96], 1.25), ([1.3], 1.5), ([1.9], 2.0)],
+    [([0.5] * 19 + [3.0], 1.0), ([0.59], 1.0), ([0.61], 1.25), ([1.1], 1.5), ([1.59], 2.0)],
 )
 def test_the_window_holds_nearly_all_of_the_word(lengths_s, window_s):
     assert choose_window("word", lengths_s) == window_s
 
 
 def test_a_word_too_long_for_any_window_is_refused():
-    with pytest.raises(SettingsError, match=r"expected a word of at most 1.95 s, found that 'a b c' takes 2.4 s"):
+    with pytest.raises(SettingsError, match=r"expected a word of at most 1.6 s, found that 'a b c' takes 2.4 s"):
         choose_window("a b c", [2.4])
 
 

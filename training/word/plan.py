@@ -41,8 +41,9 @@ N_WORDS, N_NEAR, N_MADE_UP, CLIPS_PER_NEIGHBOUR = 1500, 40, 40, 3
 """Of what sounds nearly like the word there is little beside other words: more makes the word be missed."""
 WINDOWS_S = (1.0, 1.25, 1.5, 2.0)
 """Windows to choose from: the shortest, which listens together with other models, or one that holds the word."""
-LONG_SHARE, AROUND_S = 0.9, 0.05
-"""Of the word's lengths so many fit into the window, with as much around them."""
+LONG_SHARE, AROUND_S = 0.9, 0.4
+"""Of the word's lengths so many fit into the window, with as much around them: so that several windows in a row hold
+the whole word, and what surrounds it is seen."""
 LONGEST_S = WINDOWS_S[-1] - AROUND_S
 FEWEST = 5
 """Recordings whose lengths say more than those of voices."""
@@ -56,10 +57,11 @@ TRAINING: Mapping[str, Any] = {
     "distinct_windows": 64_000,
     "validation_windows": 4096,
     "windows": {
-        "keyword": 0.26,
-        "other_word": 0.24,
+        "keyword": 0.24,
+        "partial_keyword": 0.08,
+        "other_word": 0.2,
         "synthetic_word": 0.4,
-        "running_speech": 0.24,
+        "running_speech": 0.38,
         "snr_db": [-2.0, 25.0],
         "n_rooms": 200,
     },

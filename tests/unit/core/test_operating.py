@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from detector.core.manifest import OperatingCurve, OperatingPoint
@@ -74,3 +75,14 @@ def test_a_curve_heard_several_times_is_not_said_to_have_none():
     curve = OperatingCurve(measured_on="x", hours=HOURS, words={"yes": [point(0.9, 1 / 3, 0.1)]})
     (_, warning) = describe_points(curve, pick_points(curve, ["yes"], 0.2), 0.2)
     assert warning.endswith("chosen are thresholds with 0.17 per hour there, the mean of several passes")
+
+
+def test_of_a_word_that_few_said_the_lower_threshold_is_taken():
+    """Measured on one recording, which no threshold missed, 0.994 was chosen, and missed 71 % of 391 others."""
+    points = [
+        msgspec.structs.replace(point(threshold, n_events, miss_rate), miss_rate_interval=(0.0, 0.79))
+        for threshold, n_events, miss_rate in ((0.5, 9, 0.0), (0.947, 1, 0.0), (0.98, 0, 0.0), (0.9941, 0, 0.0))
+    ]
+    curve = OperatingCurve(measured_on="x", hours=HOURS, words={"computer": points})
+    assert pick_points(curve, ["computer"], 0.5)["computer"].threshold == 0.947
+    assert pick_points(curve, ["computer"], 0.1)["computer"].threshold == 0.98
