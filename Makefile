@@ -52,6 +52,9 @@ soak: $(VENV)/installed-tests  ## hear through random faults for HOURS=24 of sim
 soak-live: $(VENV)/installed-tests  ## the same on a real sound server, SERVER=pulseaudio, pipewire or pipewire-pulse, FAULTS=200 (half an hour)
 	$(BIN)/python tests/soak/live.py --server $(SERVER) --faults $(FAULTS)
 
+soak-broker: $(VENV)/installed-tests  ## publish to an MQTT broker that comes and goes, FAULTS=200 times (a quarter of an hour)
+	$(BIN)/python tests/soak/broker.py --faults $(FAULTS)
+
 fuzz: $(VENV)/installed-tests  ## read RUNS=200000 made-up files of each kind
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group fuzz
 	@for target in settings manifest recording stdin flight; do \
@@ -148,4 +151,4 @@ $(VENV)/installed-lint: $(VENV)/installed-tests
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group lint
 	@touch $@
 
-.PHONY: help setup demo listen test coverage lint bench bench-train soak soak-live fuzz learn install-service uninstall-service lock clean
+.PHONY: help setup demo listen test coverage lint bench bench-train soak soak-live soak-broker fuzz learn install-service uninstall-service lock clean

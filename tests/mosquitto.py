@@ -68,10 +68,22 @@ class Broker:
             self._process.wait(WITHIN_S)
             self._process = None
 
+    def end(self) -> None:
+        """Ask it to end, and wait until it has."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(WITHIN_S)
+            self._process = None
+
     def hang(self) -> None:
         """Stop it where it is; it answers nobody."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
 
 @dataclass

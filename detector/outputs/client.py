@@ -102,17 +102,20 @@ class Connection:
         self._client.subscribe([(topic, 1) for topic in topics])
 
     def finish(self, topic: str, message: str, timeout_s: float) -> None:
-        """Publish a last message, retained, wait for at most timeout_s until it is taken, and disconnect.
+        """Publish a last message, retained, wait for at most timeout_s until it is taken, and disconnect. Once.
 
         It does not wait for the thread, as `loop_stop` would: that may itself be waiting, for an address or for a
         broker that does not answer.
         """
+        if self._is_finished:
+            return
         self._is_finished = True
         if self.is_connected:
             last = self._client.publish(topic, message, qos=1, retain=True)
             if last.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
                 last.wait_for_publish(timeout_s)
-        self._client.disconnect()
+            self._client.disconnect()
+        # Otherwise the greeting may be on its way, and whoever takes leave is not given a last will.
 
     # ---- in the thread of paho
 

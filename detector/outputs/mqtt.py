@@ -101,6 +101,9 @@ class Mqtt:
         self._sent: set[int] = set()
         self._kept: dict[str, str] = {}
         """The latest message by topic, retained at the broker."""
+        self._unpublished: set[str] = set()
+        """Topics whose latest message was not handed over yet: one of each is under way, so that none pile up."""
+        self._under_way: dict[int, str] = {}
         self._detections = Counter(dict.fromkeys(stream.thresholds, 0))
         self._words: set[str] = set()
         """Those that were announced."""
@@ -185,8 +188,9 @@ class Mqtt:
             self._keep_config(config, gone)
 
     def _keep_config(self, config: str, gone: set[str]) -> None:
-        if gone:
-            self._keep(self._config_topic, remove_words(config, gone))
+        if gone and self._connection.is_connected:
+            self._connection.publish(self._config_topic, remove_words(config, gone), is_retained=True)
+            self._unpublished.add(self._config_topic)
         self._keep(self._config_topic, config)
 
     @property
@@ -208,16 +212,22 @@ class Mqtt:
     # ---- how it gets there
 
     def _keep(self, topic: str, message: str) -> None:
-        is_other = self._kept.get(topic) != message
-        self._kept[topic] = message
-        if is_other and self._connection.is_connected:
-            self._connection.publish(topic, message, is_retained=True)
+        if self._kept.get(topic) != message:
+            self._kept[topic] = message
+            self._unpublished.add(topic)
 
     def _send(self, at_most: int = MOST_SENT) -> None:
-        while self._connection.is_connected and self._waiting and len(self._sent) < at_most:
+        if not self._connection.is_connected:
+            return
+        # First what is retained: Home Assistant ignores the events of an entity that it does not know yet.
+        for topic in self._unpublished.difference(self._under_way.values()):
+            self._unpublished.remove(topic)
+            self._under_way[self._connection.publish(topic, self._kept[topic], is_retained=True)] = topic
+        while self._waiting and len(self._sent) < at_most:
             self._sent.add(self._connection.publish(self._topics.detection, self._waiting.popleft()))
 
     def _note_taken(self, number: int) -> None:
+        self._under_way.pop(number, None)
         if number in self._sent:
             self._sent.remove(number)
             self._n_published += 1
@@ -232,8 +242,8 @@ class Mqtt:
         if self._discovery is not None:
             # Before ours is published: what an earlier run has announced is delivered first.
             self._connection.subscribe(self._config_topic, f"{self._discovery}/status")
-        for topic, message in self._kept.items():
-            self._connection.publish(topic, message, is_retained=True)
+        self._unpublished.update(self._kept)
+        self._under_way.clear()  # of an earlier connection, and sent again before this is called
 
     def _receive(self, topic: str, message: bytes, is_retained: bool) -> None:  # noqa: FBT001 - called by position
         """Remove words that an earlier run has announced; publish all anew for a Home Assistant that has started."""

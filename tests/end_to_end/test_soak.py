@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from commands import ENVIRONMENT
+from mosquitto import MISSING
 from pipewire import find_plugin
 
 SOAK = Path(__file__).parent.parent / "soak"
@@ -30,6 +31,12 @@ def test_a_sound_server_may_be_killed_suspended_emptied_and_stopped():
 
 def test_commands_end_with_0_whenever_they_are_asked_to():
     assert soak("signals.py", "--runs", "12", "--seed", "5").endswith(" 0 failures")
+
+
+@pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+def test_a_broker_may_come_and_go_and_every_detection_is_delivered_or_counted():
+    pytest.importorskip("paho.mqtt", reason="needs the extra mqtt: pip install 'keyword-detector[mqtt]'")
+    assert soak("broker.py", "--faults", "4", "--seed", "2").endswith(" 0 failures")
 
 
 @pytest.mark.pipewire

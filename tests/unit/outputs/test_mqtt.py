@@ -197,6 +197,19 @@ def test_a_broker_that_hangs_holds_up_nobody_and_what_it_did_not_take_is_counted
     assert "has not taken 50 detections" in caplog.text
 
 
+def test_of_what_is_retained_one_message_a_topic_is_under_way_and_then_the_latest(broker, reader):
+    with Publishing(broker.url()) as publishing:
+        publishing.until(lambda: publishing.mqtt._connection.is_connected and not publishing.mqtt._under_way)
+        broker.hang()
+        for k in range(100):
+            publishing.mqtt.hear(State(Condition.LISTENING, 1, Condition.DEAF, f"the {k}th"))
+        assert list(publishing.mqtt._under_way.values()) == ["home/ears/state"]
+        broker.resume()
+        publishing.until(lambda: len(reader.of("home/ears/state")) == 3)
+        details = [json.loads(text).get("detail") for text in reader.of("home/ears/state")]
+        assert details == [None, "the 0th", "the 99th"]
+
+
 def test_a_user_with_the_right_password_publishes_and_with_a_wrong_one_it_is_logged_once(tmp_path, caplog):
     passwords = hash_password(tmp_path, "ears", "secret word")
     (tmp_path / "password").write_text("secret word\n")
