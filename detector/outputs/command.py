@@ -41,8 +41,8 @@ OWN_VARIABLES = "KEYWORD_DETECTOR_"
 
 
 # Before Python 3.11.4 (Bookworm has 3.11.2) no other thread runs from vfork until the program is loaded, which may
-# have to wait for a disk: findings/python-vfork.sh. A fork costs more, but only what this process itself costs. The switch is
-# documented, for cases such as this.
+# have to wait for a disk: findings/python-vfork.sh. A fork costs more, but only what this process itself costs. The
+# switch is documented, for cases such as this.
 if sys.version_info < (3, 11, 4):
     setattr(subprocess, "_USE_VFORK", False)  # noqa: B010 - it is typed as final
 
