@@ -57,6 +57,8 @@ def read_templates(commands: Mapping[str, str], words: Sequence[str]) -> list[Te
 
 def _read(word: str, command: str) -> Template:
     wanted = f"expected a command for '{word}'"
+    if "\0" in command:
+        raise SettingsError(f"{wanted} without null bytes, found {command!r}")
     try:
         arguments = shlex.split(command)
     except ValueError as exc:

@@ -8,13 +8,16 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from commands import (
     assert_last_line,
     end,
     ended,
     keywords,
     patched,
+    read_until_heard,
     run,
     start,
     wait_until,
@@ -97,6 +100,24 @@ def test_commands_that_hang_and_fail_change_nothing_of_what_is_detected(demo_sam
     assert timeless(finished.stdout) == timeless(plain.stdout)
     assert "the command for 'yes' was ended after 0.5 s, its limit" in finished.stderr
     assert "1 commands run already: what comes on top is dropped" in finished.stderr
+
+
+@pytest.mark.microphone
+def test_nothing_of_a_microphone_is_lost_to_commands(microphone, supervisor, demo_samples, demo_words, tmp_path, hook):
+    wav = tmp_path / "demo.wav"
+    soundfile.write(wav, np.concatenate((demo_samples, np.zeros(16000, dtype=np.int16))), 16000)
+    floods = hook("floods", "import sys\nwhile True: sys.stderr.write('x' * 10**6)")
+    options = ["--on", f"yes={floods}", "--on", "no=sleep 1000", "--on", "*=false", "--output", tmp_path / "lines"]
+    environment = microphone.environment | supervisor.environment
+    with ended(start("listen", "--json", *options, env=environment)) as process:
+        supervisor.wait_until_ready()  # what is played before the first window may be lost
+        microphone.play(wav)
+        stdout = read_until_heard(process, len(demo_words))
+        rest, stderr = end(process)
+    assert keywords(stdout + rest) == keywords((tmp_path / "lines").read_text()) == demo_words
+    assert "; 0 gaps, 0.00 s lost" in stderr
+    assert "4 commands are ended, as they were still running" in stderr
+    assert "output: 8 written, 0 dropped" in stderr
 
 
 def test_a_stop_ends_commands_with_what_they_have_started(demo_samples, tmp_path, hook):

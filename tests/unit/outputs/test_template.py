@@ -1,8 +1,11 @@
 """Commands are checked before anything is detected, and filled in without being split again."""
 
+import contextlib
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detector.errors import SettingsError
 from detector.events import Detection, Opened
@@ -52,6 +55,7 @@ def test_a_program_is_looked_for_once_by_name_or_path(tmp_path, monkeypatch):
             "expected a command for 'yes' whose program can be run, found none of the name '#'",
         ),
         ("yes", "''", "which names no program"),
+        ("yes", "echo a\0b", "without null bytes, found 'echo a.x00b'"),
         ("yes", "echo {word}", r"with \{keyword\}, .* alone, found \{word\}: braces are written \{\{ and \}\}"),
         ("yes", "echo {}", r"found \{\}"),
         ("yes", "echo {0}", r"found \{0\}"),
@@ -72,6 +76,21 @@ def test_what_does_not_fit_is_refused(word, command, message):
     with pytest.raises(SettingsError, match=message) as caught:
         read_templates({word: command}, WORDS)
     assert "\n" not in str(caught.value)
+
+
+PIECES = st.sampled_from(
+    ["echo", "{keyword}", "{", "}", "{{", "}}", "'", '"', "\\", " ", "$(", "{score:", "!", "\0", "\ud800", "\n", "#"]
+)
+
+
+@given(st.lists(PIECES | st.text(max_size=5), max_size=12).map("".join))
+def test_whatever_a_command_is_it_is_refused_as_a_setting_or_can_be_filled_in(command):
+    with contextlib.suppress(SettingsError):
+        (template,) = read_templates({"yes": f"echo {command}"}, WORDS)
+        assert template.fill(dict.fromkeys(FIELDS, "{not again}"))[0] == "echo"
+        assert "\0" not in command
+    with contextlib.suppress(SettingsError):
+        read_templates({"yes": command}, WORDS)
 
 
 def test_the_fields_of_a_detection_are_those_of_json_on_one_line():
