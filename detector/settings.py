@@ -17,6 +17,7 @@ from msgspec import Meta
 from detector.errors import SettingsError
 from detector.files import decode_text, read_file
 from detector.outputs.settings import Commands, CommandSettings, MetricsSettings, MqttSettings, OutputSettings
+from detector.server.settings import ServeSettings
 from detector.types import (
     Channel,
     Names,
@@ -200,6 +201,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     )
     mqtt: Annotated[MqttSettings, describe("detections to an MQTT broker", can_reload=False)] = MqttSettings()
     metrics: Annotated[MetricsSettings, describe("metrics and health over HTTP", can_reload=False)] = MetricsSettings()
+    serve: Annotated[ServeSettings, describe("the server of many clients", can_reload=False)] = ServeSettings()
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], describe("how much is logged on stderr", can_reload=True)
     ] = "info"

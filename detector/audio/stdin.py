@@ -5,21 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import select
-from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from detector.audio import wav
-from detector.audio.channels import Mixer
 from detector.audio.links import FRAME_HEADER_BYTES, frame_bytes
 from detector.audio.pcm import CODINGS, name_coding
-from detector.audio.resample import open_resampler
+from detector.audio.raw import PLAIN, RawDecoder
 from detector.audio.sources import NOTHING, Block
 from detector.errors import AudioFileError, SettingsError
-from detector.samples import to_int16
 from detector.settings import StdinSettings
 from detector.types import Channel
 
@@ -95,7 +89,7 @@ class Stdin:
         self._given = _Form(settings.format, settings.rate or sample_rate_hz, settings.channels)
         self._channel = channel
         self._form: _Form | None = None
-        self._convert: Callable[[NDArray[np.float32], bool], NDArray[np.float32]]
+        self._decoder: RawDecoder
         self._descriptor = file_descriptor
         self._block_s = block_s
         self._poll_s = poll_s
@@ -167,14 +161,19 @@ class Stdin:
                     raise AudioFileError("expected samples on standard input, found the start of a WAV alone") from None
                 return False
         self._form = form
-        resampler = open_resampler(form.rate_hz, self._sample_rate_hz)
         if isinstance(self._channel, int) and self._channel > form.n_channels:
             raise SettingsError(
                 f"expected channel {self._channel} of standard input, found {form.n_channels} channels: "
                 "--channels says how many raw samples have"
             )
-        mixer = Mixer(self._channel, n_channels=form.n_channels, rate_hz=form.rate_hz, name=self.name)
-        self._convert = lambda frames, is_last: resampler.convert(mixer.mix(frames), is_last=is_last)
+        self._decoder = RawDecoder(
+            form.coding,
+            rate_hz=form.rate_hz,
+            n_channels=form.n_channels,
+            to_hz=self._sample_rate_hz,
+            name="standard input",
+            channel=self._channel,
+        )
         return True
 
     def _read_wav(self, start: bytes) -> _Form:
@@ -207,7 +206,7 @@ class Stdin:
         """Return what is pending, decoded as far as it goes; None at the end, where what is left is dropped."""
         form = self._form
         assert form is not None
-        step = form.n_channels * CODINGS[form.coding].sample_bytes
+        step = self._decoder.frame_bytes
         content = self._pending
         if form.n_bytes is not None:
             content = content[: form.n_bytes - self._n_decoded_bytes]
@@ -220,16 +219,8 @@ class Stdin:
             log.warning("standard input has another WAV behind the first, which is left out")
         if is_end and len(content) > n_bytes:
             log.warning("standard input ended in the middle of a sample; its odd last byte was dropped")
-        samples = self._to_mono(content[:n_bytes], form, is_end=is_end)
+        samples = self._decoder.decode(content[:n_bytes], is_last=is_end)
         return Block(samples) if len(samples) or not is_end else None
-
-    def _to_mono(self, content: bytes, form: _Form, *, is_end: bool) -> NDArray[np.int16]:
-        if form[:3] == (PLAIN, self._sample_rate_hz, 1):
-            return np.frombuffer(content, dtype="<i2").astype(np.int16)
-        frames = CODINGS[form.coding].decode(content).reshape(-1, form.n_channels)
-        if not np.isfinite(frames).all():
-            raise AudioFileError("expected finite samples on standard input, found NaN or infinity")
-        return to_int16(self._convert(np.clip(frames, -1.0, 1.0), is_end))
 
 
 def _find_kind(start: bytes) -> tuple[str | None, int]:
@@ -245,7 +236,3 @@ def _find_kind(start: bytes) -> tuple[str | None, int]:
     # Raw samples may begin like a frame, but another one does not follow where the first would end.
     follows = start[n_bytes : n_bytes + 2] == start[:2]
     return ("MP3 or AAC" if follows else None), n_bytes + 2
-
-
-PLAIN = "s16le"
-"""What needs no conversion, in mono and at the model's rate."""

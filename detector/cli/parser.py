@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -33,6 +34,7 @@ examples:
   keyword-detector detect --recursive --csv memos  all of a folder, as a table
   keyword-detector listen --threshold 0.9 --threshold no=0.95
   keyword-detector listen --model yes-no,computer  several models together
+  keyword-detector serve                           many clients, each with its own sound: Home Assistant
   keyword-detector check --device USB              settings, model and microphone
   keyword-detector learn computer                  a word of your own: asks for it at the microphone
 
@@ -132,6 +134,11 @@ def build_parser() -> argparse.ArgumentParser:
         type=parse_path,
         metavar="DIR",
         help="also write DIR/RECORDING.txt for each recording: labels for Audacity (File, Import, Labels)",
+    )
+    verb = add("serve", "serve many clients, each with its own sound (Wyoming), until stopped", shared)
+    add_option(verb, Settings, "serve.uri", "--uri")
+    add_option(
+        verb, Settings, "serve.announce", "--zeroconf", nargs="?", const=f"keyword-detector {socket.gethostname()}"
     )
     verb = add("replay", "detect again in what --record kept, from the state that the detector was in")
     verb.add_argument("file", metavar="FILE", help="either file of the pair, .flac or .json")
@@ -238,6 +245,10 @@ def _run_with_settings(verb: str, options: dict[str, Any]) -> int:
             as_csv=options["csv"],
             labels=options["labels"],
         )
+    if verb == "serve":
+        from detector.cli.serve import serve
+
+        return serve(settings)
     if verb == "check":
         from detector.cli.check import check
 

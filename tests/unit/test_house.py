@@ -22,35 +22,51 @@ ROOT_MODULES = {
     "types",
     "validation",
 }
-FOLDERS = {"audio", "cli", "core", "daemon", "flight", "learn", "outputs", "process"}
+FOLDERS = {"audio", "cli", "core", "daemon", "flight", "learn", "outputs", "process", "server"}
 
 MOST_LINES = 300
 
 FORBIDDEN = {
-    "core": {"audio", "outputs", "process", "daemon", "cli", "flight", "learn", "assembly", "batch"},
-    "audio": {"core", "learn", "outputs", "daemon", "cli", "flight", "assembly", "batch"},
-    "outputs": {"core", "audio", "learn", "flight", "daemon", "cli", "assembly", "batch"},
-    "flight": {"learn", "outputs", "daemon", "cli", "assembly", "batch"},
-    "learn": {"outputs", "daemon", "cli", "batch"},
-    "process": {"core", "learn", "audio", "outputs", "flight", "daemon", "cli", "assembly", "batch", "events"},
-    "daemon": {"cli", "batch"},
-    "events": {"core", "audio", "outputs", "process", "flight", "daemon", "cli"},
+    "core": {"server", "audio", "outputs", "process", "daemon", "cli", "flight", "learn", "assembly", "batch"},
+    "audio": {"server", "core", "learn", "outputs", "daemon", "cli", "flight", "assembly", "batch"},
+    "outputs": {"server", "core", "audio", "learn", "flight", "daemon", "cli", "assembly", "batch"},
+    "flight": {"server", "learn", "outputs", "daemon", "cli", "assembly", "batch"},
+    "learn": {"server", "outputs", "daemon", "cli", "batch"},
+    "server": {"learn", "outputs", "flight", "daemon", "cli", "batch"},
+    "process": {
+        "server",
+        "core",
+        "learn",
+        "audio",
+        "outputs",
+        "flight",
+        "daemon",
+        "cli",
+        "assembly",
+        "batch",
+        "events",
+    },
+    "daemon": {"server", "cli", "batch"},
+    "events": {"server", "core", "audio", "outputs", "process", "flight", "daemon", "cli"},
     "errors": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
     "text": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events", "settings"},
     "types": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
     "files": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events", "settings"},
     "validation": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events", "settings"},
     "samples": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
-    "settings": {"core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
-    "assembly": {"outputs", "flight", "daemon", "cli", "batch"},
-    "batch": {"outputs", "flight", "daemon", "cli", "process"},
+    "settings": {"server", "core", "audio", "outputs", "process", "flight", "daemon", "cli", "events"},
+    "assembly": {"server", "outputs", "flight", "daemon", "cli", "batch"},
+    "batch": {"server", "outputs", "flight", "daemon", "cli", "process"},
 }
 """What a folder or a module of the root must not import, as far as it is forbidden in part."""
-TABLES = ("outputs.settings.",)
-"""What users may choose of the outputs stands beside them; it knows nothing but types."""
+TABLES = ("outputs.settings.", "server.settings.")
+"""What users may choose of the outputs, and of the server, stands beside them; it knows nothing but types."""
 OF_ONE_MODULE = {
     "sounddevice": {"audio/devices.py"},
     "soxr": {"audio/resample.py"},
+    "wyoming": {"server/messages.py"},
+    "zeroconf": {"server/announce.py"},
+    "concurrent": {"audio/devices.py", "server/scoring.py"},
     "paho": {"outputs/client.py"},
     "threading": {
         "audio/capture.py",
@@ -104,8 +120,9 @@ def test_arrows_point_one_way(file):
         assert library not in outside or str(place) in owners
 
 
-def test_the_settings_of_outputs_know_types_alone():
-    inside, _ = find_imports(PACKAGE / "outputs" / "settings.py", "detector")
+@pytest.mark.parametrize("folder", ["outputs", "server"])
+def test_the_settings_of_outputs_and_of_the_server_know_types_alone(folder):
+    inside, _ = find_imports(PACKAGE / folder / "settings.py", "detector")
     assert {module.partition(".")[0] for module in inside} == {"types"}
 
 

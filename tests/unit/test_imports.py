@@ -17,6 +17,10 @@ MODULES = sorted(
 assert len(MODULES) > 20
 HEAVY = ("tensorflow", "keras", "training", "scipy", "torch")
 OF_EXTRAS = {
+    "detector.server.announce": "zeroconf",
+    "detector.server.client": "wyoming",
+    "detector.server.messages": "wyoming",
+    "detector.server.server": "wyoming",
     "detector.outputs.client": "paho.mqtt",
     "detector.outputs.mqtt": "paho.mqtt",
     "detector.outputs.prometheus": "prometheus_client",

@@ -15,6 +15,7 @@ from detector.settings import read_settings
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 PLAIN, TEMPLATE = SYSTEMD / "keyword-detector.service", SYSTEMD / "keyword-detector@.service"
+SERVER = SYSTEMD / "keyword-detector-serve.service"
 UNITS = [PLAIN, TEMPLATE, SYSTEMD / "user" / "keyword-detector.service"]
 MOST_EXPOSED = 10
 """`--threshold` of systemd-analyze: an exposure level of 1.0."""
@@ -56,6 +57,10 @@ DROP_INS = {"command/gpio": 7, "network/metrics": 13, "network/mqtt": 15}
 """What an output needs of the system units that they do not have, and how exposed they are with it, ten times that."""
 
 
+OF_SERVER = {"network/serve": 12}
+"""The same of the server's unit, which has a network, but no further than this machine."""
+
+
 def exposure_of(unit, drop_in, folder):
     """Return how exposed systemd finds a unit with a drop-in, 0 to 10, after it has found it valid."""
     copy = folder / unit.name.replace("@", "@kitchen")
@@ -78,9 +83,48 @@ def test_a_drop_in_opens_what_an_output_needs_and_not_much_more(unit, drop_in, t
     assert 10 * exposure_of(unit, drop_in, tmp_path) <= DROP_INS[drop_in]
 
 
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd")
+@pytest.mark.parametrize("drop_in", OF_SERVER)
+def test_a_drop_in_of_the_server_lets_clients_of_local_networks_in_and_not_much_more(drop_in, tmp_path):
+    assert 10 * exposure_of(SERVER, drop_in, tmp_path) <= OF_SERVER[drop_in]
+
+
+def test_the_server_is_confined_as_the_detector_is_but_for_a_network_of_its_own_machine_and_no_microphone():
+    plain, server = (
+        {line for line in unit.read_text().splitlines() if line and not line.startswith("#")}
+        for unit in (PLAIN, SERVER)
+    )
+    assert server - plain == {
+        "Description=Keyword detector for Wyoming clients",
+        "After=network.target multi-user.target",
+        "ExecStart=/opt/keyword-detector/venv/bin/keyword-detector serve --config /etc/keyword-detector.toml",
+        "PrivateDevices=yes",
+        "IPAddressAllow=localhost",
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+    }
+    assert plain - server == {
+        "Description=Keyword detector",
+        "After=sound.target multi-user.target",
+        "TimeoutStartSec=infinity",
+        "ExecStart=/opt/keyword-detector/venv/bin/keyword-detector listen --config /etc/keyword-detector.toml",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "SupplementaryGroups=audio",
+        "StateDirectory=keyword-detector",
+        "StateDirectoryMode=0700",
+        "DeviceAllow=char-alsa rw",
+        "PrivateNetwork=yes",
+        "RestrictAddressFamilies=AF_UNIX",
+    }
+    _, *arguments = settings_of(SERVER)["ExecStart"].split()
+    assert build_parser().parse_args(arguments).verb == "serve"
+
+
 def test_each_drop_in_is_rated_and_leaves_closed_what_is_not_named():
-    assert {str(file.relative_to(SYSTEMD).with_suffix("")) for file in SYSTEMD.glob("*/*.conf")} == set(DROP_INS)
-    for name in DROP_INS:
+    assert {str(file.relative_to(SYSTEMD).with_suffix("")) for file in SYSTEMD.glob("*/*.conf")} == {
+        *DROP_INS,
+        *OF_SERVER,
+    }
+    for name in (*DROP_INS, *OF_SERVER):
         opened = read(SYSTEMD / f"{name}.conf")
         assert opened.sections() == ["Service"]
         assert "IPAddressDeny" not in opened["Service"]  # what is not allowed stays denied

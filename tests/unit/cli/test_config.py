@@ -19,6 +19,7 @@ from detector.errors import ModelNotFoundError, SettingsError
 from detector.events import Asked, Closed, Condition, Event, Gap, GapCause, Opened, Progress, Scored, State
 from detector.outputs.console import WRITTEN
 from detector.outputs.settings import MqttSettings
+from detector.server.settings import ServeSettings
 from detector.settings import Settings, read_settings
 from detector.types import fields_of
 
@@ -137,6 +138,7 @@ def test_a_setting_says_whether_flag_file_model_or_default_has_it(write):
         "output": {"path": "default"},
         "mqtt": dict.fromkeys(MqttSettings.__struct_fields__, "default"),
         "metrics": {"address": "default"},
+        "serve": dict.fromkeys(ServeSettings.__struct_fields__, "default"),
         "log_level": "default",
         "log_format": "default",
     }

@@ -1,0 +1,1 @@
+"""Many clients at once: each sends its own sound and is sent what is detected in it."""
