@@ -42,6 +42,7 @@ LONGEST = [
     "end_to_end/test_pipewire.py",
     "end_to_end/test_recovery.py",
     "end_to_end/test_service.py",
+    "end_to_end/test_mqtt.py",
     "training/test_teachers.py",
 ]
 """Files that keep a process busy for longest come first, so that no process waits at the end for one that has just

@@ -197,6 +197,14 @@ def test_a_broker_that_hangs_holds_up_nobody_and_what_it_did_not_take_is_counted
     assert "has not taken 50 detections" in caplog.text
 
 
+def test_whoever_ends_before_the_broker_has_confirmed_that_it_is_online_does_not_take_leave(broker, reader):
+    with Publishing(broker.url()) as publishing:
+        reader.wait_for("home/ears/availability", "online")  # and nothing has caught up with that
+        publishing.mqtt.__exit__(None, None, None)
+        publishing.mqtt._connection._client.socket().close()  # as the end of the process does
+        reader.wait_for("home/ears/availability", "offline")
+
+
 def test_of_what_is_retained_one_message_a_topic_is_under_way_and_then_the_latest(broker, reader):
     with Publishing(broker.url()) as publishing:
         publishing.until(lambda: publishing.mqtt._connection.is_connected and not publishing.mqtt._under_way)
