@@ -11,7 +11,7 @@ MACHINE := $(shell uname -m)
 JOBS ?= $(shell expr 2 \* $$(nproc))
 PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # PulseAudio and PipeWire stand in for a microphone in the tests, espeak-ng and flite speak words, mosquitto is a broker; the detector needs libportaudio2 alone.
-TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins pipewire pipewire-pulse wireplumber dbus-daemon espeak-ng flite mosquitto mosquitto-clients openssl curl
+TEST_PACKAGES := pulseaudio pulseaudio-utils libasound2-plugins pipewire pipewire-pulse wireplumber dbus-daemon espeak-ng flite mosquitto mosquitto-clients openssl curl logrotate
 
 .DEFAULT_GOAL := help
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from commands import (
     wait_until_says,
 )
 
+PAGE = Path(__file__).parents[2] / "docs" / "outputs.md"
 SCHEMA = Path(__file__).parents[2] / "docs" / "events.schema.json"
 OUTPUTS = ["detector.outputs.command", "detector.outputs.template", "detector.outputs.lines", "shlex"]
 LISTS_MODULES = f"""
@@ -154,15 +158,42 @@ def test_a_file_gets_json_lines_whatever_is_printed(demo_samples, tmp_path, flag
     assert f"output: {len(lines.splitlines())} written, 0 dropped" in finished.stderr
 
 
-def test_sighup_opens_the_file_anew_without_losing_a_line(demo_samples, tmp_path):
+@pytest.fixture(params=["rename", "logrotate"])
+def rotate(request, tmp_path):
+    """Return a function that puts a file aside, as NAME.1, and has a process open it anew."""
+    if request.param == "rename":
+
+        def rename(file, process):
+            file.rename(f"{file}.1")
+            process.send_signal(signal.SIGHUP)
+
+        return rename
+    logrotate = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
+    if logrotate is None or not PAGE.is_file():
+        pytest.skip("needs logrotate (apt-get install logrotate) and docs/outputs.md")
+    (shown,) = re.findall(r"```\n(/var/lib/private/.*?)```", PAGE.read_text(), re.DOTALL)
+
+    def run_logrotate(file, process):
+        written = shown.replace("/var/lib/private/keyword-detector/detections.jsonl", str(file))
+        written = written.replace("systemctl reload keyword-detector", f"kill -HUP {process.pid}")
+        settings = tmp_path / "logrotate"
+        settings.write_text(written)
+        settings.chmod(0o644)  # logrotate refuses one that others may write
+        command = [logrotate, "--force", "--state", tmp_path / "state", settings]
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (finished.returncode, finished.stderr) == (0, "")
+
+    return run_logrotate
+
+
+def test_sighup_opens_the_file_anew_without_losing_a_line(demo_samples, tmp_path, rotate):
     file, rotated = tmp_path / "lines", tmp_path / "lines.1"
     half = len(demo_samples) // 2 // 960 * 960
     with ended(start("listen", "-", "--json", "--output", file, stdin=-1)) as process:
         process.stdin.buffer.write(demo_samples[:half].tobytes())
         process.stdin.flush()
         wait_until(lambda: file.exists() and file.read_text().count("keyword") >= 2)
-        file.rename(rotated)
-        process.send_signal(signal.SIGHUP)
+        rotate(file, process)
         wait_until_says(process, "settings were read anew")
         wait_until(file.exists)
         process.stdin.buffer.write(demo_samples[half:].tobytes())
