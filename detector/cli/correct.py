@@ -16,11 +16,11 @@ from detector.cli.arguments import print_json, print_lines
 from detector.cli.lessons import (
     describe,
     describe_undone,
-    how_to_reload,
     list_folders,
     teach,
     to_json,
 )
+from detector.cli.reloading import how_to_reload
 from detector.errors import EXIT_OK, AudioFileError, DetectorError, SettingsError
 from detector.flight.folder import find_newest
 from detector.flight.format import Flight

@@ -19,10 +19,10 @@ from detector.cli.learnt import forget, list_learnt, undo
 from detector.cli.lessons import (
     choose_folder,
     describe,
-    describe_reload,
     describe_use,
     teach,
 )
+from detector.cli.reloading import describe_reload
 from detector.cli.sources import check_source
 from detector.core import folders
 from detector.errors import EXIT_OK, AudioFileError, DetectorError, SettingsError
@@ -186,7 +186,7 @@ def _learn(
             print_json(outcome)
             return EXIT_OK
         others = [other for other, _ in list_words([kept.folder])]
-        print_lines([*describe(outcome), *describe_use(kept, others), *describe_reload()])
+        print_lines([*describe(outcome), *describe_use(kept, others), *describe_reload(kept)])
     return EXIT_OK
 
 

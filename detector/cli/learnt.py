@@ -6,7 +6,8 @@ import logging
 from pathlib import Path
 
 from detector.cli.arguments import print_json, print_lines
-from detector.cli.lessons import describe_figures, describe_reload, describe_undone, list_folders, to_json
+from detector.cli.lessons import describe_figures, describe_undone, list_folders, to_json
+from detector.cli.reloading import describe_reload
 from detector.errors import EXIT_OK, SettingsError
 from detector.learn.naming import check_word
 from detector.learn.store import locked
@@ -67,7 +68,7 @@ def undo(settings: Settings, folder: Path, word: str) -> int:
     if settings.json:
         print_json(to_json(kept, index))
     else:
-        print_lines([*describe_undone(index), *describe_reload()])
+        print_lines([*describe_undone(index), *describe_reload(kept)])
     return EXIT_OK
 
 

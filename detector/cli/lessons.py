@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from detector.learn.say import say_takes
 from detector.learn.takes import Take
 from detector.learn.voice import N_OTHERS
 from detector.learn.words import KeptWord
-from detector.process.daemons import Daemon, find_daemons
 
 log = logging.getLogger(__name__)
 
@@ -204,24 +203,6 @@ def describe_use(kept: KeptWord, others: Sequence[KeptWord] = ()) -> list[str]:
     if beside:
         lines.append(f"beside others  keyword-detector listen --model {shlex.quote(','.join([*beside, name]))}")
     return lines
-
-
-def describe_reload() -> Iterator[str]:
-    """Yield how detectors that run take a word over."""
-    for daemon in find_daemons():
-        yield f"reload         {how_to_reload(daemon)}: a detector that runs takes it over, if its settings name it"
-
-
-def how_to_reload(daemon: Daemon) -> str:
-    """Return what has a detector take over what was learnt."""
-    if daemon.unit is not None:
-        sudo = "" if daemon.unit.startswith("--user") else "sudo "
-        return f"{sudo}systemctl {daemon.unit.replace('keyword-detector', 'reload keyword-detector')}"
-    return (
-        f"kill -HUP {daemon.pid}"
-        if daemon.can_reload
-        else f"end {daemon.pid}, which has no --config, and start it anew"
-    )
 
 
 def _describe(figure: Figure, factor: float, unit: str) -> str:

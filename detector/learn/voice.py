@@ -32,9 +32,9 @@ N_HEARD = 3
 what was before it."""
 SHRINKAGE = 0.5
 """Of the covariance of what others say, towards the same in all directions."""
-LIMIT = 0.5
-"""How far from the others' mean, 0, towards that of the voice's own takes, 1, a voice is let through. Chosen on "zero"
-and "five" of Speech Commands."""
+LIMIT = 0.7
+"""How far from the others' mean, 0, towards that of the voice's own takes, 1, a voice is let through: the most at which
+few of its own were refused, on "zero" of Speech Commands."""
 STEEP = 40.0
 """Logits from the others' mean to the voice's own: beyond the limit the word alone decides."""
 N_OTHERS = 90

@@ -27,6 +27,10 @@ class Daemon(NamedTuple):
     """The signals that it takes as requests, a bit each; others would end it."""
     unit: str | None
     """The unit of systemd that it is, as systemctl takes it: "keyword-detector", or with "--user " before it."""
+    command: tuple[str, ...] = ()
+    """Its command line."""
+    folder: Path | None = None
+    """Where it runs, from which its paths lead; None where this user may not know."""
 
     @property
     def can_reload(self) -> bool:
@@ -50,11 +54,15 @@ def look_at(pid: int) -> Daemon | None:
     """Return what a process is as a detector that listens; None if it is none, or nobody may know."""
     with contextlib.suppress(OSError, ValueError):
         process = PROCESSES / str(pid)
-        if is_listening((process / "cmdline").read_bytes().decode(errors="replace").split("\0")):
+        command = (process / "cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
+        if is_listening(command):
             caught = _CAUGHT.search((process / "status").read_text())
             unit = _UNIT.search((process / "cgroup").read_text())
             name = f"{'--user ' if unit['user'] else ''}{unit['name']}" if unit else None
-            return Daemon(pid, int(caught[1], 16) if caught else 0, name)
+            folder = None
+            with contextlib.suppress(OSError):
+                folder = (process / "cwd").readlink()
+            return Daemon(pid, int(caught[1], 16) if caught else 0, name, tuple(command[:-1]), folder)
     return None
 
 

@@ -118,6 +118,16 @@ def test_a_folder_that_is_not_looked_into_is_named_in_full(models, takes, tmp_pa
     assert set(keywords(call("detect", demo_file, "--model", tmp_path / "computer", "--json").stdout)) == {"computer"}
 
 
+def test_who_listens_to_a_word_is_said_to_take_it_over_and_nobody_else(models, takes, tmp_path):
+    with ended(listen(tmp_path, "yes-no")[0]):
+        assert "reload" not in call("learn", "computer", *takes).stdout
+    process, _ = listen(tmp_path, models / "computer")
+    with ended(process):
+        lines = call("learn", "computer", takes[0], "--add").stdout.splitlines()
+        assert lines[-1] == f"reload         kill -HUP {process.pid}: the detector that listens to it takes it over"
+        assert lines[-1] in call("learn", "computer", "--undo").stdout.splitlines()
+
+
 def test_what_was_learnt_is_listed(models, computer):
     assert "computer: 3 takes, 0 false alarms" in call("learn").stdout
     (word,) = json.loads(call("learn", "--json").stdout)["words"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from commands import end, start, wait_until_listening, wait_until_says
@@ -52,6 +53,8 @@ def test_a_detector_is_found_by_the_folder_that_it_records_into_and_reloads(tmp_
     wait_until_listening(process)
     found = find_holder(folder)
     assert (found.pid, found.can_reload, found.unit) == (process.pid, True, None)
+    assert found.command[-5:] == ("listen", "-", "--config", str(settings), "--record", str(folder))[-5:]
+    assert found.folder == Path.cwd()
     assert found in list(find_daemons())
     assert find_holder(tmp_path) is None
     assert request_reload(found)
