@@ -29,9 +29,9 @@ VETO = Veto(
     misses=0.25,
     misses_interval=(0.05, 0.7),
     misses_basis="1 of 4 takes",
-    refused=0.7,
-    refused_interval=(0.5, 0.9),
-    refused_basis="21 of 30 voices",
+    refused_synthetic=0.7,
+    refused_synthetic_interval=(0.5, 0.9),
+    refused_synthetic_basis="21 of 30 voices",
 )
 
 

@@ -169,7 +169,7 @@ def describe_figures(report: Mapping[str, Any]) -> list[str]:
         costs, refused = read_veto(veto)
         lines += [
             f"only me costs  {_describe(costs, 100.0, ' % more misses')}",
-            f"and refuses    {_describe(refused, 100.0, ' % of other voices')}",
+            f"and refuses    {_describe(refused, 100.0, ' % of synthetic voices')}",
         ]
     return lines
 

@@ -71,10 +71,10 @@ def read_figures(report: Mapping[str, Any]) -> tuple[Figure, Figure]:
 
 
 def read_veto(veto: Mapping[str, Any]) -> tuple[Figure, Figure]:
-    """Return the share of one's own takes, and of others', that a report expects to be refused."""
+    """Return the share of one's own takes, and of synthetic voices', that a report expects to be refused."""
     own, others = (
         Figure(veto.get(name), veto.get(f"{name}_interval"), str(veto.get(f"{name}_basis", "")))
-        for name in ("misses", "refused")
+        for name in ("misses", "refused_synthetic")
     )
     return own, others
 

@@ -17,10 +17,10 @@ class Veto(msgspec.Struct, frozen=True, kw_only=True):
     """Share of one's own takes that are refused, beside those that are missed."""
     misses_interval: tuple[float, float]
     misses_basis: str
-    refused: float | None
-    """Share of others' takes; None where it is not known."""
-    refused_interval: tuple[float, float] | None
-    refused_basis: str
+    refused_synthetic: float | None
+    """Share of synthetic voices' takes; None where it is not known. Of people fewer are."""
+    refused_synthetic_interval: tuple[float, float] | None
+    refused_synthetic_basis: str
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -104,10 +104,10 @@ def learn_voices(
         misses_interval=wilson(n_refused, len(own)),
         misses_basis=f"{n_refused} of {len(own)} of one's own takes refused when the voice was learnt from the others, "
         "as they were recorded",
-        refused=n_others / len(counted) if counted else None,
-        refused_interval=wilson(n_others, len(counted)) if counted else None,
-        refused_basis=f"{n_others} of {len(counted)} takes of {n_voices} synthetic voices that nothing was learnt from;"
-        " of people not known",
+        refused_synthetic=n_others / len(counted) if counted else None,
+        refused_synthetic_interval=wilson(n_others, len(counted)) if counted else None,
+        refused_synthetic_basis=f"{n_others} of {len(counted)} takes of {n_voices} that nothing was learnt from; of "
+        "people fewer, how many is not known",
     )
 
 

@@ -133,7 +133,7 @@ class Bench:
         for speaker in speakers:
             found = self.find_takes(speaker, word)
             lesson = learn(word, [take for _, take in found[:n_takes]], resources=self.resources, others=others)
-            expected.append((lesson.report.veto.misses, lesson.report.veto.refused))
+            expected.append((lesson.report.veto.misses, lesson.report.veto.refused_synthetic))
             for manner in MANNERS:
                 own = [self.place(file, speaker, word, manner, rng) for file, _ in found[n_takes:]]
                 for counts, streams in ((costs, own), (refused, foreign[manner])):

@@ -251,10 +251,10 @@ def test_other_voices_are_refused_where_that_is_asked_for_and_let_through_again(
     assert finished.returncode == 0, finished.stderr
     lines = finished.stdout.splitlines()
     assert "only me costs  25 % more misses (5-70): 1 of 4 takes" in lines
-    assert "and refuses    70 % of other voices (50-90): 21 of 30 voices" in lines
+    assert "and refuses    70 % of synthetic voices (50-90): 21 of 30 voices" in lines
     assert "having 'yes' said by other voices" in finished.stderr
     (word,) = json.loads(call("learn", "--json").stdout)["words"]
-    assert (word["only_me"], word["report"]["veto"]["refused"]) == (True, 0.7)
+    assert (word["only_me"], word["report"]["veto"]["refused_synthetic"]) == (True, 0.7)
     assert "only me costs" in call("learn", "yes", "--add", takes[0]).stdout
     assert "only me" not in call("learn", "yes", "--no-only-me").stdout
     (word,) = json.loads(call("learn", "--json").stdout)["words"]

@@ -177,5 +177,5 @@ def test_a_word_for_its_own_voice_alone_is_the_same_word_with_a_veto(resources, 
     assert read_report(only.manifest.training) == only.report
     veto = only.report.veto
     assert veto.misses_basis.endswith("as they were recorded")
-    assert "takes of 1 synthetic voices" in veto.refused_basis
+    assert "takes of 1 that nothing was learnt from" in veto.refused_synthetic_basis
     Model(only.manifest, only.flatbuffer)

@@ -75,14 +75,14 @@ def test_a_voice_lets_itself_through_and_others_not(voice):
     assert len(units) == 1
     assert hears(units, ANNA)
     assert not hears(units, BEN)
-    assert (veto.misses, veto.refused) == (0.0, pytest.approx(1.0, abs=0.2))
+    assert (veto.misses, veto.refused_synthetic) == (0.0, pytest.approx(1.0, abs=0.2))
 
 
 def test_what_it_costs_and_refuses_is_counted_on_what_it_was_not_learnt_from(voice):
     _, veto = voice
     assert veto.misses_basis.startswith("0 of 4 of one's own takes refused when the voice was learnt from the others")
-    assert f"of {N_VOICES // 3} takes of {N_VOICES // 3} synthetic voices" in veto.refused_basis
-    assert veto.refused_basis.endswith("of people not known")
+    assert f"of {N_VOICES // 3} takes of {N_VOICES // 3} that nothing was learnt from" in veto.refused_synthetic_basis
+    assert veto.refused_synthetic_basis.endswith("of people fewer, how many is not known")
     assert veto.misses_interval[1] > 0.4, "four takes tell little"
 
 
