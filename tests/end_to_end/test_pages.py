@@ -26,16 +26,18 @@ TOOLS = {"curl": "curl", "ffmpeg": "ffmpeg", "promtool": "prometheus"}
 """Programs of others that pages use, and the packages that they are in."""
 SHOWN = {"", "dockerfile", "json", "python", "text", "yaml"}
 """What is shown, not typed, by the name of its language."""
-LISTEN = """#!/bin/sh
-if [ "$1" = listen ]; then
-  for argument; do
-    [ "$argument" != - ] && [ ! -f "$argument" ] || exec "{python}" -m detector "$@"
-  done
-  exec "{python}" -m detector "$@" tests/recordings/flight-1.flac
-fi
-exec "{python}" -m detector "$@"
+PROGRAM = """#!/bin/sh
+case "$1" in
+  listen)
+    for argument; do
+      [ "$argument" != - ] && [ ! -f "$argument" ] || exec "{python}" -m detector "$@"
+    done
+    exec "{python}" -m detector "$@" tests/recordings/flight-1.flac ;;
+  serve) exec timeout --preserve-status 5 "{python}" -m detector "$@" ;;
+  *) exec "{python}" -m detector "$@" ;;
+esac
 """
-"""What listens to a microphone listens to a recording instead."""
+"""What listens to a microphone listens to a recording instead, and what serves without end is ended."""
 
 if not DOCS.is_dir():
     pytest.skip("needs the documents: a checkout", allow_module_level=True)
@@ -89,7 +91,7 @@ def place(tmp_path):
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)
     for name, text in (
-        ("keyword-detector", LISTEN.format(python=sys.executable)),
+        ("keyword-detector", PROGRAM.format(python=sys.executable)),
         ("keyword-trainer", f'#!/bin/sh\nexec "{sys.executable}" -m training "$@"\n'),
     ):
         (programs / name).write_text(text)
@@ -126,7 +128,8 @@ def test_what_a_page_says_is_so(block, place):
     for tool, package in TOOLS.items():
         if tool in words and shutil.which(tool, path=search) is None:
             pytest.skip(f"needs {tool}: apt-get install {package}")
-    script = block.text.replace("9275", str(find_free_port())).replace("/tmp/", f"{place}/")
+    script = re.sub(r"\b(9275|10400)\b", str(find_free_port()), block.text)
+    script = re.sub(r"/(tmp|run)/", f"{place}/", script)
     places = os.pathsep.join([str(ROOT), *filter(None, [ENVIRONMENT.get("PYTHONPATH")])])
     finished = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
