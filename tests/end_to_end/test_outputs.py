@@ -16,6 +16,7 @@ import pytest
 import soundfile
 from commands import (
     assert_last_line,
+    call,
     end,
     ended,
     keywords,
@@ -262,7 +263,17 @@ def test_every_line_that_is_printed_is_as_the_published_schema_says(demo_samples
     assert timeless((tmp_path / "lines").read_text()) == timeless(printed)
 
 
-# ---- what is refused
+# ---- what is checked, and what is refused
+
+
+def test_check_shows_commands_and_path_and_runs_and_makes_nothing(tmp_path, settings_file):
+    file = settings_file(f'[on]\nyes = "touch {tmp_path}/ran"\n[output]\npath = "{tmp_path}/lines"')
+    printed = call("check", "--config", file).stdout
+    assert f"on         yes: touch {tmp_path}/ran\n" in printed
+    assert f"output     {tmp_path}/lines: can be written to\n" in printed
+    answer = json.loads(call("check", "--json", "--config", file).stdout)
+    assert (answer["on"], answer["output"]) == ({"yes": f"touch {tmp_path}/ran"}, f"{tmp_path}/lines")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["settings.toml"]
 
 
 @pytest.mark.parametrize(
