@@ -43,6 +43,30 @@ def test_every_verb_and_option_is_in_the_reference(command):
                 assert option in reference or option in ("--help", "--version")
 
 
+DOCUMENTS = sorted(
+    file for pattern in ("*.md", "docs/*.md", "systemd/*.md", "models/*.md") for file in ROOT.glob(pattern)
+)
+
+
+def anchors_of(document):
+    """Return what a page's headings are linked to by: their words in small letters, with hyphens between."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.skipif(not (ROOT / "training").is_dir(), reason="needs the packages that pages link to: a checkout")
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_link_leads_to_what_is_there(document):
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        place = (document.parent / path).resolve() if path else document
+        assert place.exists(), target
+        assert not anchor or anchor in anchors_of(place), target
+
+
 def test_the_newest_version_of_the_changelog_is_this_one():
     text = (ROOT / "CHANGELOG.md").read_text()
     assert re.findall(r"^## \[(\d+\.\d+\.\d+)\]", text, re.MULTILINE)[0] == __version__
