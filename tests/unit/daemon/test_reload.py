@@ -6,6 +6,7 @@ import pytest
 from detector.daemon.reload import check_reload, fixed_fields
 from detector.errors import SettingsError
 from detector.outputs.settings import CommandSettings, MetricsSettings, MqttSettings, OutputSettings
+from detector.server.settings import ServeSettings
 from detector.settings import RecordSettings, RecoverySettings, Settings, StdinSettings
 from detector.types import fields_of
 
@@ -26,6 +27,7 @@ def test_every_setting_says_whether_a_reload_takes_it_over():
         "output",
         "mqtt",
         "metrics",
+        "serve",
     )
 
 
@@ -49,6 +51,7 @@ def test_a_reload_takes_over_model_words_thresholds_output_and_log_level_alone()
         "output": OutputSettings(path="a.jsonl"),
         "mqtt": MqttSettings(url="mqtt://broker"),
         "metrics": MetricsSettings(address="9275"),
+        "serve": ServeSettings(uri="stdio://"),
     }
     assert set(others) == set(fixed_fields())
     for name, value in others.items():
