@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ PLACES = (
 )
 VARIABLE = "KEYWORD_DETECTOR_MQTT_PASSWORD"
 CREDENTIAL = "mqtt-password"
+_TOPIC = re.compile(r"[^$+#\0\ud800-\udfff][^+#\0\ud800-\udfff]{0,249}")
 MOST_BYTES = 64 * 1024
 """Of a file with a password: MQTT takes no longer one."""
 
@@ -49,20 +51,21 @@ def parse_address(url: str, *, default_prefix: str) -> Address:
         If it is none, or holds a password: command lines can be read by everybody on a machine. It is not repeated.
     """
     try:
+        url.encode()
         parts = urlsplit(url)
-        port = parts.port
+        port = PORTS.get(parts.scheme) if parts.port is None else parts.port
     except ValueError as exc:
         raise SettingsError(f"expected mqtt.url to be {FORM}, found: {exc}") from exc
     if parts.password is not None:
         raise SettingsError(f"expected no password in mqtt.url, found one: {PLACES}")
-    if parts.scheme not in PORTS or not parts.hostname or parts.query or parts.fragment:
+    if parts.scheme not in PORTS or not parts.hostname or not port or parts.query or parts.fragment:
         raise SettingsError(f"expected mqtt.url to be {FORM}, found '{url}'")
     return Address(
         host=_check_host(parts),
-        port=port or PORTS[parts.scheme],
+        port=port,
         is_tls=parts.scheme == "mqtts",
         user=unquote(parts.username or "") or None,
-        prefix=check_topic(unquote(parts.path).strip("/") or default_prefix),
+        prefix=check_topic(unquote(parts.path).strip("/") or default_prefix, "mqtt.url"),
     )
 
 
@@ -76,17 +79,33 @@ def _check_host(parts: SplitResult) -> str:
     return host
 
 
-def check_topic(topic: str) -> str:
-    """Return a topic that others may follow after a slash.
+def check_topic(topic: str, setting: str) -> str:
+    """Return a topic of a setting that others may follow after a slash.
 
     Raises
     ------
     SettingsError
         If it holds what stands for any topic, or is one of the broker's own.
     """
-    if any(character in topic for character in "+#\0") or topic.startswith("$") or len(topic.encode()) > 1000:
-        raise SettingsError(f"expected a topic of MQTT without +, # and a $ at its start, found '{topic}'")
+    if not _TOPIC.fullmatch(topic):
+        raise SettingsError(
+            f"expected in {setting} a topic of MQTT without +, # and a $ at its start, of up to 250 characters, found "
+            f"'{topic[:60]}'"
+        )
     return topic
+
+
+def check_identifier(identifier: str) -> str:
+    """Return an identifier, of which Home Assistant makes names.
+
+    Raises
+    ------
+    SettingsError
+        If it holds what it does not take.
+    """
+    if not re.fullmatch("[a-zA-Z0-9_-]{1,64}", identifier):
+        raise SettingsError(f"expected mqtt.device_id to be letters, digits, _ and -, found '{identifier[:60]}'")
+    return identifier
 
 
 def read_password(settings: MqttSettings, environment: Mapping[str, str], user: str | None) -> str | None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.events import Closed, Condition, Detection, Event, Opened, Progress, State, StatusReport
-from detector.outputs.broker import open_tls, parse_address, read_password
+from detector.outputs.broker import check_identifier, check_topic, open_tls, parse_address, read_password
 from detector.outputs.client import Connection
 from detector.outputs.discovery import (
     OFFLINE,
@@ -78,11 +78,12 @@ class Mqtt:
         assert settings.url is not None
         name = stream.source_id
         address = parse_address(settings.url, default_prefix=f"keyword-detector/{name}" if name else "keyword-detector")
-        self._identifier = settings.device_id or identify(name)
+        self._identifier = check_identifier(settings.device_id) if settings.device_id else identify(name)
         self._topics = Topics(address.prefix)
         self._broker = str(address)
         self._most_waiting = settings.most_waiting
-        self._discovery = settings.discovery_prefix if settings.discovery else None
+        prefix = check_topic(settings.discovery_prefix, "mqtt.discovery_prefix")
+        self._discovery = prefix if settings.discovery else None
         self._clock = clock
         self._connection = Connection(
             address,

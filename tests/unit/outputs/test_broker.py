@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import example, given
+from hypothesis.strategies import text
 
 from detector.errors import SettingsError
-from detector.outputs.broker import Address, parse_address, read_password
+from detector.outputs.broker import Address, check_identifier, check_topic, parse_address, read_password
 from detector.outputs.settings import MqttSettings
 
 
@@ -41,12 +45,36 @@ def test_a_url_names_a_broker_a_user_and_a_topic(url, expected):
         "mqtt://broker/$SYS/x",
         f"mqtt://{'a' * 64}.de",
         "mqtt://a..b",
+        "mqtt://broker:0",
+        "mqtt://\ud800",
+        "mqtt://me\ud800@broker",
+        "mqtt://broker/\ud800",
+        "mqtt://broker/a\0b",
+        f"mqtt://broker/{'a' * 300}",
     ],
 )
 def test_what_is_no_broker_is_refused_in_one_line(url):
     with pytest.raises(SettingsError, match=r"^expected .*, found") as refused:
         parse_address(url, default_prefix="ears")
     assert "\n" not in str(refused.value)
+
+
+@given(text())
+@example("//[")
+def test_any_text_is_a_broker_or_refused(rest):
+    with contextlib.suppress(SettingsError):
+        address = parse_address(f"mqtt://{rest}", default_prefix="ears")
+        assert address.host
+        assert 0 < address.port < 65536
+        assert (address.host + address.prefix + (address.user or "")).encode()
+
+
+def test_what_home_assistant_does_not_take_is_refused():
+    with pytest.raises(SettingsError, match=r"expected in mqtt\.discovery_prefix a topic .*found 'home/#'"):
+        check_topic("home/#", "mqtt.discovery_prefix")
+    for identifier in ("my/kitchen", "küche", "", "a" * 65):
+        with pytest.raises(SettingsError, match=r"expected mqtt\.device_id to be letters, digits, _ and -, found"):
+            check_identifier(identifier)
 
 
 def test_a_password_in_a_url_is_refused_without_repeating_it_and_with_where_it_belongs():
