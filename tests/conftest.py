@@ -41,6 +41,8 @@ LONGEST = [
     "end_to_end/test_soak.py",
     "end_to_end/test_pipewire.py",
     "end_to_end/test_recovery.py",
+    "end_to_end/test_pages.py",
+    "end_to_end/test_metrics.py",
     "end_to_end/test_service.py",
     "end_to_end/test_mqtt.py",
     "training/test_teachers.py",

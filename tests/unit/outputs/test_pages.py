@@ -3,7 +3,9 @@
 import contextlib
 import http.client
 import socket
+import threading
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from commands import wait_until
@@ -174,6 +176,27 @@ def test_the_end_closes_what_is_open_and_frees_the_port():
         assert client.recv(100) == b""
     with PageServer(LOCAL, server.port, PAGES) as again:
         assert ask(again, "/plain")[0] == 200
+
+
+def test_beginning_and_ending_leaves_no_thread_and_no_file_behind():
+    before = (threading.active_count(), len(list(Path("/proc/self/fd").iterdir())))
+    for _ in range(50):
+        with PageServer(LOCAL, 0, PAGES) as server:
+            pass
+        wait_until(lambda server=server: not server._thread.is_alive())
+    assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before
+
+
+def test_an_address_of_the_newer_protocol_answers():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("needs IPv6 on the loopback interface")
+    with PageServer("::1", 0, PAGES) as server:
+        connection = http.client.HTTPConnection("::1", server.port, timeout=WITHIN_S)
+        with contextlib.closing(connection):
+            connection.request("GET", "/plain")
+            assert connection.getresponse().status == 200
 
 
 def test_a_port_that_is_taken_is_a_setting_to_change(server):
