@@ -1,4 +1,4 @@
-"""What Home Assistant is told of a detector over MQTT, so that it shows up there by itself as a device with entities.
+"""What announces a detector to Home Assistant over MQTT, so that it shows up there by itself as a device with entities.
 
 One retained message holds the device and all of its entities ("device discovery", Home Assistant 2024.11 and later).
 """

@@ -46,7 +46,7 @@ FINISH_S = 0.15
 class Mqtt:
     """A listener that publishes; it waits for nobody, and is to stand aside. One thread only.
 
-    Detections wait, up to a number, while the broker is away. Of all else only the latest counts: it is kept, and
+    Detections wait, up to a number, while the broker is absent. Of all else only the latest counts: it is kept, and
     published, retained, again after each connection.
     """
 
