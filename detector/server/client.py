@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from detector.errors import DetectorError
 from detector.server import messages
-from detector.server.reading import Chunk, Message, RefusedError, Request, read_data, read_message
+from detector.server.reading import Chunk, Message, MessageReader, RefusedError, Request, read_data
 from detector.server.scoring import Scoring
 from detector.server.session import Found, Offer, Session
 from detector.server.settings import ServeSettings
@@ -39,7 +39,6 @@ class Client:
         Parameters
         ----------
         reader, writer : StreamReader, StreamWriter
-            The reader is one of `limits.most_header_bytes`.
         name : str
             What the log calls it.
         offer : Offer
@@ -48,12 +47,14 @@ class Client:
         limits : ServeSettings
         scoring : Scoring
         """
-        self._reader, self._writer = reader, writer
+        self._messages = MessageReader(reader, limits)
+        self._writer = writer
         self.name = name
         self._info = info
         self._limits = limits
         self._scoring = scoring
         self._session = Session(offer, name)
+        self._is_reported = False
         writer.transport.set_write_buffer_limits(high=limits.most_waiting_bytes)
 
     async def serve(self) -> None:
@@ -66,7 +67,7 @@ class Client:
         """
         try:
             n_answered = 0
-            while (message := await read_message(self._reader, self._limits, is_first=n_answered == 0)) is not None:
+            while (message := await self._messages.read()) is not None:
                 await self._answer(message)
                 n_answered += 1
                 if n_answered % AT_ONCE == 0:
@@ -109,7 +110,8 @@ class Client:
         unknown = self._session.select(request.names)
         if unknown:
             text = f"expected names of words on offer, found {', '.join(map(repr, unknown[:5]))}: 'describe' lists them"
-            log.info("%s: %s", self.name, text)
+            log.log(logging.DEBUG if self._is_reported else logging.INFO, "%s: %s", self.name, text)
+            self._is_reported = True  # once: it may ask as often as it likes
             await self._write(messages.refusal(text))
 
     async def _take(self, chunk: Chunk, sound: bytes) -> None:

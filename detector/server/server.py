@@ -22,6 +22,8 @@ from detector.server.settings import ServeSettings
 
 log = logging.getLogger(__name__)
 
+BUFFER_BYTES = 32_768
+"""Of twice as much that a client has sent and nobody has read no more is taken from its connection."""
 TICK_S = 1.0
 """The supervisor is notified about as often, once a piece of work has been done."""
 END_S = 0.2
@@ -101,22 +103,24 @@ class Server:
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator[asyncio.Task[None] | None]:
         """Let clients in, in this block; the one of standard input and output is all there will be."""
-        address, limit = self.address, self._settings.most_header_bytes
+        address = self.address
         async with contextlib.AsyncExitStack() as stack:
             only_client = None
             match address:
                 case Stdio():
                     for descriptor in (0, 1):  # others may have it, too, as of a terminal
                         stack.callback(os.set_blocking, descriptor, os.get_blocking(descriptor))
-                    only_client = self._begin(*await open_stdio(limit), "standard input")
+                    only_client = self._begin(*await open_stdio(), "standard input")
                 case Unix():
                     listening = open_path(address)
                     stack.callback(address.path.unlink, missing_ok=True)
-                    stack.callback((await asyncio.start_unix_server(self._accept, sock=listening, limit=limit)).close)
+                    stack.callback(
+                        (await asyncio.start_unix_server(self._accept, sock=listening, limit=BUFFER_BYTES)).close
+                    )
                 case Tcp():
                     listening = open_port(address)
                     self.address = address._replace(port=listening.getsockname()[1])
-                    stack.callback((await asyncio.start_server(self._accept, sock=listening, limit=limit)).close)
+                    stack.callback((await asyncio.start_server(self._accept, sock=listening, limit=BUFFER_BYTES)).close)
                     if not address.is_local:
                         log.warning(
                             "%s: whoever reaches this machine there is served, and not asked who it is", address
@@ -215,8 +219,8 @@ async def _wait_for(stop: asyncio.Event) -> None:
     await stop.wait()
 
 
-async def open_stdio(limit: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Return standard input, whose lines have a limit in bytes, and standard output.
+async def open_stdio() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return standard input and standard output as a client.
 
     Raises
     ------
@@ -224,7 +228,7 @@ async def open_stdio(limit: int) -> tuple[asyncio.StreamReader, asyncio.StreamWr
         If one of them is no pipe, socket or terminal.
     """
     loop = asyncio.get_running_loop()
-    reader, unused = asyncio.StreamReader(limit), asyncio.StreamReader()
+    reader, unused = asyncio.StreamReader(BUFFER_BYTES), asyncio.StreamReader()
     try:
         source, sink = (os.fdopen(os.dup(number), mode) for number, mode in ((0, "rb"), (1, "wb")))
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)

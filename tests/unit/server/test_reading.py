@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from detector.server.reading import Chunk, Message, RefusedError, Request, read_data, read_message
+from detector.server.reading import Chunk, Message, MessageReader, RefusedError, Request, read_data
 from detector.server.settings import ServeSettings
 
 LIMITS = ServeSettings(most_header_bytes=256, most_data_bytes=256, most_payload_bytes=256, event_s=0.05, idle_s=0.05)
@@ -18,13 +18,13 @@ def read(*pieces, is_end=True, limits=LIMITS):
     """Return the events that a client sends in pieces, before it ends."""
 
     async def read_all():
-        reader = asyncio.StreamReader(limits.most_header_bytes)
+        reader = asyncio.StreamReader()
         for piece in pieces:
             reader.feed_data(piece)
         if is_end:
             reader.feed_eof()
-        messages = []
-        while (message := await read_message(reader, limits, is_first=not messages)) is not None:
+        messages, events = [], MessageReader(reader, limits)
+        while (message := await events.read()) is not None:
             messages.append(message)
         return messages
 
@@ -94,16 +94,18 @@ def test_an_event_that_does_not_come_in_time_is_refused(sent):
 
 
 def test_a_client_that_has_sent_an_event_may_be_idle_for_longer_than_one_that_has_not():
-    limits = ServeSettings(event_s=0.05, idle_s=3600)
-    with pytest.raises(TimeoutError):
-        asyncio.run(read_one(limits, is_first=False))
+    async def read_on(sent):
+        reader = asyncio.StreamReader()
+        reader.feed_data(sent)
+        events = MessageReader(reader, ServeSettings(event_s=0.05, idle_s=3600))
+        async with asyncio.timeout(0.5):
+            while True:
+                await events.read()
+
     with pytest.raises(RefusedError):
-        asyncio.run(read_one(limits, is_first=True))
-
-
-async def read_one(limits, *, is_first):
-    async with asyncio.timeout(0.2):
-        return await read_message(asyncio.StreamReader(), limits, is_first=is_first)
+        asyncio.run(read_on(b""))
+    with pytest.raises(TimeoutError):
+        asyncio.run(read_on(b'{"type": "describe"}\n'))
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,9 @@ def test_names_of_no_word_are_named_and_the_others_are_detected(offer, two_words
 
     async def main():
         async with serving(offer) as uri, connect(uri) as client:
+            for _ in range(3):
+                await client.write_event(Detect(names=["computer"]).event())
+                await read(client)
             await send(client, two_words, names=["computer", "no"])
             refused = await read(client)
             return refused, await read_stream(client)
@@ -156,7 +159,7 @@ def test_names_of_no_word_are_named_and_the_others_are_detected(offer, two_words
     assert refused.type == "error"
     assert refused.data["text"].startswith("expected names of words on offer, found 'computer'")
     assert words == ["no"]
-    assert "found 'computer'" in caplog.text
+    assert caplog.text.count("found 'computer'") == 1
 
 
 @pytest.mark.parametrize(("rate", "width", "channels"), [(48000, 2, 2), (16000, 4, 1), (22050, 2, 1)])
