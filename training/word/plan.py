@@ -54,7 +54,7 @@ TRAINING: Mapping[str, Any] = {
     "learning_rate": 1e-3,
     "warmup_steps": 100,
     "weight_decay": 0.01,
-    "distinct_windows": 64_000,
+    "distinct_windows": 128_000,
     "validation_windows": 4096,
     "windows": {
         "keyword": 0.24,

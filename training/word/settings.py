@@ -71,7 +71,7 @@ class WordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         ),
     ] = None
     clips: Annotated[PositiveInt, describe("times that voices speak the word")] = 400
-    epochs: Annotated[Many, describe("epochs")] = 8
+    epochs: Annotated[Many, describe("epochs, of 16,000 windows each")] = 16
     channel: Annotated[
         Channel, describe("of recordings with several channels, as for 'train'", metavar="N|mix|auto")
     ] = "auto"
