@@ -26,6 +26,7 @@ from detector.flight.recorder import FlightRecorder
 from detector.outputs.console import Console
 from detector.outputs.fanout import Fanout
 from detector.outputs.opening import Outputs, open_outputs
+from detector.outputs.stamps import Stamps
 from detector.process.outlet import Outlet, divert_log
 from detector.process.signals import Request, deferred_stop
 from detector.process.stacks import describe_threads
@@ -61,11 +62,13 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
     with deferred_stop() as stop, contextlib.ExitStack() as stack:
         stack.callback(flush_log, log_output, FINISH_S)
         stack.callback(notifier.stopping)
+        stamps = Stamps()
         console = Console(
             as_json=settings.json,
             with_events=settings.events,
             stream=None if output is None else cast("TextIO", output),
             stop=stop,
+            stamps=stamps,
         )
         # What happens before the source is open is written with the name that it was asked for by.
         opened = describe_stream(detector, source.name, is_live=source.is_live, source_id=settings.name)
@@ -75,7 +78,7 @@ def listen(settings: Settings, source_name: str | None, reread: Callable[[], Set
             return 0 if output is None else output.n_dropped
 
         outputs = open_outputs(
-            settings, detector.model.manifest.words, opened, stack, stop, count_dropped=count_dropped
+            settings, detector.model.manifest.words, opened, stack, stop, stamps=stamps, count_dropped=count_dropped
         )
         status = Status(
             detector,

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from detector.errors import DetectorError, OutputClosed
 from detector.events import Detection, Event, Gap, Opened, State, StatusReport
+from detector.outputs.stamps import Stamps
 from detector.process.signals import StopFlag
 from detector.process.stdout import STDOUT, encode, has_no_reader
 from detector.text import printable
@@ -33,6 +34,7 @@ class Console:
         names_source: bool = False,
         stream: TextIO | None = None,
         stop: StopFlag | None = None,
+        stamps: Stamps | None = None,
     ) -> None:
         """Write to standard output, or to another stream.
 
@@ -49,6 +51,8 @@ class Console:
         stream : text stream, optional
         stop : StopFlag, optional
             What interrupts the writing to a reader that does not read.
+        stamps : Stamps, optional
+            Those that other outputs have, too.
         """
         self.as_json = as_json
         self.with_events = with_events
@@ -57,6 +61,7 @@ class Console:
         self._stream = sys.stdout if stream is None else stream
         self._encoding = getattr(self._stream, "encoding", None)
         self._stop = stop
+        self._stamps = stamps or Stamps()
         self._opened: Opened | None = None
 
     def hear(self, event: Event) -> None:
@@ -75,7 +80,7 @@ class Console:
             self._opened = event
         elif isinstance(event, Detection) or (self.with_events and isinstance(event, WRITTEN)):
             assert self._opened is not None
-            now = datetime.now().astimezone() if self._opened.is_live else None
+            now = self._stamps.of(event, self._opened)
             if self.as_json:
                 self._write(event.encode(self._opened, now))
             elif isinstance(event, Detection) and self._as_csv:

@@ -7,7 +7,6 @@ import errno
 import logging
 import os
 import stat
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +15,7 @@ from detector.errors import SettingsError
 from detector.events import Closed, Detection, Event, Opened, Progress
 from detector.files import KINDS
 from detector.outputs.console import WRITTEN
+from detector.outputs.stamps import Stamps
 from detector.process.outlet import Outlet
 from detector.settings import Settings
 from detector.text import printable
@@ -37,11 +37,12 @@ class JsonLines:
     too slow, for a thousand of them.
     """
 
-    def __init__(self, path: Path, opened: Opened, *, with_events: bool) -> None:
+    def __init__(self, path: Path, opened: Opened, *, with_events: bool, stamps: Stamps) -> None:
         """Write to a path, of a stream that is replaced when another is opened; `with_events` as the console does."""
         self._path = path
         self._stream = opened
         self._with_events = with_events
+        self._stamps = stamps
         self._outlet = Outlet(-1)
         self._descriptor: int | None = None
         self._n_lines = 0
@@ -94,8 +95,7 @@ class JsonLines:
         if isinstance(event, Opened):
             self._stream = event
         elif isinstance(event, Detection) or (self._with_events and isinstance(event, WRITTEN)):
-            now = datetime.now().astimezone() if self._stream.is_live else None
-            self._outlet.write(f"{event.encode(self._stream, now)}\n")
+            self._outlet.write(f"{event.encode(self._stream, self._stamps.of(event, self._stream))}\n")
             self._n_lines += 1
             self._flush()
         elif isinstance(event, Progress) and self._outlet.n_waiting:

@@ -8,7 +8,6 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +27,7 @@ from detector.outputs.discovery import (
     remove_words,
 )
 from detector.outputs.settings import MqttSettings
+from detector.outputs.stamps import Stamps
 from detector.samples import INT16_SCALE
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class Mqtt:
         stream: Opened,
         environment: Mapping[str, str],
         *,
+        stamps: Stamps | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare to publish what is detected in a stream.
@@ -67,6 +68,8 @@ class Mqtt:
             What events are of before a source is open.
         environment : mapping
             Of this process: it may hold the password.
+        stamps : Stamps, optional
+            Those that other outputs have, too.
         clock : callable
             Returns seconds of a monotonic clock.
 
@@ -98,6 +101,7 @@ class Mqtt:
             troubled=self._note_trouble,
         )
         self._stream = stream
+        self._stamps = stamps or Stamps()
         self._waiting: deque[str] = deque()
         self._sent: set[int] = set()
         self._kept: dict[str, str] = {}
@@ -158,8 +162,7 @@ class Mqtt:
     # ---- what is published
 
     def _encode(self, event: Event) -> str:
-        now = datetime.now().astimezone() if self._stream.is_live else None
-        return event.encode(self._stream, now)
+        return event.encode(self._stream, self._stamps.of(event, self._stream))
 
     def _add(self, detection: Detection) -> None:
         self._waiting.append(self._encode(detection))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from detector import __version__
 from detector.events import Listener, Opened
+from detector.outputs.stamps import Stamps
 from detector.process.extras import needing_extra
 from detector.process.signals import StopFlag
 from detector.settings import Settings
@@ -63,6 +64,7 @@ def open_outputs(
     stack: contextlib.ExitStack,
     stop: StopFlag,
     *,
+    stamps: Stamps,
     count_dropped: Callable[[], int] = int,
 ) -> Outputs:
     """Return the outputs that settings ask for, open.
@@ -78,6 +80,8 @@ def open_outputs(
         Closes what is opened here, and then reports what was counted.
     stop : StopFlag
         Set when the process is asked to end.
+    stamps : Stamps
+        Those of the console.
     count_dropped : callable
         Returns how many lines of standard output were dropped so far. Any thread.
 
@@ -93,12 +97,13 @@ def open_outputs(
     if settings.output.path is not None:
         from detector.outputs.lines import JsonLines
 
-        lines = stack.enter_context(JsonLines(Path(settings.output.path), opened, with_events=settings.events))
+        path = Path(settings.output.path)
+        lines = stack.enter_context(JsonLines(path, opened, with_events=settings.events, stamps=stamps))
         outputs.aside.append(lines)
         outputs.counters["output"] = lines.count
         outputs.reopeners.append(lines.reopen)
     if settings.mqtt.url is not None:
-        mqtt = stack.enter_context(_prepare_mqtt(settings, opened))
+        mqtt = stack.enter_context(_prepare_mqtt(settings, opened, stamps))
         outputs.aside.append(mqtt)
         outputs.counters["mqtt"] = mqtt.count
     if settings.metrics.address is not None:
@@ -157,12 +162,12 @@ def _open_commands(
     outputs.counters["command"] = commands.count
 
 
-def _prepare_mqtt(settings: Settings, opened: Opened) -> Mqtt:
+def _prepare_mqtt(settings: Settings, opened: Opened, stamps: Stamps | None = None) -> Mqtt:
     """Return what publishes to the broker of settings; it does not connect yet."""
     with needing_extra("mqtt", "--mqtt"):
         from detector.outputs.mqtt import Mqtt
 
-    return Mqtt(settings.mqtt, opened, os.environ)
+    return Mqtt(settings.mqtt, opened, os.environ, stamps=stamps)
 
 
 def _prepare_metrics(address: str, count: Callable[[], Mapping[str, Mapping[str, int]]]) -> tuple[Metrics, PageServer]:

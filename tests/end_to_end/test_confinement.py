@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes.util
-import json
 import os
 import shutil
 import subprocess
@@ -102,9 +101,7 @@ def test_detections_are_published_to_a_broker_with_its_drop_in(tmp_path, words):
         )
         assert finished.returncode == 0, finished.stderr
         reader.wait_for("home/ears/availability", "offline")
-        printed, published = finished.stdout.decode().splitlines(), reader.of("home/ears/detection")
-        without_at = [[{**json.loads(line), "at": None} for line in lines] for lines in (printed, published)]
-        assert without_at[0] == without_at[1]  # each output looks at the clock when it writes
+        assert reader.of("home/ears/detection") == finished.stdout.decode().splitlines()
         assert len(finished.stdout.splitlines()) == 2
 
 

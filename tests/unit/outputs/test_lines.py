@@ -18,6 +18,7 @@ from detector.errors import SettingsError
 from detector.events import Closed, Condition, Detection, Gap, GapCause, Opened, Progress, Scored, State
 from detector.outputs.console import Console
 from detector.outputs.lines import JsonLines, check_path
+from detector.outputs.stamps import Stamps
 from detector.settings import Settings
 
 OPENED = Opened("a.wav", is_live=False, model="yes-no", runtime="a", sample_rate_hz=16000, thresholds={})
@@ -45,7 +46,7 @@ def fifo(tmp_path):
 
 
 def lines_to(path, *, with_events=False):
-    return JsonLines(path, OPENED, with_events=with_events)
+    return JsonLines(path, OPENED, with_events=with_events, stamps=Stamps())
 
 
 def messages(caplog):
@@ -78,11 +79,16 @@ def test_a_file_gets_what_the_console_prints_as_json_lines(path, with_events):
     assert lines.count() == {"written": 5 if with_events else 2, "dropped": 0}
 
 
-def test_a_live_source_has_the_time_of_day(path):
-    with lines_to(path) as lines:
-        lines.hear(Opened("USB", is_live=True, model="m", runtime="a", sample_rate_hz=16000, thresholds={}))
-        lines.hear(detection(1))
-    assert json.loads(path.read_text())["at"] is not None
+def test_a_live_source_has_the_time_of_day_that_is_printed(path):
+    printed, stamps = io.StringIO(), Stamps()
+    console = Console(as_json=True, stream=printed, stamps=stamps)
+    live = Opened("USB", is_live=True, model="m", runtime="a", sample_rate_hz=16000, thresholds={})
+    with JsonLines(path, OPENED, with_events=False, stamps=stamps) as lines:
+        for event in (live, detection(1), detection(2)):
+            lines.hear(event)
+            console.hear(event)
+    assert path.read_text() == printed.getvalue()
+    assert json.loads(path.read_text().splitlines()[0])["at"] is not None
 
 
 def test_a_file_is_appended_to_and_keeps_its_mode_and_a_line_that_was_cut_spoils_itself_alone(path):
