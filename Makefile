@@ -40,9 +40,8 @@ lint: $(VENV)/installed-lint  ## check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: setup  ## measure the cost of detection and of serving, in ratios
+bench: setup  ## measure the cost of detection, in ratios
 	$(BIN)/python tests/benchmarks/bench_detect.py
-	$(BIN)/python tests/benchmarks/bench_serve.py
 
 bench-train: $(VENV)/installed-tests  ## measure what a training step waits for, in ratios
 	$(BIN)/python tests/benchmarks/bench_train.py
