@@ -138,10 +138,10 @@ def _join(bursts: tuple[Burst, ...]) -> list[Burst]:
 
 
 def _describe_nothing(samples: NDArray[np.int16], speech: Speech) -> Verdict:
-    if not samples.any():
-        text = "expected a word, found digital silence: is the microphone muted, or another one meant?"
-    elif not len(speech.bands_db):
+    if not len(speech.bands_db):
         text = f"expected a word, found a recording of {len(samples) / RATE_HZ:.2f} s: record all of the word"
+    elif not samples.any():
+        text = "expected a word, found digital silence: is the microphone muted, or another one meant?"
     elif (loudest_dbfs := to_db(float(np.quantile(speech.powers, 0.95)))) < LEAST_DBFS:
         text = (
             f"expected a word at {LOW_DBFS:g} dBFS or more, found nothing above {loudest_dbfs:.0f} dBFS: come closer "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
+from detector.audio.files import EXTENSIONS
 from detector.core.folders import SHIPPED_FOLDERS, SUFFIXES
 from detector.errors import SettingsError
 from detector.text import is_printable, printable
@@ -34,7 +35,7 @@ def check_word(text: str) -> str:
         fault = f"'{word}', which begins as an option or a hidden file does" if word != "*" else "'*'"
     elif len(word) > LONGEST_WORD:
         fault = f"{len(word)} characters, more than {LONGEST_WORD}"
-    elif Path(name).suffix in SUFFIXES:
+    elif Path(name).suffix.lower() in {*SUFFIXES, *EXTENSIONS}:
         fault = f"the file '{word}'"
     if fault:
         raise SettingsError(f"expected a word, or a few, to learn, found {fault}")

@@ -185,6 +185,8 @@ def test_fewer_than_three_takes_are_refused_each_and_nothing_is_kept(models, tak
         (["computer", "missing"], 66, "found no file 'missing'"),
         (["a,b", "FOLDER"], 78, "a comma"),
         (["yes-no", "FOLDER"], 78, "a shipped model"),
+        (["a.wav", "b.wav", "c.wav"], 78, "a word, or a few, to learn, found the file 'a.wav'"),
+        (["takes/"], 78, "a slash in 'takes/'"),
         (["--add"], 78, "the word that --add is meant for"),
         (["computer", "FOLDER", "--takes", "3"], 78, "at the microphone"),
         (["computer", "--takes", "2"], 78, "3 to 50 takes"),
@@ -230,6 +232,36 @@ def test_a_tree_is_a_word_a_folder_and_one_that_fails_keeps_no_other_from_being_
     assert [json.loads(line)["word"] for line in finished.stdout.splitlines()] == ["computer", "snow white"]
     assert [name for name in names_in(models) if name.endswith(".json")] == ["computer.json", "snow-white.json"]
     assert (models / "computer.takes/room/0001.flac").is_file()
+
+
+@needs_espeak
+def test_what_cannot_be_learnt_from_gets_a_line_each(models, takes, tmp_path):
+    bad = {
+        "two words": record(say("computer"), say("banana")),
+        "twice": record(say("computer"), say("computer")),
+        "long": record(say("computer turn on all the lights in the kitchen")),
+        "noise": record(),
+        "empty": np.zeros(0, dtype=np.int16),
+    }
+    for name, samples in bad.items():
+        soundfile.write(tmp_path / f"{name}.wav", samples, RATE_HZ)
+    finished = call("learn", "computer", takes[0], *(tmp_path / f"{name}.wav" for name in bad))
+    assert finished.returncode == 78
+    expected = [
+        "expected one word, found 2 with pauses of 0.7 s",
+        "expected the word once, found it 2 times",
+        "expected a word of at most 1.2 s",
+        "found nothing that stands out from the room",
+        "found a recording of 0.00 s",
+        "expected 3 takes of 'computer' or more, found 1, and 5 that cannot be learnt from",
+    ]
+    lines = finished.stderr.splitlines()
+    assert len(lines) == len(expected)
+    for line, text in zip(lines, expected, strict=True):
+        assert text in line
+    long = "turn on all the lights in the kitchen please"
+    assert_last_line(call("learn", long, "--say", "--language", "en"), 78, f"found that '{long}' takes voices longer")
+    assert not models.exists()
 
 
 @needs_espeak
