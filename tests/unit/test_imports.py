@@ -66,7 +66,9 @@ def test_listening_without_outputs_imports_none_of_them_and_no_package_of_an_ext
     packages, modules = finished.stderr.decode().splitlines()[-2:]
     asked = {"paho", "prometheus_client", "wyoming", "zeroconf", "asyncio", "http", "ssl", "soxr", "sounddevice"}
     assert not asked & set(packages.split())
-    assert modules.split() == [f"detector.outputs.{name}" for name in ("console", "fanout", "opening", "settings")]
+    assert modules.split() == [
+        f"detector.outputs.{name}" for name in ("console", "fanout", "opening", "settings", "stamps")
+    ]
 
 
 @pytest.mark.parametrize(
