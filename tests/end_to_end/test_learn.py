@@ -524,3 +524,17 @@ def test_a_word_of_five_takes_is_detected_in_another_voice_and_others_are_not(tm
     soundfile.write(heard, record(*words, pause_s=1.5), RATE_HZ)
     detected = run("detect", heard, "--model", "yes-no,computer", "--words", "computer", "--json", env=environment)
     assert keywords(detected.stdout) == ["computer", "computer"], detected.stderr
+
+
+@pytest.mark.skipif(not has_embedding(), reason="needs models/learn: the embedding that words are learnt on")
+@needs_espeak
+def test_another_word_among_the_takes_is_named_and_no_other(tmp_path):
+    takes = tmp_path / "takes"
+    takes.mkdir()
+    write_takes(takes, "computer")
+    soundfile.write(takes / "z.wav", record(say("banana")), RATE_HZ)
+    finished = call("learn", "computer", takes, "--folder", tmp_path / "models")
+    assert finished.returncode == 0, finished.stderr
+    unlike = [line for line in finished.stderr.splitlines() if "does not sound like the rest" in line]
+    assert len(unlike) == 1
+    assert "z.wav does not sound like the rest: say it again?" in unlike[0]
