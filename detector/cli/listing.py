@@ -94,7 +94,8 @@ def _describe_learnt(report: Report) -> str:
         misses = f"misses {100 * report.misses:.0f} % ({100 * low:.0f}-{100 * high:.0f} %)"
     low, high = report.false_accepts_per_hour_interval
     accepts = f"false accepts {report.false_accepts_per_hour:.1f} an hour ({low:.1f}-{high:.0f})"
-    return f"learnt from {report.n_takes} takes: {misses}, {accepts} expected"
+    only = "" if report.veto is None else ", some other voices refused"
+    return f"learnt from {report.n_takes} takes: {misses}, {accepts} expected{only}"
 
 
 def _read_models() -> Iterator[Listed]:

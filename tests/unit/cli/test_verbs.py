@@ -670,10 +670,17 @@ def test_of_a_learnt_word_it_is_listed_what_its_lesson_expects(keyword_detector,
         "false_accepts_per_hour_interval": [0.0, 12.5],
         "false_accepts_basis": "",
     }
+    veto = dict.fromkeys(("refused_synthetic", "refused_synthetic_interval")) | {
+        "misses": 0.0,
+        "misses_interval": [0.0, 0.4],
+        "misses_basis": "",
+        "refused_synthetic_basis": "",
+    }
     expected = "learnt from 5 takes: misses 20 % (4-62 %), false accepts 0.5 an hour (0.0-12) expected"
     for changes, shown in (
         ({}, expected),
         ({"misses": None, "misses_interval": None}, expected.replace("misses 20 % (4-62 %)", "misses not known")),
+        ({"veto": veto}, f"{expected}, some other voices refused"),
         ({"n_takes": "many"}, "not measured"),
     ):
         file.write_text(json.dumps(manifest | {"training": {"learnt": report | changes}}))
