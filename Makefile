@@ -64,7 +64,7 @@ fuzz: $(VENV)/installed-tests  ## read RUNS=200000 made-up files of each kind
 learn: $(VENV)/installed-tests  ## run the notebooks of docs/learn and write them as web pages
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[learn]'
 	$(BIN)/python -m jupyter nbconvert --execute --to html --output-dir docs/learn/html docs/learn/*.ipynb
-	@sed -i 's/\.ipynb">/.html">/g; s#href="\.\./raspberry-pi#href="../../raspberry-pi#' docs/learn/html/*.html
+	@sed -i 's/\.ipynb">/.html">/g; s#href="\.\./#href="../../#g' docs/learn/html/*.html
 
 install-service: ## install and start the system service (needs root); DESTDIR=TREE: install into a tree
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" = 0 ] || { echo "needs root: sudo make install-service"; exit 1; }

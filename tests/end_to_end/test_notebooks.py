@@ -9,11 +9,13 @@ import pytest
 nbformat = pytest.importorskip("nbformat", reason="needs nbclient: pip install nbclient ipykernel")
 nbclient = pytest.importorskip("nbclient")
 
+from spoken import needs_espeak  # noqa: E402
+
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "docs" / "learn").glob("*.ipynb"))
 
 
-def test_there_are_four():
-    assert [notebook.name[0] for notebook in NOTEBOOKS] == ["1", "2", "3", "4"]
+def test_there_are_five():
+    assert [notebook.name[0] for notebook in NOTEBOOKS] == ["1", "2", "3", "4", "5"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -32,8 +34,21 @@ def shorten(source, folder):
     return source.replace('"--workers",', f'"--recipe", "{recipe}", "--workers",')
 
 
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_word_is_learnt_without_what_trains_networks():
+    code = "\n".join(cell.source for cell in nbformat.read(NOTEBOOKS[4], 4).cells if cell.cell_type == "code")
+    imported = set(re.findall(r"^ *(?:from|import) (\w+)", code, re.MULTILINE))
+    assert "detector" in imported
+    assert imported.isdisjoint({"training", "tensorflow", "keras", "torch"})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(pytest.param(path, marks=pytest.mark.tensorflow) for path in NOTEBOOKS[:4]),
+        *(pytest.param(path, marks=needs_espeak) for path in NOTEBOOKS[4:]),
+    ],
+    ids=lambda path: path.stem,
+)
 def test_it_runs_and_draws(path, monkeypatch, tmp_path):
     monkeypatch.setitem(os.environ, "CUDA_VISIBLE_DEVICES", "")
     notebook = nbformat.read(path, 4)
