@@ -17,7 +17,7 @@ from training.embedding.teacher import HOP_SAMPLES, N_OUTPUTS, SPAN_SAMPLES, Tea
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore")]  # TensorFlow's own warnings
 
 RECIPE = Path(__file__).parents[2] / "models" / "learn" / "embedding.toml"
-CHANNELS = (4, 4, 4, 4)
+CHANNELS = (4, 4, 4, 4, 4)
 
 
 class Counting:
@@ -118,7 +118,9 @@ def test_what_shards_do_not_depend_on_does_not_rename_them():
 @pytest.fixture
 def made(tmp_path, rng):
     """Shards in which the targets are a linear matter of the features."""
-    settings = EmbeddingSettings(data=(), n_shards=2, sounds_per_shard=6, channels=CHANNELS, epochs=2, batch_size=4)
+    settings = EmbeddingSettings(
+        data=(), n_shards=2, sounds_per_shard=6, channels=CHANNELS, epochs=2, decay_epochs=1, batch_size=4
+    )
     folder = tmp_path / "shards" / fingerprint(settings)
     folder.mkdir(parents=True)
     for number in (-1, 0, 1):
@@ -188,3 +190,23 @@ def test_a_student_that_gives_the_mean_explains_nothing(made):
     mean = np.asarray(targets, dtype=np.float32).mean(axis=(0, 1))
     scaling = mean, np.ones(N_OUTPUTS, dtype=np.float32)
     assert measure(student, features, targets, scaling) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_nothing():
+    from training.embedding.distil import rate_factor
+
+    settings = EmbeddingSettings(data=(), epochs=10, decay_epochs=4)
+    factors = np.array([rate_factor(step, 500, settings) for step in range(5000)])
+    assert factors[0] == pytest.approx(1 / 200)
+    assert (np.diff(factors[:200]) > 0).all()
+    assert (factors[199:3001] == 1.0).all()
+    np.testing.assert_allclose(factors[3000:], np.linspace(1.0, 1 / 2000, 2000), atol=1e-9)
+
+
+def test_a_speaker_of_words_is_on_one_side_and_about_half_are_on_each():
+    from training.embedding.bank import is_held
+
+    speakers = [f"{k:08x}" for k in range(1000)]
+    held = [speaker for speaker in speakers if is_held(speaker)]
+    assert 440 <= len(held) <= 560
+    assert held == [speaker for speaker in speakers if is_held(speaker)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import keras
@@ -20,7 +21,8 @@ from training.embedding.pool import VALIDATION_SHARD, Shard, make_shards
 from training.embedding.settings import EmbeddingSettings
 from training.embedding.student import build_student
 from training.embedding.teacher import N_OUTPUTS
-from training.network.devices import describe_devices, needs_jit
+from training.network.devices import choose_precision, describe_devices, needs_jit
+from training.network.muon import Muon
 from training.progress import progress
 from training.run.files import write_whole
 
@@ -28,7 +30,9 @@ log = logging.getLogger(__name__)
 
 SETTINGS_FILE, SCALING_FILE, HISTORY_FILE = "settings.json", "scaling.npz", "history.jsonl"
 CHECKPOINT_FILE = "checkpoint.keras"
-WARMUP_STEPS = 500
+STEADY_FILE = "steady.keras"
+"""The checkpoint before the learning rate began to fall: what a longer run may go on from."""
+WARMUP_STEPS = 200
 MEASURED_AT_ONCE = 24
 
 Scaling = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -60,7 +64,14 @@ class SoundBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def distil(
-    folder: Path, settings: EmbeddingSettings, *, shards: Path, cache: Path, teacher: Path, n_workers: int
+    folder: Path,
+    settings: EmbeddingSettings,
+    *,
+    shards: Path,
+    cache: Path,
+    teacher: Path,
+    n_workers: int,
+    precision: str = "auto",
 ) -> None:
     """Distil the teacher, or go on where that was interrupted.
 
@@ -69,6 +80,7 @@ def distil(
     SettingsError
         If the folder holds another distillation, or recordings or programs are missing.
     """
+    keras.mixed_precision.set_global_policy(choose_precision(precision))
     _begin(folder, settings)
     for line in describe_devices():
         log.info(line)
@@ -85,18 +97,18 @@ def distil(
     else:
         history = []
         model = build_student(settings.channels, settings.frontend.n_mels, N_OUTPUTS, n_frames=None)
-        n_all = settings.epochs * n_steps
-        n_warmup = min(WARMUP_STEPS, n_all // 10)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0, n_all - n_warmup, warmup_target=settings.learning_rate, warmup_steps=n_warmup
-        )
-        optimiser = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, clipnorm=1.0)
+        optimiser = Muon(settings.learning_rate, weight_decay=settings.weight_decay)
         model.compile(optimiser, "mse", jit_compile=needs_jit())
     log.info("student: %d parameters, %d steps an epoch", model.count_params(), n_steps)
     for epoch in range(len(history), settings.epochs):
         batches = SoundBatches(training, scaling, settings, epoch)
         steps = progress(range(len(batches)), f"epoch {epoch + 1}/{settings.epochs}", unit="step")
-        losses = [float(model.train_on_batch(*batches[step])) for step in steps]
+        losses = []
+        for step in steps:
+            model.optimizer.learning_rate = settings.learning_rate * rate_factor(
+                epoch * n_steps + step, n_steps, settings
+            )
+            losses.append(float(model.train_on_batch(*batches[step])))
         explained = measure(model, features, targets, scaling)
         entry = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "validation_r2": explained}
         log.info("epoch %d/%d: loss %.4f, validation R2 %.4f", epoch + 1, settings.epochs, entry["loss"], explained)
@@ -107,6 +119,14 @@ def distil(
         partial = folder / f"partial-{CHECKPOINT_FILE}"
         model.save(partial)
         partial.replace(folder / CHECKPOINT_FILE)
+        if epoch + 1 == settings.epochs - settings.decay_epochs:
+            shutil.copyfile(folder / CHECKPOINT_FILE, folder / STEADY_FILE)
+
+
+def rate_factor(step: int, n_steps: int, settings: EmbeddingSettings) -> float:
+    """Return the learning rate at a step, as part of the setting: it rises, stays, and falls over the last epochs."""
+    n_all, n_falling = settings.epochs * n_steps, settings.decay_epochs * n_steps
+    return min(1.0, (step + 1) / min(WARMUP_STEPS, max(1, n_all // 10)), (n_all - step) / n_falling)
 
 
 def measure(model: keras.Model, features: NDArray[np.float16], targets: NDArray[np.float16], scaling: Scaling) -> float:

@@ -24,6 +24,18 @@ from training.synthesis.voices import find_voices
 log = logging.getLogger(__name__)
 
 VALIDATION_SHARD = -1
+NOT_OF_SOUNDS = (
+    "channels",
+    "epochs",
+    "decay_epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "n_shards",
+    "licences",
+    "held_speakers",
+)
+"""Settings that shards do not depend on."""
 
 
 class Shard:
@@ -77,7 +89,7 @@ def make_shards(settings: EmbeddingSettings, folder: Path, *, cache: Path, teach
 def fingerprint(settings: EmbeddingSettings) -> str:
     """Return what names the folder of shards: all settings that they depend on."""
     fields = msgspec.structs.asdict(settings)
-    for name in ("channels", "epochs", "batch_size", "learning_rate", "weight_decay", "n_shards", "licences"):
+    for name in NOT_OF_SOUNDS:
         del fields[name]
     return hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()[:16]
 

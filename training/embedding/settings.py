@@ -52,6 +52,8 @@ class EmbeddingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     speech: tuple[str, ...] = ()
     noise: tuple[str, ...] = ()
     validation_speakers: tuple[str, ...] = ()
+    held_speakers: tuple[str, ...] = ()
+    """Those among them whose speech the bank counts false accepts on; figures are measured on the others."""
     left_out: tuple[str, ...] = ()
     """Words that are neither among the recorded words nor spoken by synthesisers, nor words that begin with one: so
     that it can be measured on words that it was not trained on."""
@@ -70,10 +72,12 @@ class EmbeddingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     )
     n_shards: PositiveInt = 30
     sounds_per_shard: PositiveInt = 360
-    channels: tuple[PositiveInt, ...] = (24, 48, 64, 96)
-    epochs: PositiveInt = 30
-    batch_size: PositiveInt = 24
-    learning_rate: Positive = 2e-3
+    channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (32, 48, 80, 96, 160)
+    epochs: PositiveInt = 12
+    decay_epochs: PositiveInt = 5
+    """The last ones, over which the learning rate falls to nothing."""
+    batch_size: PositiveInt = 12
+    learning_rate: Positive = 0.02
     weight_decay: NotNegative = 0.005
     seed: int = 0
 

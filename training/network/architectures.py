@@ -20,7 +20,7 @@ BATCH_NORM_MOMENTUM = 0.9
 
 @keras.saving.register_keras_serializable(package="training")
 class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]
-    """Batch normalisation by TensorFlow's fused kernel while it trains there; everywhere else Keras' own.
+    """Batch normalisation by TensorFlow's or PyTorch's fused kernel while it trains there; on JAX Keras' own.
 
     Keras composes it of elementary operations, each of which passes through memory: three to ten times the processor
     time, half of what a network of separable convolutions costs to train. The variance that is kept has Bessel's
@@ -29,8 +29,10 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: FBT001 - Keras' own
         """Normalise (batch, height, width, channels)."""
-        if not training or self.synchronized or mask is not None or keras.backend.backend() != "tensorflow":
+        if not training or self.synchronized or mask is not None or keras.backend.backend() == "jax":
             return super().call(inputs, training=training, mask=mask)
+        if keras.backend.backend() == "torch":
+            return self._normalise_on_torch(inputs)
         import tensorflow as tf
 
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
@@ -39,6 +41,21 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]
         for kept, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
             kept.assign(kept * self.momentum + keras.ops.cast(new, kept.dtype) * (1.0 - self.momentum))
         return outputs
+
+    def _normalise_on_torch(self, inputs: Any) -> Any:
+        import torch
+
+        outputs = torch.nn.functional.batch_norm(
+            inputs.permute(0, 3, 1, 2),
+            self.moving_mean.value,
+            self.moving_variance.value,
+            self.gamma.value,
+            self.beta.value,
+            training=True,
+            momentum=1.0 - self.momentum,
+            eps=self.epsilon,
+        )
+        return outputs.permute(0, 2, 3, 1)
 
 
 def _normalise(x: keras.KerasTensor, *, is_rectified: bool = True) -> keras.KerasTensor:

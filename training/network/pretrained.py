@@ -6,6 +6,7 @@ normalisation is folded into them and stays so: statistics of new batches would 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -73,6 +74,8 @@ def rebuild(flatbuffer: bytes, *, n_frames: int, n_mels: int) -> keras.Model:
                 y = x
             case "PAD":
                 y = layers.ZeroPadding2D([tuple(pair) for pair in constants.read(given[1])[1:3].tolist()])(x)
+            case "STRIDED_SLICE":
+                y = layers.Cropping2D((constants.find_crop(given), (0, 0)))(x)
             case "ADD":
                 y = _rectify(layers.Add()([x, values[given[1]]]), options)
             case "CONV_2D" | "DEPTHWISE_CONV_2D":
@@ -109,6 +112,12 @@ class _Constants:
         shape[quantised.quantizedDimension] = -1
         scale = np.asarray(quantised.scale, dtype=np.float32).reshape(shape)
         return np.asarray(stored * scale, dtype=np.float32)  # int8 weights and int32 biases have their zero at 0
+
+    def find_crop(self, given: Sequence[int]) -> tuple[int, int]:
+        """Return how many frames a slice with begin and end leaves out in front and behind."""
+        n_frames = int(self._tensors[given[0]].shape[1])
+        begin, end = (int(self.read(number)[1]) for number in given[1:3])
+        return begin, -end if end < 0 else n_frames - end
 
 
 def _convolution(name: str, shape: tuple[int, ...], options: Any) -> layers.Layer:

@@ -23,6 +23,7 @@ EXPECTED_OPS = frozenset(
         "MEAN",
         "FULLY_CONNECTED",
         "SOFTMAX",
+        "STRIDED_SLICE",
         "RESHAPE",
         "ADD",
         "AVERAGE_POOL_2D",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from training.network.backends import BACKENDS
 from training.verbs.arguments import add_cache, parse_count
 
 NAME = "distil"
@@ -36,6 +37,18 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--shards", type=Path, metavar="DIR", help="folder of composed sounds, several GB (default: shards in --cache)"
     )
+    verb.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default=BACKENDS[0],
+        help="framework of Keras (default: tensorflow; torch with mixed_bfloat16 is twice as fast on a CPU)",
+    )
+    verb.add_argument(
+        "--precision",
+        default="auto",
+        metavar="NAME",
+        help="auto, float32, mixed_float16 or mixed_bfloat16 (default: auto: mixed_float16 on a GPU)",
+    )
     verb.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder; one that was interrupted goes on")
     verb.add_argument(
         "--export",
@@ -53,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
 
     settings = read_embedding_recipe(options.recipe, options.root)
     teacher = options.teacher or find_teacher()
-    import_keras()
+    import_keras(options.backend)
     from training.embedding.distil import distil
     from training.embedding.export import export_run
 
@@ -65,6 +78,7 @@ def run(options: argparse.Namespace) -> None:
         cache=options.cache,
         teacher=teacher,
         n_workers=options.workers,
+        precision=options.precision,
     )
     if options.export is not None:
         export_run(options.out, options.export, settings, shards=shards, cache=options.cache)
