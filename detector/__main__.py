@@ -17,7 +17,7 @@ def main() -> None:
     moment. The process ends without Python's teardown: a sound server that hangs would hang PortAudio's with it.
     """
     end_on_signals()
-    # Products here are small: threads that wait for each other take cores from others, from a detector that listens too.
+    # Products here are small: threads that wait for each other take cores from a detector that listens beside them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = 0
     try:
