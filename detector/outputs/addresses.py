@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from detector.errors import SettingsError
 
@@ -26,7 +27,7 @@ def parse_address(text: str) -> tuple[str, int]:
         ipaddress.ip_address(host)
     except ValueError:
         host = ""
-    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise SettingsError(f"expected an address such as 127.0.0.1:9275, [::1]:9275 or 9275, found '{text}'")
     return host, int(port)
 

@@ -22,9 +22,12 @@ PLACES = (
 )
 VARIABLE = "KEYWORD_DETECTOR_MQTT_PASSWORD"
 CREDENTIAL = "mqtt-password"
-_TOPIC = re.compile(r"[^$+#\0\ud800-\udfff][^+#\0\ud800-\udfff]{0,249}")
-MOST_BYTES = 64 * 1024
-"""Of a file with a password: MQTT takes no longer one."""
+_NEVER = r"\0-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
+"""Control characters, surrogates and what is no character: brokers end a connection over them, without a word."""
+_TOPIC = re.compile(f"[^$+#{_NEVER}][^+#{_NEVER}]{{0,249}}")
+_USER = re.compile(f"[^{_NEVER}]{{0,250}}")
+MOST_BYTES = 65535
+"""Of a password: MQTT takes no longer one."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,18 @@ def parse_address(url: str, *, default_prefix: str) -> Address:
         raise SettingsError(f"expected no password in mqtt.url, found one: {PLACES}")
     if parts.scheme not in PORTS or not parts.hostname or not port or parts.query or parts.fragment:
         raise SettingsError(f"expected mqtt.url to be {FORM}, found '{url}'")
+    user, topic = unquote(parts.username or ""), unquote(parts.path).strip("/")
+    if not _USER.fullmatch(user):
+        raise SettingsError(
+            "expected in mqtt.url a user of up to 250 characters, none of them a control character, found "
+            f"'{user[:60]}'"
+        )
     return Address(
         host=_check_host(parts),
         port=port,
         is_tls=parts.scheme == "mqtts",
-        user=unquote(parts.username or "") or None,
-        prefix=check_topic(unquote(parts.path).strip("/") or default_prefix, "mqtt.url"),
+        user=user or None,
+        prefix=check_topic(topic or default_prefix, "mqtt.url" if topic else "the name"),
     )
 
 
@@ -89,8 +98,8 @@ def check_topic(topic: str, setting: str) -> str:
     """
     if not _TOPIC.fullmatch(topic):
         raise SettingsError(
-            f"expected in {setting} a topic of MQTT without +, # and a $ at its start, of up to 250 characters, found "
-            f"'{topic[:60]}'"
+            f"expected in {setting} a topic of MQTT without +, #, control characters and a $ at its start, of up "
+            f"to 250 characters, found '{topic[:60]}'"
         )
     return topic
 
@@ -116,12 +125,21 @@ def read_password(settings: MqttSettings, environment: Mapping[str, str], user: 
     Raises
     ------
     SettingsError
-        If its file cannot be read, or there is one without a user.
+        If its file cannot be read, MQTT does not take it, or there is one without a user.
     """
     password = _find_password(settings, environment)
+    if password is not None and not _can_be_sent(password):
+        raise SettingsError(f"expected a password of up to {MOST_BYTES} bytes of UTF-8, found another")
     if password is not None and user is None:
         raise SettingsError("expected a user in mqtt.url, as there is a password, found none: mqtt://USER@HOST")
     return password
+
+
+def _can_be_sent(password: str) -> bool:
+    try:
+        return len(password.encode()) <= MOST_BYTES
+    except UnicodeEncodeError:  # of the environment, which need not be UTF-8
+        return False
 
 
 def _find_password(settings: MqttSettings, environment: Mapping[str, str]) -> str | None:

@@ -24,6 +24,7 @@ KEEPALIVE_S = 30
 """A broker that has not answered for this long, or up to twice as long, is lost."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1, 30
 """Before a connection is tried again; the wait doubles from try to try."""
+NO_ANSWER = "it does not answer"
 
 
 class Connection:
@@ -76,6 +77,7 @@ class Connection:
         self._client.max_inflight_messages_set(0)  # who publishes sees to it
         self._client.will_set(*will, qos=1, retain=True)
         self._client.reconnect_delay_set(FIRST_WAIT_S, LONGEST_WAIT_S)
+        self._client.on_pre_connect = self._on_pre_connect
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
@@ -119,6 +121,9 @@ class Connection:
 
     # ---- in the thread of paho
 
+    def _on_pre_connect(self, _client: Client, _: Any) -> None:
+        self._error = ""  # what paho reports after a connection was lost is not why the next one is
+
     def _on_connect(self, client: Client, _: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:
             self._error = f"the broker refuses: {reason}"
@@ -145,7 +150,9 @@ class Connection:
     def _on_disconnect(
         self, _client: Client, _: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
-        self._calls.append(partial(self._note_trouble, self._error or f"the connection was lost ({reason})"))
+        is_mute = reason == "Keep alive timeout"
+        text = self._error or (NO_ANSWER if is_mute else f"the connection was lost ({reason})")
+        self._calls.append(partial(self._note_trouble, text))
         self._error = ""
 
     def _on_log(self, _client: Client, _: Any, level: int, text: str) -> None:
@@ -174,5 +181,5 @@ def describe(error: OSError) -> str:
         case socket.gaierror():
             return f"the name is not known ({error.strerror})"
         case TimeoutError():
-            return "it does not answer"
+            return NO_ANSWER
     return error.strerror or str(error)

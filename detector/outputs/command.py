@@ -135,13 +135,15 @@ class Commands:
         if len(self._running) < self._settings.most_at_once:
             self._start(template, fields)
             return
+        text = f"{len(self._running)} commands run already: what comes on top is dropped"
         if self._settings.when_busy == "queue":
             self._waiting.append((template, fields))
             if len(self._waiting) <= self._settings.most_waiting:
                 return
             self._waiting.popleft()
+            text = f"{len(self._waiting)} commands wait already: of more the oldest are dropped"
         self._counts["dropped"] += 1
-        self._log_once("dropped", f"{len(self._running)} commands run already: what comes on top is dropped")
+        self._log_once("dropped", text)
 
     def _start(self, template: Template, fields: dict[str, str]) -> None:
         try:

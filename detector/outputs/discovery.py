@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 
 import detector
 from detector.events import Condition
+from detector.text import printable
 
 ONLINE, OFFLINE = "online", "offline"
 EVENT_TYPE = "detected"
@@ -69,7 +70,12 @@ def identify(name: str | None, files: Iterable[Path] = MACHINE_IDS) -> str:
     without one is known by its name.
     """
     machine = next((text for file in files if (text := _read_line(file))), socket.gethostname())
-    return hmac.digest(machine.encode(), f"keyword-detector\n{name or ''}".encode(), hashlib.sha256).hex()[:16]
+    return hmac.digest(machine.encode(), _encode_name(name), hashlib.sha256).hex()[:16]
+
+
+def _encode_name(name: str | None) -> bytes:
+    # A command line need not be UTF-8.
+    return f"keyword-detector\n{name or ''}".encode(errors="surrogateescape")
 
 
 def _read_line(file: Path) -> str:
@@ -132,7 +138,7 @@ def describe_device(identifier: str, name: str | None, topics: Topics, words: Se
         {
             "device": {
                 "identifiers": [identifier],
-                "name": f"Keyword detector {name}" if name else "Keyword detector",
+                "name": f"Keyword detector {printable(name)}" if name else "Keyword detector",
                 "manufacturer": "keyword-detector",
                 "model": model,
                 "sw_version": detector.__version__,

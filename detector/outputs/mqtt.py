@@ -85,7 +85,7 @@ class Mqtt:
         self._topics = Topics(address.prefix)
         self._broker = str(address)
         self._most_waiting = settings.most_waiting
-        prefix = check_topic(settings.discovery_prefix, "mqtt.discovery_prefix")
+        prefix = check_topic(settings.discovery_prefix.strip("/"), "mqtt.discovery_prefix")
         self._discovery = prefix if settings.discovery else None
         self._clock = clock
         self._connection = Connection(
@@ -117,12 +117,14 @@ class Mqtt:
         self._troubles: dict[str, float] = {}
         """When which was logged."""
         self._is_troubled = True
+        self._is_started = False
         self._n_published = self._n_dropped = 0
 
     def __enter__(self) -> Self:
         """Begin to connect; a broker that is not there is waited for."""
         self.hear(self._stream)
         self.hear(State(Condition.STARTING))
+        self._is_started = True
         self._connection.start()
         return self
 
@@ -139,6 +141,8 @@ class Mqtt:
             case Opened():
                 self._stream = event
                 self._announce(event)
+                if self._is_started and not event.is_live:  # nobody assesses a recording
+                    self._keep(self._topics.state, self._encode(State(Condition.LISTENING, 1, Condition.STARTING)))
             case Detection():
                 self._add(event)
             case State():

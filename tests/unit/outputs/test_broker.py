@@ -50,6 +50,10 @@ def test_a_url_names_a_broker_a_user_and_a_topic(url, expected):
         "mqtt://me\ud800@broker",
         "mqtt://broker/\ud800",
         "mqtt://broker/a\0b",
+        "mqtt://broker/%1b[31m",
+        "mqtt://broker/\ufffe",
+        "mqtt://me%00@broker",
+        f"mqtt://{'a' * 70000}@broker",
         f"mqtt://broker/{'a' * 300}",
     ],
 )
@@ -67,6 +71,13 @@ def test_any_text_is_a_broker_or_refused(rest):
         assert address.host
         assert 0 < address.port < 65536
         assert (address.host + address.prefix + (address.user or "")).encode()
+
+
+@pytest.mark.parametrize("name", ["a#b", "\x1b[31m", "k\udce9"])
+def test_a_name_that_makes_no_topic_is_refused_unless_the_url_has_one(name):
+    with pytest.raises(SettingsError, match=r"^expected in the name a topic of MQTT without"):
+        parse_address("mqtt://broker", default_prefix=f"keyword-detector/{name}")
+    assert parse_address("mqtt://broker/home", default_prefix=f"keyword-detector/{name}").prefix == "home"
 
 
 def test_what_home_assistant_does_not_take_is_refused():
@@ -109,6 +120,13 @@ def test_a_password_that_cannot_be_read_is_refused_in_one_line(tmp_path, name):
     (tmp_path / "latin").write_bytes(b"gehe\xefm")
     with pytest.raises(SettingsError, match=rf"^expected a password in {tmp_path / name}, found"):
         read_password(MqttSettings(password_file=str(tmp_path / name)), {}, "user")
+
+
+@pytest.mark.parametrize("password", ["geheim\udce9", "geheim" * 20000])
+def test_a_password_that_mqtt_does_not_take_is_refused_without_repeating_it(password):
+    with pytest.raises(SettingsError, match=r"^expected a password of up to 65535 bytes of UTF-8, found") as refused:
+        read_password(MqttSettings(), {"KEYWORD_DETECTOR_MQTT_PASSWORD": password}, "user")
+    assert "geheim" not in str(refused.value)
 
 
 def test_a_password_without_a_user_is_refused():

@@ -235,7 +235,7 @@ def test_commands_on_top_are_dropped_and_counted(world, caplog):
     assert messages(caplog) == ["2 commands run already: what comes on top is dropped; from now on this is counted"]
 
 
-def test_or_they_wait_and_of_too_many_the_oldest_are_dropped(world, tmp_path):
+def test_or_they_wait_and_of_too_many_the_oldest_are_dropped(world, tmp_path, caplog):
     may_end = tmp_path / "may end"
     line = f"import os, time; n = os.environ['TIME_S']\nwhile not os.path.exists('{may_end}'): time.sleep(.01)"
     line += f"\nopen('{tmp_path}/' + n, 'w')"
@@ -245,6 +245,7 @@ def test_or_they_wait_and_of_too_many_the_oldest_are_dropped(world, tmp_path):
     may_end.touch()
     made.turn_until(lambda: made.counts(run=3, dropped=2) and not made.pids)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["0.0", "3.0", "4.0", "may end"]
+    assert messages(caplog) == ["2 commands wait already: of more the oldest are dropped; from now on this is counted"]
 
 
 def test_what_is_over_its_limit_is_ended_with_all_that_it_has_started(world, tmp_path, caplog):

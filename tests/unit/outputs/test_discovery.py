@@ -29,6 +29,13 @@ def test_a_detector_keeps_its_identifier_and_no_other_has_it(machine_id, tmp_pat
     assert identify(None, [tmp_path / "missing"]) == identify(None, [])
 
 
+def test_a_name_that_is_not_utf_8_is_announced_as_it_is_shown(machine_id):
+    name = b"k\xe9".decode(errors="surrogateescape")
+    assert identify(name, [machine_id]) != identify("k", [machine_id])
+    config = describe_device("abc", name, Topics("home/ears"), ["yes"], "yes-no")
+    assert json.loads(config.encode())["device"]["name"] == r"Keyword detector k\xe9"
+
+
 def test_the_identifier_does_not_hold_that_of_the_machine(machine_id):
     assert identify("kitchen", [machine_id]) not in machine_id.read_text()
 

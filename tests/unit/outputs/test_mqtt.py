@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -195,6 +197,40 @@ def test_a_broker_that_hangs_holds_up_nobody_and_what_it_did_not_take_is_counted
         publishing.mqtt.hear(Closed(0))
         assert publishing.mqtt.count() == {"published": 0, "waiting": 0, "dropped": 50}
     assert "has not taken 50 detections" in caplog.text
+
+
+def test_a_broker_that_takes_connections_and_never_answers_is_logged_once(monkeypatch, caplog):
+    from detector.outputs import client
+
+    monkeypatch.setattr(client, "KEEPALIVE_S", 1)
+    monkeypatch.setattr(client, "LONGEST_WAIT_S", 1)
+    accepted = []
+
+    def has_taken(n: int) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            accepted.append(mute.accept())
+        return len(accepted) == n
+
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.setblocking(False)
+        port = mute.getsockname()[1]
+        with Publishing(f"mqtt://127.0.0.1:{port}") as publishing:
+            publishing.until(lambda: has_taken(3))
+        for connection, _ in accepted:
+            connection.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"127.0.0.1:{port}: it does not answer; it is tried again"
+    ]
+
+
+def test_a_recording_that_is_open_is_listened_to(broker, reader):
+    recording = Opened("demo.flac", False, "yes-no", "litert", 16000, {"yes": 0.9})
+    with Publishing(broker.url(), recording) as publishing:
+        publishing.until(lambda: reader.of("home/ears/state"))
+        publishing.mqtt.hear(recording)
+        publishing.until(lambda: len(reader.of("home/ears/state")) == 2)
+    states = [json.loads(text)["state"] for text in reader.of("home/ears/state")]
+    assert states == ["starting", "listening"]
 
 
 def test_whoever_ends_before_the_broker_has_confirmed_that_it_is_online_does_not_take_leave(broker, reader):
