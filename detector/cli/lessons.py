@@ -198,8 +198,9 @@ def describe_use(kept: KeptWord, others: Sequence[KeptWord] = ()) -> list[str]:
     """Return the lines that run a word, alone and beside others."""
     name = _name(kept)
     lines = [f"listen         keyword-detector listen --model {shlex.quote(name)}"]
-    beside = [BESIDE] if _can_stand_beside(kept) else []
-    beside += [_name(other) for other in others if other.name != kept.name]
+    others = [other for other in others if other.name != kept.name]
+    beside = [BESIDE] if _can_stand_beside([kept, *others]) else []
+    beside += map(_name, others)
     if beside:
         lines.append(f"beside others  keyword-detector listen --model {shlex.quote(','.join([*beside, name]))}")
     return lines
@@ -212,10 +213,11 @@ def _describe(figure: Figure, factor: float, unit: str) -> str:
     return f"{show(factor * figure.rate)}{unit} ({show(factor * low)}-{show(factor * high)}): {figure.basis}"
 
 
-def _can_stand_beside(kept: KeptWord) -> bool:
-    """Return whether the shipped model has no such word."""
+def _can_stand_beside(kept: Sequence[KeptWord]) -> bool:
+    """Return whether the shipped model has none of these words: models that share one do not listen together."""
     try:
-        return kept.word not in read_manifest(folders.find_model(BESIDE)).words
+        shipped = read_manifest(folders.find_model(BESIDE)).words
+        return not any(one.word in shipped for one in kept)
     except DetectorError:
         return False
 

@@ -9,7 +9,7 @@ import pytest
 from spoken import buzz, record
 
 from detector.cli.asking import ask_again, find_unlike, replace_takes
-from detector.cli.lessons import describe_figures, teach
+from detector.cli.lessons import describe_figures, describe_use, teach
 from detector.learn.material import Material
 from detector.learn.takes import cut_take
 from detector.learn.words import KeptWord
@@ -75,3 +75,20 @@ def test_a_take_that_nobody_says_again_is_kept(material, tmp_path, monkeypatch):
 )
 def test_what_is_expected_has_an_interval_and_what_it_rests_on_or_is_not_known(report, line):
     assert describe_figures(report)[0] == f"misses         {line}"
+
+
+@pytest.mark.parametrize(
+    ("word", "others", "beside"),
+    [
+        ("computer", [], ["yes-no", "computer"]),
+        ("computer", ["computer", "jarvis"], ["yes-no", "jarvis", "computer"]),
+        ("computer", ["yes"], ["yes", "computer"]),
+        ("no", ["jarvis"], ["jarvis", "no"]),
+        ("yes", ["yes"], None),
+    ],
+)
+def test_only_models_without_a_word_in_common_are_offered_together(word, others, beside, tmp_path):
+    lines = describe_use(KeptWord(tmp_path, word), [KeptWord(tmp_path, other) for other in others])
+    names = [name if name == "yes-no" else str(tmp_path / name) for name in beside or []]
+    expected = [f"beside others  keyword-detector listen --model {','.join(names)}"] if beside else []
+    assert lines == [f"listen         keyword-detector listen --model {tmp_path / word}", *expected]
