@@ -52,6 +52,8 @@ class Session:
         self._form: Form | None = None
         self._sound = bytearray()
         self._timestamp: int | None = None
+        self._n_left_out = 0
+        """Samples that were left out before the first that were not."""
         self.is_paused = False
         """Sound is left out."""
         self.n_detections = 0
@@ -72,14 +74,18 @@ class Session:
         """Begin another stream."""
         self._sound.clear()
         self._detector = self._decoder = self._form = self._timestamp = None
+        self._n_left_out = 0
         self.is_paused = False
         self.n_detections = 0
 
     def add(self, chunk: Chunk, sound: bytes) -> None:
         """Take the next sound of the stream, once no work is due; `change` comes first where its form is another."""
         if self.is_paused or not self._words:
-            if self._detector is not None:
-                self._detector.skip(round(len(sound) / chunk.frame_bytes / chunk.rate * self._rate_hz))
+            n_samples = round(len(sound) / chunk.frame_bytes / chunk.rate * self._rate_hz)
+            if self._detector is None:
+                self._n_left_out += n_samples
+            else:
+                self._detector.skip(n_samples)
             return
         self._form = self._form or chunk.form
         self._timestamp = None if chunk.timestamp is None else round(chunk.timestamp)
@@ -133,6 +139,8 @@ class Session:
         form, offer = self._form, self._offer
         if self._detector is None:
             self._detector = Detector(offer.model, words=self._words, thresholds=offer.thresholds)
+            if self._n_left_out:
+                self._detector.skip(self._n_left_out)
         if self._decoder is None:
             # A channel that there is not is that of a client with fewer: of one there is no choice.
             channel = offer.channel if isinstance(offer.channel, str) or offer.channel <= form.channels else "auto"

@@ -171,6 +171,22 @@ def test_what_comes_in_a_pause_is_left_out_and_counted(offer, model, demo_sample
     assert [round(one.time_s, 1) for one in wanted] == [round(one.detection.time_s, 1) for one in found]
 
 
+@pytest.mark.parametrize("is_paused", [True, False])
+def test_what_is_left_out_at_the_beginning_is_counted_too(offer, demo_samples, is_paused):
+    session, before = Session(offer, "client"), 3 * 16000
+    if is_paused:
+        session.is_paused = True
+    else:
+        session.select(["computer"])
+    assert send(session, demo_samples[:before]) == []
+    session.is_paused = False
+    session.select(None)
+    found = send(session, demo_samples) + session.finish()
+    wanted = send(Session(offer, "client"), demo_samples)
+    assert [one.detection.keyword for one in found] == [one.detection.keyword for one in wanted]
+    assert [one.timestamp for one in found] == [one.timestamp + 3000 for one in wanted]
+
+
 def test_no_sound_is_no_detection(offer):
     session = Session(offer, "client")
     assert session.finish() == []
