@@ -28,6 +28,8 @@ TICK_S = 1.0
 """The supervisor is notified about as often, once a piece of work has been done."""
 END_S = 0.2
 """Clients that are served when the end is asked for have so long to let go."""
+LAST_S, N_LAST = 1.0, 64
+"""A refused client's last sound is read and dropped for so long, and in so many pieces, before it is closed."""
 QUIET_S = 60.0
 """Of what is wrong with clients a kind is logged once in so long: a flood of them is no flood of lines."""
 
@@ -152,12 +154,12 @@ class Server:
             limits=self._settings,
             scoring=self._scoring,
         )
-        task = asyncio.create_task(self._serve(client, writer))
+        task = asyncio.create_task(self._serve(client, reader, writer))
         self._clients.add(task)
         task.add_done_callback(self._clients.discard)
         return task
 
-    async def _serve(self, client: Client, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, client: Client, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         log.debug("%s has connected", client.name)
         is_closed = False
         try:
@@ -165,6 +167,7 @@ class Server:
                 await client.serve()
             except RefusedError as exc:
                 self._report(client.name, str(exc))
+                await _drop_last(reader, writer)
             writer.close()
             is_closed = await _wait_until_closed(writer, self._settings.read_s)
         except Exception:
@@ -201,6 +204,16 @@ class Server:
                 n_before = len(self._clients)
                 self._notifier.status(f"serving {n_before} clients at {self.address}")
             await asyncio.sleep(TICK_S)
+
+
+async def _drop_last(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read what a refused client still sends: to close on it resets the connection, and the client's reason is lost."""
+    with contextlib.suppress(OSError):  # TimeoutError is one
+        async with asyncio.timeout(LAST_S):
+            writer.write_eof()
+            for _ in range(N_LAST):
+                if not await reader.read(BUFFER_BYTES):
+                    return
 
 
 async def _wait_until_closed(writer: asyncio.StreamWriter, timeout_s: float) -> bool:

@@ -258,6 +258,38 @@ def test_what_is_no_event_closes_its_client_with_a_reason_and_leaves_the_others_
     assert heard == ["yes", "no"]
 
 
+def test_a_client_that_goes_on_sending_is_sent_the_reason_all_the_same(offer):
+    async def main():
+        async with serving(offer) as uri:
+            reader, writer = await raw(uri)
+            writer.write(chunk(2, rate=0))
+            for _ in range(10):
+                writer.write(chunk(50_000))
+                await writer.drain()
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+    assert b"expected the data of 'audio-chunk'" in asyncio.run(main())
+
+
+def test_a_refused_client_that_never_stops_is_closed_all_the_same(offer, two_words):
+    async def main():
+        async with serving(offer) as uri:
+            _, writer = await raw(uri)
+            with pytest.raises(ConnectionError):
+                await flood_with(writer, b"a" * 50_000)
+            return await hear(uri, two_words)
+
+    assert asyncio.run(main()) == ["yes", "no"]
+
+
+async def flood_with(writer, sound):
+    while True:
+        writer.write(sound)
+        await writer.drain()
+
+
 async def read_all(reader):
     try:
         return await reader.read()
@@ -336,10 +368,7 @@ def test_a_client_that_floods_waits_for_its_own_sound_and_is_not_read_meanwhile(
 
 
 async def flood(writer):
-    sound, tiny = chunk(100_000), chunk(2) * 1000
-    while True:
-        writer.write(sound + tiny)
-        await writer.drain()
+    await flood_with(writer, chunk(100_000) + chunk(2) * 1000)
 
 
 def test_clients_that_go_in_the_middle_leave_nothing_behind(offer, two_words, caplog):
