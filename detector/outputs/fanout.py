@@ -11,12 +11,14 @@ from types import TracebackType
 from typing import Self
 
 from detector.errors import DetectorError, OutputClosed
-from detector.events import Event, Listener
+from detector.events import Event, Listener, Progress, Scored
 
 log = logging.getLogger(__name__)
 
 MOST_EVENTS = 1000
 """Events that wait for a listener aside, half a minute of them; of more the oldest are dropped."""
+ROUTINE = (Scored, Progress)
+"""They come many times a second, and each is as the next: of events that wait they are dropped first."""
 FINISH_S = 0.2
 """How long the listeners aside may take for their last events, together."""
 
@@ -26,7 +28,8 @@ class Fanout:
 
     Who must act before the detector goes on (the recorder notes its state; the console of a recording writes every
     line) is called in order, and must not wait for anybody. Who may wait, for a network or a disk, stands aside: it
-    holds up nobody, and what it is too slow for is dropped and counted.
+    holds up nobody, and what it is too slow for is dropped and counted: windows and turns of the loop first, and
+    detections last.
 
     A listener that fails goes on being called: what it fails at may be one event, or a server that comes back, and a
     listener that was taken out would stay deaf for months. Its first failure is logged, the others are counted. The
@@ -116,11 +119,16 @@ class _Aside(_Guarded):
             self._events.append(event)
             is_full = len(self._events) > MOST_EVENTS
             if is_full:
-                self._events.popleft()
+                self._drop()
                 self._n_dropped += 1
             self._changed.notify()
         if is_full and self._n_dropped == 1:
             log.warning("%s is too slow: the oldest of %d events are dropped", self._name, MOST_EVENTS)
+
+    def _drop(self) -> None:
+        """Drop the oldest event of those that can be spared, or else the oldest."""
+        spared = (k for k, event in enumerate(self._events) if isinstance(event, ROUTINE))
+        del self._events[next(spared, 0)]
 
     def stop(self) -> None:
         with self._changed:

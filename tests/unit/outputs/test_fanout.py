@@ -92,6 +92,22 @@ def test_what_a_listener_aside_is_too_slow_for_is_dropped_from_the_oldest_on_and
     ]
 
 
+def test_windows_and_turns_of_the_loop_are_dropped_before_detections(monkeypatch):
+    monkeypatch.setattr(fanout, "MOST_EVENTS", 3)
+    turn = Progress(np.zeros(1, dtype=np.int16), 1, 0, 0)
+    detections = [Detection("yes", 0.9, float(k), 0.0) for k in range(4)]
+    stuck = Stuck()
+    with Fanout([], aside=[stuck]) as events:
+        events.hear(scored(0))
+        stuck.has_begun.wait(WITHIN_S)
+        for event in (detections[0], turn, detections[1], scored(1), detections[2], turn):
+            events.hear(event)
+        assert stuck.heard == []
+        events.hear(detections[3])
+        stuck.may_go_on.set()
+    assert stuck.heard == [scored(0), *detections[1:]]
+
+
 def test_a_listener_aside_that_never_ends_is_left_behind(monkeypatch, caplog):
     monkeypatch.setattr(fanout, "FINISH_S", 0.01)
     stuck = Stuck()
