@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -147,16 +147,17 @@ class Commands:
 
     def _start(self, template: Template, fields: dict[str, str]) -> None:
         try:
-            process = subprocess.Popen(
-                template.fill(fields),
-                executable=template.program,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=self._environment | {name.upper(): value for name, value in fields.items()},
-                start_new_session=True,
-                bufsize=0,
-            )
+            with _no_signal_blocked():
+                process = subprocess.Popen(
+                    template.fill(fields),
+                    executable=template.program,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    env=self._environment | {name.upper(): value for name, value in fields.items()},
+                    start_new_session=True,
+                    bufsize=0,
+                )
         except (OSError, ValueError) as exc:  # ValueError: the locale cannot encode what is filled in
             why = exc.strerror if isinstance(exc, OSError) else exc
             self._fail(template.word, f"cannot be started: {why}", "")
@@ -212,6 +213,16 @@ class Commands:
                 if running.is_over(self._clock()):
                     self._running.remove(running)
             time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def _no_signal_blocked() -> Iterator[None]:
+    """Block no signal in this thread: children inherit what is, and PortAudio leaves SIGPIPE blocked where it began."""
+    before = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Running:

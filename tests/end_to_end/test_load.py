@@ -41,9 +41,9 @@ class Stepped(dates.datetime):
     @classmethod
     def now(cls, tz=None):
         return cls.fromtimestamp(time.time(), tz)
-from detector.outputs import console
+from detector.outputs import stamps
 from detector.flight import recorder
-console.datetime = recorder.datetime = Stepped
+stamps.datetime = recorder.datetime = Stepped
 """
 
 

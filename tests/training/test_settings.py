@@ -10,12 +10,12 @@ from detector.errors import SettingsError
 from detector.types import fields_of
 from training.run.settings import (
     DecisionRecipe,
-    SynthesisSettings,
     TeacherSettings,
     TrainSettings,
     TutorialSettings,
     convert_settings,
 )
+from training.synthesis.settings import SynthesisSettings
 from training.windows.settings import VariationSettings, WindowSettings
 
 MODELS = Path(__file__).parents[2] / "models"

@@ -47,8 +47,14 @@ def known_voices(voices, monkeypatch):
 
 
 def settings(text, **changes):
-    few = {"clips_per_keyword": 6, "clips_per_neighbour": 3, "clips_per_word": 1, "n_words": 4}
-    return SynthesisSettings(words=("yes", "no"), vocabulary=(str(text),), **{**few, **changes})
+    few = {
+        "vocabulary": (str(text),),
+        "clips_per_keyword": 6,
+        "clips_per_neighbour": 3,
+        "clips_per_word": 1,
+        "n_words": 4,
+    }
+    return SynthesisSettings(words=("yes", "no"), **{**few, **changes})
 
 
 def synthesize(chosen, out):

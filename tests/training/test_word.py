@@ -135,7 +135,7 @@ def test_from_its_spelling_alone_voices_are_measured_on(tmp_path, few, caplog):
 def test_with_recordings_people_are_measured_on(tmp_path, few, data):
     for name in ("anna", "bert", "carl"):
         for k in range(3):
-            write(tmp_path / "mine" / f"{name}-{k}.wav", spoken.record(spoken.buzz(100.0 + 20 * k)))
+            write(tmp_path / "mine" / f"{name}-{k}.wav", spoken.record(spoken.buzz(100.0 + 20 * k, length_s=0.5)))
     settings = WordSettings(word="up", recordings=str(tmp_path / "mine"), data=(str(data),), noise=(), clips=6)
     planned = plan_word(settings, tmp_path / "run")
     table, voices = str(tmp_path / "run" / "recordings.csv"), str(tmp_path / "run" / "voices")

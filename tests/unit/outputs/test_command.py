@@ -128,7 +128,11 @@ open({str(file)!r}, "w").write(json.dumps(said) + "end\\n")
     os.set_inheritable(ours, True)  # as a C library may leave its own
     environment = {**os.environ, "NOTIFY_SOCKET": "/run/s", VARIABLE: "secret", "OWN": "kept"}
     made = world({"yes": f"{script} '{{keyword}} {{score}}' {{source}} {{time_s}}"}, environment=environment)
-    made.hear(msgspec.structs.replace(OPENED, source="a; rm -rf $HOME"), YES)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])  # as a library of sound does
+    try:
+        made.hear(msgspec.structs.replace(OPENED, source="a; rm -rf $HOME"), YES)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     said = msgspec.json.decode(read_written(file).removesuffix("end\n"))
     os.close(ours)
     assert said[0] == ["yes 0.9", "a; rm -rf $HOME", "1.0"]

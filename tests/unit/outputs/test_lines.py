@@ -231,7 +231,8 @@ def test_a_file_that_may_not_grow_drops_lines_and_nothing_fails(path):
     finished = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     n_written = 300 // len(line(0))
     assert finished.stdout == f"{{'written': {n_written}, 'dropped': {5 - n_written}}}\n"
-    assert finished.stderr == f"lines for {path} are dropped: File too large\n"
+    # Where coverage is measured, it cannot write either, and says so behind that.
+    assert finished.stderr.startswith(f"lines for {path} are dropped: File too large\n")
 
 
 # ---- what is refused
