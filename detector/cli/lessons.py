@@ -21,7 +21,7 @@ from detector.learn.material import Index, Material
 from detector.learn.resources import Resources
 from detector.learn.say import say_takes
 from detector.learn.takes import Take
-from detector.learn.voice import N_OTHERS
+from detector.learn.voice import N_OTHERS, group_voices
 from detector.learn.words import KeptWord
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,8 @@ def teach(
     known = kept.read() if index else Material()
     if only_me is None:
         only_me = index.only_me if index else ""
+    if only_me:
+        group_voices((known + more).takes)  # too few of one shall be reported before others are asked, which takes long
     others = _ask_others(kept.word, only_me) if only_me else []
     lesson = _study(kept.word, known + more, others, resources, rate)
     other = again(more, lesson.unlike) if again is not None and lesson.unlike else None

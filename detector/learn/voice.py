@@ -78,7 +78,7 @@ def learn_voices(
     SettingsError
         If there are too few takes of a voice.
     """
-    voices = _group(takes)
+    voices = group_voices(takes)
     rng = np.random.default_rng(1)
     silence = embedder.silence
     is_alone = [not manner.is_inside_speech for manner in MANNERS]
@@ -111,8 +111,14 @@ def learn_voices(
     )
 
 
-def _group(takes: Sequence[Take]) -> list[list[int]]:
-    """Return the positions of the takes of each person."""
+def group_voices(takes: Sequence[Take]) -> list[list[int]]:
+    """Return the positions of the takes of each person.
+
+    Raises
+    ------
+    SettingsError
+        If there are too few of one to learn the voice from.
+    """
     groups: dict[str | None, list[int]] = {}
     for k, take in enumerate(takes):
         if not take.is_synthetic:
@@ -123,7 +129,7 @@ def _group(takes: Sequence[Take]) -> list[list[int]]:
         )
     for speaker, group in groups.items():
         if len(group) < FEWEST_TAKES:
-            who = f"'{speaker}'" if speaker else "nobody named"
+            who = f"'{speaker}'" if speaker else "nobody named: --speaker says whose they are"
             raise SettingsError(
                 f"expected {FEWEST_TAKES} takes or more of each voice for --only-me, found {len(group)} of {who}"
             )

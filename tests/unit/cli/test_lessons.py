@@ -10,6 +10,7 @@ from spoken import buzz, record
 
 from detector.cli.asking import ask_again, find_unlike, replace_takes
 from detector.cli.lessons import describe_figures, describe_use, teach
+from detector.errors import SettingsError
 from detector.learn.material import Material
 from detector.learn.takes import cut_take
 from detector.learn.words import KeptWord
@@ -59,6 +60,15 @@ def test_a_take_that_nobody_says_again_is_kept(material, tmp_path, monkeypatch):
     kept = KeptWord(tmp_path, "computer")
     teach(kept, material, resources="none", false_accepts_per_hour=None, again=lambda *_: None)
     assert [take.speaker for take in kept.read().takes] == [None, lessons.ODD, None]
+
+
+def test_too_few_takes_of_a_voice_are_refused_before_others_are_asked(material, tmp_path, caplog):
+    caplog.set_level("INFO")
+    kept = KeptWord(tmp_path, "computer")
+    with pytest.raises(SettingsError, match="3 takes or more of each voice for --only-me, found 2 of nobody named"):
+        teach(kept, material, resources="none", false_accepts_per_hour=None, only_me="en")
+    assert caplog.text == ""
+    assert not kept.is_learnt
 
 
 @pytest.mark.parametrize(

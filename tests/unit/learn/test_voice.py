@@ -108,7 +108,7 @@ def test_each_of_several_voices_is_let_through():
             takes_of(ANNA, 3, "anna") + takes_of(BEN, 2, "ben"),
             "3 takes or more of each voice for --only-me, found 2 of 'b",
         ),
-        (takes_of(ANNA, 2, None), "of each voice for --only-me, found 2 of nobody named"),
+        (takes_of(ANNA, 2, None), "of each voice for --only-me, found 2 of nobody named: --speaker says whose"),
         (OTHERS[:5], "of a person for --only-me, found none that a person said"),
     ],
 )
