@@ -31,6 +31,10 @@ def reload(old: Settings, reread: Callable[[], Settings], detector: Detector) ->
         check_events(new)
         check_reload(old, new)
         model = reload_model(new, detector.model)
+        if new.on:
+            from detector.outputs.template import check_words
+
+            check_words(new.on, tuple(model.manifest.words))
         detector.reconfigure(model, words=new.words, thresholds=choose_thresholds(new, model.manifest))
     except DetectorError as exc:
         log.error("settings stay as they were: %s", exc)  # noqa: TRY400 - a known error is one line

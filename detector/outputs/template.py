@@ -49,10 +49,21 @@ def read_templates(commands: Mapping[str, str], words: Sequence[str]) -> list[Te
     SettingsError
         If a word is unknown, a command cannot be split or filled in, or its program is not found.
     """
+    check_words(commands, words)
+    return [_read(word, command) for word, command in commands.items()]
+
+
+def check_words(commands: Mapping[str, str], words: Sequence[str]) -> None:
+    """Refuse commands of settings for other words than those of the model.
+
+    Raises
+    ------
+    SettingsError
+        With the first that is unknown.
+    """
     for word in commands:
         if word not in words and word != ANY_WORD:
             raise SettingsError(f"expected a command for {', '.join(words)} or *, found one for '{word}'")
-    return [_read(word, command) for word, command in commands.items()]
 
 
 def _read(word: str, command: str) -> Template:

@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from detector.daemon.reload import check_reload, fixed_fields
+from detector.core.detector import Detector
+from detector.daemon.reload import check_reload, fixed_fields, reload
 from detector.errors import SettingsError
 from detector.outputs.settings import CommandSettings, MetricsSettings, MqttSettings, OutputSettings
 from detector.server.settings import ServeSettings
@@ -57,3 +58,14 @@ def test_a_reload_takes_over_model_words_thresholds_output_and_log_level_alone()
     for name, value in others.items():
         with pytest.raises(SettingsError, match=f"^expected the same {name} as at the start, found another: restart"):
             check_reload(old, msgspec.structs.replace(old, **{name: value}))
+
+
+def test_a_model_that_lacks_the_word_of_a_command_is_rejected_as_at_the_start(caplog):
+    detector = Detector.load("commands")
+    before = detector.model
+    settings = Settings(model="commands", on={"up": "true"})
+    assert reload(settings, lambda: msgspec.structs.replace(settings, model="yes-no"), detector) is None
+    assert detector.model is before
+    assert caplog.messages == [
+        "settings stay as they were: expected a command for yes, no or *, found one for 'up'",
+    ]
