@@ -256,8 +256,9 @@ class Mqtt:
     def _receive(self, topic: str, message: bytes, is_retained: bool) -> None:  # noqa: FBT001 - called by position
         """Remove words that an earlier run has announced; publish all anew for a Home Assistant that has started."""
         if topic != self._config_topic:
-            if message == ONLINE.encode():
-                self._publish_all()
+            # Of before we subscribed: all has just been published.
+            if message == ONLINE.encode() and not is_retained:
+                self._unpublished.update(self._kept)
         elif is_retained and (gone := find_words(message) - self._words):  # not what we have just published
             self._keep_config(self._kept[topic], gone)
 

@@ -346,6 +346,18 @@ def test_all_is_announced_anew_when_home_assistant_has_started(broker, reader):
         assert config_of(reader)[0] == config_of(reader)[1]
 
 
+def test_that_home_assistant_has_started_before_announces_nothing_anew(broker, reader):
+    reader.client.publish("homeassistant/status", "online", qos=1, retain=True)
+    reader.wait_for("homeassistant/status", "online")
+    with Publishing(broker.url()) as publishing:
+        for k in range(3):  # each is taken after what the one before has led to
+            publishing.mqtt.hear(detection(k))
+            publishing.until(lambda n=k + 1: publishing.mqtt.count()["published"] == n)
+    (config,) = {topic for topic, _, _ in reader.messages if topic.endswith("/config")}
+    assert len(reader.of(config)) == 1
+    assert len(re.findall(r"Received SUBSCRIBE from keyword-detector-", broker.log)) == 1
+
+
 def test_nothing_is_announced_where_that_is_turned_off(broker, reader):
     with Publishing(broker.url(), discovery=False) as publishing:
         publishing.until(lambda: reader.of("home/ears/state"))
