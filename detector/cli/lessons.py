@@ -20,7 +20,7 @@ from detector.learn.learn import learn as learn_from
 from detector.learn.material import Index, Material
 from detector.learn.resources import Resources
 from detector.learn.say import say_takes
-from detector.learn.takes import Take
+from detector.learn.takes import Take, find_repeated
 from detector.learn.voice import N_OTHERS, group_voices
 from detector.learn.words import KeptWord
 
@@ -88,6 +88,8 @@ def teach(
     index = kept.read_index() if kept.is_learnt else None
     rate = false_accepts_per_hour or (index.false_accepts_per_hour if index else 0.5)
     known = kept.read() if index else Material()
+    for line in find_repeated(known.takes, more.takes):
+        log.warning("%s", line)
     if only_me is None:
         only_me = index.only_me if index else ""
     if only_me:

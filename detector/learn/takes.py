@@ -124,6 +124,19 @@ def read_takes(
     return takes, refusals
 
 
+def find_repeated(known: Sequence[Take], more: Sequence[Take]) -> list[str]:
+    """Return a line for each of more takes that is the same sound as one before: on itself it is no miss."""
+    first: dict[bytes, Take] = {}
+    for take in (*known, *more):
+        first.setdefault(take.samples.tobytes(), take)
+    same = [(take, first[take.samples.tobytes()]) for take in more]
+    return [
+        f"{take.source}: expected another take, found {before.source} again: twice the same makes the misses look fewer"
+        for take, before in same
+        if before is not take
+    ]
+
+
 def _read(file: str | os.PathLike[str], channel: Channel) -> NDArray[np.int16]:
     """Read as much of a recording as shows that it is too long."""
     blocks = [np.empty(0, dtype=np.int16)]

@@ -1,11 +1,13 @@
 """From files to takes."""
 
+import dataclasses
+
 import numpy as np
 import soundfile
 from spoken import RATE_HZ, buzz, needs_espeak, record, write_takes
 
 from detector.learn.judge import Fault
-from detector.learn.takes import cut_take, read_takes
+from detector.learn.takes import cut_take, find_repeated, read_takes
 
 
 def write(file, samples, rate_hz=RATE_HZ):
@@ -85,3 +87,12 @@ def test_takes_of_several_voices_are_all_read(tmp_path):
     assert refusals == []
     assert [take.source for take in takes] == [str(tmp_path / f"take-{k}.wav") for k in range(1, 6)]
     assert all(take.warnings == () and take.start == 8000 for take in takes)
+
+
+def test_a_take_that_is_the_same_sound_as_one_before_it_is_named():
+    one, other = (cut_take(record(buzz(hz)), name) for hz, name in ((100.0, "one"), (150.0, "other")))
+    copy, again = dataclasses.replace(one, source="copy"), dataclasses.replace(other, source="again")
+    assert find_repeated([], [one, other]) == []
+    end = "again: twice the same makes the misses look fewer"
+    assert find_repeated([one], [copy, other]) == [f"copy: expected another take, found one {end}"]
+    assert find_repeated([], [other, one, again]) == [f"again: expected another take, found other {end}"]
