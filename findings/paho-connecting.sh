@@ -9,18 +9,20 @@
 # 4. loop_stop() has no timeout, and waits for that thread: for as long as a broker that takes connections and says nothing
 #    lets a TLS handshake wait (connect_timeout, 5 s), or a name is looked up.
 #
-# Needs mosquitto and Python with paho-mqtt (PYTHON=...). Ends with 1 if paho behaves otherwise.
+# Needs Debian 12 and: apt-get install mosquitto openssl python3-venv. Ends with 1 if paho behaves otherwise.
 set -euo pipefail
 folder="$(mktemp -d)"
 trap 'kill "${broker:-}" 2>/dev/null || true; wait; rm -rf "$folder"' EXIT
 PATH="$PATH:/usr/sbin"
+python3 -m venv "$folder/venv"
+"$folder/venv/bin/python" -m pip install -q --disable-pip-version-check paho-mqtt==2.2.0
 port=$((20000 + RANDOM % 10000))
 printf 'listener %s 127.0.0.1\nallow_anonymous true\n' "$port" >"$folder/mosquitto.conf"
 mosquitto -c "$folder/mosquitto.conf" >/dev/null 2>&1 &
 broker=$!
 for _ in $(seq 100); do if (: </dev/tcp/127.0.0.1/$port) 2>/dev/null; then break; fi; sleep 0.1; done
 
-"${PYTHON:-python3}" - "$port" <<'PYTHON'
+"$folder/venv/bin/python" - "$port" <<'PYTHON'
 import importlib.metadata, socket, sys, threading, time
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
