@@ -61,3 +61,8 @@ def _escape(match: re.Match[str]) -> str:
 def _escape_in_json(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\{_escape(match)}" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
+
+
+def format_address(host: str, port: int) -> str:
+    """Return an address as it stands in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

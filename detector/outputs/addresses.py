@@ -30,8 +30,3 @@ def parse_address(text: str) -> tuple[str, int]:
     if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise SettingsError(f"expected an address such as 127.0.0.1:9275, [::1]:9275 or 9275, found '{text}'")
     return host, int(port)
-
-
-def format_address(host: str, port: int) -> str:
-    """Return an address as it stands in a URL."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

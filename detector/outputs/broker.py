@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from detector.errors import SettingsError
 from detector.files import decode_text, read_file
 from detector.outputs.settings import MqttSettings
+from detector.text import format_address
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 """Schemes, each with its port; the second is TLS."""
@@ -42,7 +43,7 @@ class Address:
 
     def __str__(self) -> str:
         """Return host and port, for people to read."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return format_address(self.host, self.port)
 
 
 def parse_address(url: str, *, default_prefix: str) -> Address:

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from detector.errors import DetectorError, SettingsError
-from detector.outputs.addresses import format_address
+from detector.text import format_address
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class PageServer:
             return _refuse(HTTPStatus.NOT_FOUND)
         try:
             page = write(headers.get("accept", ""))
-        except Exception:
+        except Exception:  # logged; others are served on
             log.exception("a page could not be written: %s", target.partition("?")[0])
             return _refuse(HTTPStatus.INTERNAL_SERVER_ERROR)
         return _encode(page, has_body=method == "GET")

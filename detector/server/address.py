@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from detector.errors import DetectorError, SettingsError
+from detector.text import format_address
 
 BACKLOG = 128
 """Clients that wait to be let in."""
@@ -32,7 +33,7 @@ class Tcp(NamedTuple):
             return self.host == "localhost"
 
     def __str__(self) -> str:
-        return f"tcp://[{self.host}]:{self.port}" if ":" in self.host else f"tcp://{self.host}:{self.port}"
+        return f"tcp://{format_address(self.host, self.port)}"
 
 
 class Unix(NamedTuple):

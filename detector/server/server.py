@@ -170,7 +170,7 @@ class Server:
                 await _drop_last(reader, writer)
             writer.close()
             is_closed = await _wait_until_closed(writer, self._settings.read_s)
-        except Exception:
+        except Exception:  # logged; the others are served on
             log.exception(
                 "internal failure with %s, which is closed; please report it with the lines below", client.name
             )

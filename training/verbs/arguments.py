@@ -100,6 +100,17 @@ def add_speech(verb: argparse.ArgumentParser) -> None:
     add_option(verb, TrainSettings, "validation_speakers", default=())
 
 
+def add_workers(verb: argparse.ArgumentParser) -> None:
+    """Add the option of how many processes compose windows."""
+    verb.add_argument(
+        "--workers",
+        type=parse_count,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes that compose windows (default: %(default)s)",
+    )
+
+
 def add_cache(verb: argparse.ArgumentParser) -> None:
     """Add the folder that keeps between runs what was decoded and composed."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keyword-trainer"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import logging
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ from detector.errors import DetectorError, SettingsError
 from training.network.backends import BACKENDS, import_keras
 from training.run.recipe import new_settings
 from training.run.settings import TrainSettings
-from training.verbs.arguments import add_cache, not_negative, parse_assignment, parse_count
+from training.verbs.arguments import add_cache, add_workers, not_negative, parse_assignment
 
 NAME = "train"
 SUMMARY = "train a network, quantise it to int8, measure it; a run of its own folder, resumable"
@@ -74,13 +73,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         default=BACKENDS[0],
         help="framework that trains; TensorFlow exports what any of them trained (default: %(default)s)",
     )
-    verb.add_argument(
-        "--workers",
-        type=parse_count,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes that compose windows (default: %(default)s)",
-    )
+    add_workers(verb)
     add_cache(verb)
 
 

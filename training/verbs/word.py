@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from detector.cli.arguments import parse_channel, print_lines
 from detector.cli.options import add_option, find_field, take_given
 from training.network.backends import import_keras
 from training.run.settings import convert_settings
-from training.verbs.arguments import add_cache, not_negative, parse_count
+from training.verbs.arguments import add_cache, add_workers, not_negative, parse_count
 from training.verbs.train import print_finished
 from training.word.settings import WordSettings
 
@@ -36,13 +35,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         add_option(verb, WordSettings, name, type=parse_count)
     add_option(verb, WordSettings, "channel", type=parse_channel)
     add_option(verb, WordSettings, "seed", type=not_negative(int))
-    verb.add_argument(
-        "--workers",
-        type=parse_count,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes that compose windows (default: %(default)s)",
-    )
+    add_workers(verb)
     add_cache(verb)
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from detector.errors import SettingsError
-from detector.outputs.addresses import format_address, parse_address
+from detector.outputs.addresses import parse_address
+from detector.text import format_address
 
 
 @pytest.mark.parametrize(
